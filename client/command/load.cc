@@ -1,0 +1,174 @@
+#include "client/command/load.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <vector>
+
+#include "fmt/format.h"
+
+namespace mmsmo::command {
+namespace {
+
+namespace asio = boost::asio;
+using asio::steady_timer;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kPauseBeforeRetry{20};
+
+class Load {
+ public:
+  explicit Load(const LoadOptions& options)
+      : options_(options), signals_(context_, SIGINT, SIGTERM), tick_(context_) {
+    latencies_.reserve(static_cast<size_t>(options.count));
+  }
+
+  absl::StatusOr<LoadSummary> Run() {
+    if (!options_.answers_file.empty()) {
+      answers_.open(options_.answers_file);
+      if (!answers_) {
+        return absl::InvalidArgumentError(
+            fmt::format("--answers: cannot write {}", options_.answers_file));
+      }
+    }
+    begin_ = steady_clock::now();
+    signals_.async_wait([this](const auto& error, int) {
+      if (!error) interrupted_ = true;
+    });
+    workers_ = static_cast<int>(std::min<int64_t>(options_.connections, options_.count));
+    for (int i = 0; i < workers_; ++i) asio::co_spawn(context_, Work(), asio::detached);
+    asio::co_spawn(context_, ShowProgress(), asio::detached);
+    context_.run();
+    if (answers_.is_open() && !answers_.flush()) {
+      return absl::DataLossError(fmt::format("--answers: {} is incomplete", options_.answers_file));
+    }
+    return Summarise();
+  }
+
+ private:
+  asio::awaitable<void> Work() {
+    HttpClient client(context_.get_executor(), options_.url, options_.timeout);
+    steady_timer timer(context_);
+    while (!interrupted_ && next_ < options_.count) {
+      const int64_t index = next_++;
+      steady_clock::time_point due = steady_clock::now();
+      if (options_.rate > 0) {
+        due =
+            begin_ + std::chrono::duration_cast<steady_clock::duration>(
+                         std::chrono::duration<double>(static_cast<double>(index) / options_.rate));
+        timer.expires_at(due);
+        co_await timer.async_wait(asio::use_awaitable);
+      }
+      co_await PostUntilAnswered(&client, &timer, index, due);
+    }
+    if (--workers_ == 0) {
+      signals_.cancel();
+      tick_.cancel();
+    }
+  }
+
+  asio::awaitable<void> PostUntilAnswered(HttpClient* client, steady_timer* timer, int64_t index,
+                                          steady_clock::time_point due) {
+    Sample sample = options_.sample;
+    sample.tracking_id += fmt::format("-{}", index + 1);
+    const std::string body = options_.json ? ToJson(sample) : ToXml(sample);
+    const char* const type = options_.json ? "application/json" : "application/xml";
+    const auto give_up = steady_clock::now() + options_.retry_for;
+    while (true) {
+      const absl::StatusOr<Answer> answer = co_await client->Post(type, body);
+      const bool again = !answer.ok() || answer->status == 503;
+      if (!again || interrupted_ || steady_clock::now() >= give_up) {
+        Count(sample.tracking_id, answer, due);
+        co_return;
+      }
+      ++retries_;
+      timer->expires_after(kPauseBeforeRetry);
+      co_await timer->async_wait(asio::use_awaitable);
+    }
+  }
+
+  void Count(const std::string& id, const absl::StatusOr<Answer>& answer,
+             steady_clock::time_point due) {
+    if (!answer.ok()) {
+      if (++summary_.unanswered == 1) {
+        fmt::print(stderr, "{}\n", std::string(answer.status().message()));
+      }
+      return;
+    }
+    const AnswerFields fields = ReadAnswer(answer->body);
+    ++(answer->status != 200           ? summary_.refused
+       : fields.outcome == "accepted"  ? summary_.accepted
+       : fields.outcome == "duplicate" ? summary_.duplicate
+                                       : summary_.other_200);
+    latencies_.push_back(
+        std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - due).count());
+    if (answers_.is_open()) {
+      const auto or_dash = [](const std::string& text) { return text.empty() ? "-" : text; };
+      answers_ << fmt::format("{} {} {} {}\n", id, answer->status, or_dash(fields.outcome),
+                              or_dash(fields.cursor));
+    }
+  }
+
+  asio::awaitable<void> ShowProgress() {
+    const bool terminal = isatty(STDERR_FILENO) != 0;
+    size_t before = 0;
+    while (workers_ > 0) {
+      boost::system::error_code cancelled;
+      tick_.expires_after(std::chrono::seconds(1));
+      co_await tick_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+      if (cancelled) break;
+      const size_t now = latencies_.size();
+      fmt::print(stderr, "{}{} of {} answered, {}/s, {} sent again{}", terminal ? "\r" : "", now,
+                 options_.count, now - before, retries_, terminal ? "\033[K" : "\n");
+      std::fflush(stderr);
+      before = now;
+    }
+    if (terminal) fmt::print(stderr, "\r\033[K");
+  }
+
+  LoadSummary Summarise() {
+    summary_.seconds = std::chrono::duration<double>(steady_clock::now() - begin_).count();
+    summary_.unanswered =
+        options_.count - summary_.ok() - summary_.refused;  // with those never sent
+    std::sort(latencies_.begin(), latencies_.end());
+    if (!latencies_.empty()) {
+      const auto at = [this](double share) {
+        return latencies_[static_cast<size_t>(share * static_cast<double>(latencies_.size() - 1))];
+      };
+      summary_.p50 = at(0.5);
+      summary_.p99 = at(0.99);
+      summary_.max = latencies_.back();
+    }
+    return summary_;
+  }
+
+  const LoadOptions& options_;
+  asio::io_context context_{1};
+  asio::signal_set signals_;
+  steady_timer tick_;
+  std::ofstream answers_;
+  steady_clock::time_point begin_;
+  int workers_ = 0;
+  int64_t next_ = 0;
+  int64_t retries_ = 0;
+  bool interrupted_ = false;
+  std::vector<int64_t> latencies_;
+  LoadSummary summary_;
+};
+
+}  // namespace
+
+absl::StatusOr<LoadSummary> RunLoad(const LoadOptions& options) { return Load(options).Run(); }
+
+}  // namespace mmsmo::command

@@ -1,0 +1,48 @@
+// Sends many postbacks, and says how that went.
+
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "client/command/http_client.h"
+#include "client/command/sample.h"
+
+namespace mmsmo::command {
+
+struct LoadOptions {
+  Url url;
+  // Its tracking id is followed by "-1", "-2", …: the same options send the same postbacks.
+  Sample sample;
+  bool json = false;
+  int64_t count = 1;
+  // Postbacks a second, whatever the answers take (an open loop); 0: as fast as they come.
+  double rate = 0;
+  int connections = 8;
+  std::chrono::milliseconds timeout{10'000};
+  // How long to send one postback again that got no answer or 503; 0: once.
+  std::chrono::milliseconds retry_for{0};
+  // Where each answer becomes a line "tracking-id status outcome cursor"; empty: nowhere.
+  std::string answers_file;
+};
+
+struct LoadSummary {
+  int64_t accepted = 0;
+  int64_t duplicate = 0;
+  int64_t other_200 = 0;   // quarantined
+  int64_t refused = 0;     // any other status
+  int64_t unanswered = 0;  // and what an interruption left unsent
+  double seconds = 0;
+  // From the moment a postback was due to its answer, in microseconds.
+  int64_t p50 = 0, p99 = 0, max = 0;
+
+  int64_t ok() const { return accepted + duplicate + other_200; }
+};
+
+// Until all is answered or given up, or SIGINT. Progress goes to stderr once a second. Fails where
+// the answers cannot be written.
+absl::StatusOr<LoadSummary> RunLoad(const LoadOptions& options);
+
+}  // namespace mmsmo::command

@@ -1,0 +1,72 @@
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+
+#include "client/command/command.h"
+#include "client/command/print.h"
+#include "fmt/format.h"
+#include "mmsmo/v1/mms_mo_service.grpc.pb.h"
+
+namespace mmsmo::command {
+namespace {
+
+constexpr std::chrono::seconds kTimeout{10};
+
+// Calls one method with a request that names an event.
+template <typename Request, typename Response>
+int Lookup(const std::string& target, const std::string& cursor,
+           grpc::Status (v1::MmsMoService::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                          Response*),
+           const std::function<void(const Response&)>& print) {
+  const auto stub =
+      v1::MmsMoService::NewStub(grpc::CreateChannel(target, grpc::InsecureChannelCredentials()));
+  grpc::ClientContext call;
+  call.set_deadline(std::chrono::system_clock::now() + kTimeout);
+  Request request;
+  request.set_cursor(cursor);
+  Response response;
+  const grpc::Status status = (*stub.*method)(&call, request, &response);
+  if (!status.ok()) {
+    fmt::print(stderr, "{}\n", status.error_message());
+    return kFailed;
+  }
+  print(response);
+  return std::fflush(stdout) == 0 ? kOk : kFailed;
+}
+
+}  // namespace
+
+void AddGet(CLI::App* app, Context* context) {
+  auto cursor = std::make_shared<std::string>();
+  auto json = std::make_shared<bool>(false);
+  CLI::App* get = app->add_subcommand("get", "Print one event");
+  get->add_option("cursor", *cursor, "The event's cursor")->required();
+  get->add_flag("--json", *json, "As JSON");
+  get->callback([=] {
+    context->run = [=] {
+      return Lookup<v1::GetEventRequest, v1::GetEventResponse>(
+          context->grpc, *cursor, &v1::MmsMoService::Stub::GetEvent, [=](const auto& response) {
+            fmt::print("{}", *json ? JsonLine(response.event()) : Pretty(response.event()));
+          });
+    };
+  });
+}
+
+void AddRaw(CLI::App* app, Context* context) {
+  auto cursor = std::make_shared<std::string>();
+  CLI::App* raw = app->add_subcommand("raw", "Print the body that an event came in, byte for byte");
+  raw->add_option("cursor", *cursor, "The event's cursor")->required();
+  raw->callback([=] {
+    context->run = [=] {
+      return Lookup<v1::GetRawPostbackRequest, v1::GetRawPostbackResponse>(
+          context->grpc, *cursor, &v1::MmsMoService::Stub::GetRawPostback,
+          [](const auto& response) {
+            std::fwrite(response.body().data(), 1, response.body().size(), stdout);
+          });
+    };
+  });
+}
+
+}  // namespace mmsmo::command

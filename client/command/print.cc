@@ -1,0 +1,97 @@
+#include "client/command/print.h"
+
+#include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/time_util.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "fmt/format.h"
+#include "fmt/ranges.h"
+
+namespace mmsmo::command {
+namespace {
+
+// What a sender wrote, without what would move the cursor or change colours.
+std::string Visible(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    // C1 controls are 0xC2 0x80–0x9F in UTF-8.
+    const bool c1 =
+        c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (c < 0x20 || c == 0x7F || c1) {
+      out += ' ';
+      i += c1 ? 1 : 0;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+// "ADDRESS_KIND_SHORT_CODE" without its first two words, as prose.
+std::string KindWords(std::string_view name, size_t prefix) {
+  std::string words(name.substr(prefix));
+  std::replace(words.begin(), words.end(), '_', ' ');
+  std::transform(words.begin(), words.end(), words.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return words;
+}
+
+std::string AddressText(const v1::Address& address) {
+  std::string text = Visible(address.value());
+  if (address.kind() == v1::ADDRESS_KIND_UNSPECIFIED) return text;
+  return fmt::format("{} ({})", text,
+                     KindWords(v1::AddressKind_Name(address.kind()), sizeof("ADDRESS_KIND_") - 1));
+}
+
+class Lines {
+ public:
+  void Add(std::string_view label, const std::string& text) {
+    if (!text.empty()) out_ += fmt::format("  {:<10}{}\n", label, text);
+  }
+  std::string Take(const std::string& first) { return first + "\n" + out_ + "\n"; }
+
+ private:
+  std::string out_;
+};
+
+}  // namespace
+
+std::string Pretty(const v1::Event& event) {
+  const v1::MmsMo& message = event.mms_mo();
+  Lines lines;
+  lines.Add("from", AddressText(message.sender()));
+  lines.Add("to", AddressText(message.recipient()));
+  for (const v1::Address& address : message.copy_to()) lines.Add("copy to", AddressText(address));
+  lines.Add("keyword", Visible(message.keyword()));
+  lines.Add("subject", Visible(message.subject()));
+  lines.Add("operator",
+            message.operator_name().empty()
+                ? Visible(message.operator_id())
+                : fmt::format("{} ({})", message.operator_id(), message.operator_name()));
+  lines.Add("sent", Visible(message.timestamp()));
+  for (const v1::Media& media : message.media()) {
+    lines.Add(media.kind() == v1::MEDIA_KIND_UNSPECIFIED
+                  ? "file"
+                  : KindWords(v1::MediaKind_Name(media.kind()), sizeof("MEDIA_KIND_") - 1),
+              Visible(media.url()));
+  }
+  for (const auto& [name, value] : message.extra()) {
+    lines.Add("extra", Visible(name) + " = " + Visible(value));
+  }
+  lines.Add("warnings", fmt::format("{}", fmt::join(message.warnings(), " ")));
+  lines.Add("cursor", event.cursor());
+  return lines.Take(fmt::format("{}  {}",
+                                google::protobuf::util::TimeUtil::ToString(event.accept_time()),
+                                Visible(message.tracking_id())));
+}
+
+std::string JsonLine(const google::protobuf::Message& message) {
+  std::string json;
+  (void)google::protobuf::util::MessageToJsonString(message, &json);
+  return json + "\n";
+}
+
+}  // namespace mmsmo::command

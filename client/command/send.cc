@@ -1,0 +1,129 @@
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
+#include <map>
+
+#include "client/command/command.h"
+#include "client/command/load.h"
+#include "fmt/format.h"
+
+namespace mmsmo::command {
+namespace {
+
+struct SendOptions {
+  std::string url = "http://127.0.0.1:8080/postbacks/mms-mo";
+  bool print = false;
+  double timeout_seconds = 10;
+  double retry_seconds = 0;
+  LoadOptions load;
+};
+
+std::chrono::milliseconds Millis(double seconds) {
+  return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+}
+
+// Prints the gateway's answer as it is.
+int SendOne(const LoadOptions& load) {
+  boost::asio::io_context context;
+  HttpClient client(context.get_executor(), load.url, load.timeout);
+  auto result =
+      boost::asio::co_spawn(context,
+                            client.Post(load.json ? "application/json" : "application/xml",
+                                        load.json ? ToJson(load.sample) : ToXml(load.sample)),
+                            boost::asio::use_future);
+  context.run();
+  const absl::StatusOr<Answer> answer = result.get();
+  if (!answer.ok()) {
+    fmt::print(stderr, "{}\n", std::string(answer.status().message()));
+    return kFailed;
+  }
+  fmt::print("{} {}\n", answer->status, answer->body);
+  return answer->status == 200 ? kOk : kFailed;
+}
+
+int SendMany(const LoadOptions& load) {
+  const absl::StatusOr<LoadSummary> summary = RunLoad(load);
+  if (!summary.ok()) {
+    fmt::print(stderr, "{}\n", std::string(summary.status().message()));
+    return kFailed;
+  }
+  const LoadSummary& s = *summary;
+  fmt::print(
+      "{} postbacks in {:.2f} s, {:.0f}/s\n"
+      "answered 200: {} ({} accepted, {} duplicate, {} quarantined); refused: {}; unanswered: {}\n"
+      "latency: p50 {:.2f} ms, p99 {:.2f} ms, max {:.2f} ms\n",
+      load.count, s.seconds, static_cast<double>(s.ok() + s.refused) / s.seconds, s.ok(),
+      s.accepted, s.duplicate, s.other_200, s.refused, s.unanswered,
+      static_cast<double>(s.p50) / 1000, static_cast<double>(s.p99) / 1000,
+      static_cast<double>(s.max) / 1000);
+  return s.ok() == load.count ? kOk : kFailed;
+}
+
+int Send(SendOptions options) {
+  LoadOptions& load = options.load;
+  const absl::StatusOr<Url> url = ParseUrl(options.url);
+  if (!url.ok()) {
+    fmt::print(stderr, "--url: {}\n", std::string(url.status().message()));
+    return kUsage;
+  }
+  load.url = *url;
+  load.timeout = Millis(options.timeout_seconds);
+  load.retry_for = Millis(options.retry_seconds);
+  if (load.sample.tracking_id.empty()) load.sample.tracking_id = NewTrackingId();
+  if (options.print) {
+    fmt::print("{}", load.json ? ToJson(load.sample) : ToXml(load.sample));
+    return kOk;
+  }
+  return load.count == 1 && load.answers_file.empty() ? SendOne(load) : SendMany(load);
+}
+
+void AddFields(CLI::App* send, Sample* sample) {
+  CLI::Option_group* fields =
+      send->add_option_group("Fields of the postback", "an empty one is left out");
+  fields->add_option("--tracking-id", sample->tracking_id,
+                     "Default: a new one. With --count, followed by -1, -2, …");
+  fields->add_option("--from", sample->from)->capture_default_str();
+  fields->add_option("--to", sample->to)->capture_default_str();
+  fields->add_option("--keyword", sample->keyword)->capture_default_str();
+  fields->add_option("--operator-id", sample->operator_id)->capture_default_str();
+  fields->add_option("--timestamp", sample->timestamp)->capture_default_str();
+  fields->add_option("--subject", sample->subject);
+  fields->add_option("--file", sample->files, "A URL; may be repeated")->capture_default_str();
+  fields->add_option("--copy-to", sample->copy_to, "A number; may be repeated");
+}
+
+}  // namespace
+
+void AddSend(CLI::App* app, Context* context) {
+  auto options = std::make_shared<SendOptions>();
+  LoadOptions& load = options->load;
+  CLI::App* send = app->add_subcommand("send", "POST a sample postback, or many");
+  send->add_option("--url", options->url, "Where the gateway takes postbacks")
+      ->envname("MMSMO_URL")
+      ->capture_default_str();
+  send->add_flag("--json,!--xml", load.json, "As JSON; otherwise as XML");
+  send->add_flag("--print", options->print, "Print the postback instead of sending it");
+  send->add_option("--timeout", options->timeout_seconds, "Seconds to wait for an answer")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  AddFields(send, &load.sample);
+  CLI::Option_group* many = send->add_option_group("Load");
+  many->add_option("--count", load.count, "How many to send")
+      ->check(CLI::Range(int64_t{1}, int64_t{100'000'000}))
+      ->capture_default_str();
+  many->add_option("--rate", load.rate, "Postbacks a second; 0: as fast as they are answered")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  many->add_option("--connections", load.connections, "Connections at once")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  many->add_option("--retry-for", options->retry_seconds,
+                   "Seconds to send one again that got no answer or 503")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  many->add_option("--answers", load.answers_file,
+                   "Write a line for each answer: tracking id, status, outcome, cursor");
+  send->callback([options, context] { context->run = [options] { return Send(*options); }; });
+}
+
+}  // namespace mmsmo::command

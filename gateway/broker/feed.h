@@ -1,0 +1,56 @@
+// One reader's way through the log: pull with a wake-up.
+//
+//   while (true) {
+//     absl::StatusOr<Batch> batch = feed->Take({.max_events = 256, .max_bytes = 256 << 10});
+//     if (!batch.ok()) return batch.status();
+//     if (batch->count > 0) Send(*batch);
+//     if (batch->at_tail) return feed->Wait([this] { Schedule(this); });
+//   }
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+
+namespace mmsmo::broker {
+
+struct TakeLimits {
+  int max_events = 1;    // at least 1
+  size_t max_bytes = 1;  // of deliveries; one event that is larger alone is taken all the same
+};
+
+struct Batch {
+  // The entries of v1.DeliveryBatch.deliveries as they stand on the wire, tag and length included.
+  std::string deliveries;
+  int count = 0;
+  std::string cursor;    // the last position scanned, whether its event passed the filter or not
+  bool scanned = false;  // the cursor moved
+  bool at_tail = false;  // nothing was left when this was taken
+};
+
+// Used by one thread at a time, but for Backlog.
+class Feed {
+ public:
+  virtual ~Feed() = default;
+
+  // What is there, within the limits, without waiting. OutOfRange with reason "CURSOR_EXPIRED" once
+  // retention has overtaken this reader.
+  virtual absl::StatusOr<Batch> Take(const TakeLimits& limits) = 0;
+
+  // Calls `wake` once when there is more to take, at once if there is already; on any thread, and
+  // it must not block. A second call replaces the first. The feed's destruction ends it; `wake` may
+  // be running until the destructor returns.
+  virtual void Wait(absl::AnyInvocable<void()> wake) = 0;
+
+  // The last position scanned.
+  virtual std::string Cursor() const = 0;
+
+  // How many events lie between this reader and the head, before filtering. Thread-safe.
+  virtual int64_t Backlog() const = 0;
+};
+
+}  // namespace mmsmo::broker

@@ -1,0 +1,74 @@
+#include "gateway/broker/filter.h"
+
+#include "absl/strings/ascii.h"
+#include "gateway/base/status.h"
+
+namespace mmsmo::broker {
+namespace {
+
+absl::flat_hash_set<std::string> LowerCased(
+    const google::protobuf::RepeatedPtrField<std::string>& values) {
+  absl::flat_hash_set<std::string> lowered;
+  for (const auto& value : values) lowered.insert(absl::AsciiStrToLower(value));
+  return lowered;
+}
+
+}  // namespace
+
+EventFilter::EventFilter(const v1::Filter& filter)
+    : matches_all_(filter.recipients().empty() && filter.keywords().empty() &&
+                   filter.senders().empty() && filter.operator_ids().empty() &&
+                   filter.media_kinds().empty()),
+      recipients_(filter.recipients().begin(), filter.recipients().end()),
+      keywords_(LowerCased(filter.keywords())),
+      senders_(filter.senders().begin(), filter.senders().end()),
+      operator_ids_(filter.operator_ids().begin(), filter.operator_ids().end()),
+      media_kinds_(filter.media_kinds().begin(), filter.media_kinds().end()) {}
+
+absl::Status EventFilter::Validate(const v1::Filter& filter) {
+  const auto check_size = [](std::string_view field, int size) {
+    return size <= kMaxValues ? absl::OkStatus()
+                              : InvalidArgument("filter.{}: {} values, at most {} are allowed",
+                                                field, size, kMaxValues);
+  };
+  for (const auto& status : {check_size("recipients", filter.recipients_size()),
+                             check_size("keywords", filter.keywords_size()),
+                             check_size("senders", filter.senders_size()),
+                             check_size("operator_ids", filter.operator_ids_size()),
+                             check_size("media_kinds", filter.media_kinds_size())}) {
+    if (!status.ok()) return status;
+  }
+  for (const int kind : filter.media_kinds()) {
+    if (!v1::MediaKind_IsValid(kind))
+      return InvalidArgument("filter.media_kinds: {} is not a MediaKind", kind);
+  }
+  return absl::OkStatus();
+}
+
+bool EventFilter::MatchesAddress(const Values& wanted, const v1::Address& address) {
+  return wanted.contains(address.value()) ||
+         (!address.e164().empty() && wanted.contains(address.e164()));
+}
+
+bool EventFilter::Matches(const v1::MmsMo& message) const {
+  if (matches_all_) return true;
+  if (!recipients_.empty() && !MatchesAddress(recipients_, message.recipient())) return false;
+  if (!senders_.empty() && !MatchesAddress(senders_, message.sender())) return false;
+  if (!keywords_.empty() && !keywords_.contains(absl::AsciiStrToLower(message.keyword())))
+    return false;
+  if (!operator_ids_.empty() && !operator_ids_.contains(message.operator_id())) return false;
+  if (media_kinds_.empty()) return true;
+  for (const auto& media : message.media()) {
+    if (media_kinds_.contains(media.kind())) return true;
+  }
+  return false;
+}
+
+bool EventFilter::MatchesSerialised(std::string_view event) const {
+  if (matches_all_) return true;
+  v1::Event parsed;
+  return parsed.ParseFromArray(event.data(), static_cast<int>(event.size())) &&
+         Matches(parsed.mms_mo());
+}
+
+}  // namespace mmsmo::broker

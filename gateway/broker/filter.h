@@ -1,0 +1,44 @@
+// Which events a v1.Filter lets through.
+
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "mmsmo/v1/event.pb.h"
+
+namespace mmsmo::broker {
+
+// Constant after construction, hence thread-safe.
+class EventFilter {
+ public:
+  // The most values that one list of a filter may have.
+  static constexpr int kMaxValues = 1000;
+
+  explicit EventFilter(const v1::Filter& filter);
+
+  // InvalidArgument naming the field: more than kMaxValues values, or an unknown media kind.
+  static absl::Status Validate(const v1::Filter& filter);
+
+  // Lets everything through, so that events need not be parsed.
+  bool matches_all() const { return matches_all_; }
+  bool Matches(const v1::MmsMo& message) const;
+  // Likewise, of a serialised v1.Event; one that cannot be parsed does not match.
+  bool MatchesSerialised(std::string_view event) const;
+
+ private:
+  using Values = absl::flat_hash_set<std::string>;
+  static bool MatchesAddress(const Values& wanted, const v1::Address& address);
+
+  const bool matches_all_;
+  const Values recipients_;
+  const Values keywords_;  // in lower case
+  const Values senders_;
+  const Values operator_ids_;
+  const absl::flat_hash_set<int> media_kinds_;
+};
+
+}  // namespace mmsmo::broker

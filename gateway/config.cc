@@ -1,0 +1,230 @@
+#include "gateway/config.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <map>
+
+#include "fmt/format.h"
+#include "version.h"
+
+namespace mmsmo {
+namespace {
+
+// Declares settings under their groups; the environment variable's name follows from the flag's.
+class Settings {
+ public:
+  explicit Settings(CLI::App* app) : app_(app) {}
+
+  void Group(std::string group) { group_ = std::move(group); }
+
+  template <typename T>
+  CLI::Option* Add(const std::string& name, T* value, const std::string& help) {
+    return Named(app_->add_option("--" + name, *value, help)->capture_default_str(), name);
+  }
+
+  void Switch(const std::string& name, bool* value, const std::string& help) {
+    Named(app_->add_option("--" + name, *value, help), name)
+        ->default_str(*value ? "true" : "false")
+        ->type_name("BOOL");
+  }
+
+  // A number of bytes, plain or with a unit: 512, 64KiB, 1GB.
+  void Bytes(const std::string& name, uint64_t* value, uint64_t at_least, const std::string& help) {
+    Measure(name, value, std::to_string(*value), CLI::AsSizeValue(/*kb_is_1000=*/false), at_least,
+            help)
+        ->type_name("BYTES");
+  }
+
+  // A time with its unit; stored in milliseconds.
+  void Duration(const std::string& name, int64_t* value, const std::string& otherwise,
+                int64_t at_least, const std::string& help) {
+    static const std::map<std::string, int64_t> kUnits = {
+        {"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+    Measure(name, value, otherwise,
+            CLI::AsNumberWithUnit(kUnits, CLI::AsNumberWithUnit::UNIT_REQUIRED, "DURATION"),
+            at_least, help)
+        ->type_name("DURATION");
+  }
+
+ private:
+  // A number with a unit, which stays as it was written, so that --print-config gives it back;
+  // `to_number` replaces it by the number.
+  template <typename T>
+  CLI::Option* Measure(const std::string& name, T* value, const std::string& otherwise,
+                       const CLI::Validator& to_number, uint64_t at_least,
+                       const std::string& help) {
+    const auto read = [to_number, at_least, value](std::string text) {
+      const std::string written = text;
+      std::string wrong;
+      try {
+        wrong = to_number(text);
+      } catch (const CLI::ValidationError& error) {
+        wrong = error.what();
+      }
+      if (!wrong.empty()) return fmt::format("'{}': {}", written, wrong);
+      T number{};
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+      if (error != std::errc() || end != text.data() + text.size()) {
+        return fmt::format("'{}' is not a number in range", written);
+      }
+      if (number < static_cast<T>(at_least)) {
+        return fmt::format("'{}' is less than {}, the least allowed", written, at_least);
+      }
+      *value = number;
+      return std::string();
+    };
+    read(otherwise);
+    CLI::Option* option = app_->add_option("--" + name, help);
+    option->check(CLI::Validator(read, "", ""))->default_str(otherwise);
+    return Named(option, name);
+  }
+
+  CLI::Option* Named(CLI::Option* option, const std::string& name) {
+    std::string variable = "MMSMO_" + name;
+    std::transform(variable.begin(), variable.end(), variable.begin(), [](unsigned char c) {
+      return c == '-' ? '_' : static_cast<char>(std::toupper(c));
+    });
+    return option->envname(variable)->group(group_);
+  }
+
+  CLI::App* const app_;
+  std::string group_;
+};
+
+void DeclareHttp(Settings& settings, Config& config) {
+  settings.Group("Postbacks over HTTP");
+  settings.Add("http-listen", &config.http_listen,
+               "Where postbacks arrive, HOST:PORT; port 0 takes a free one");
+  settings.Add("http-path", &config.http_path, "The path that the provider POSTs to");
+  settings.Add("endpoint", &config.endpoint,
+               "The endpoint's name in events; with the tracking id the key of dedupe");
+  settings
+      .Add("http-threads", &config.http_threads,
+           "Threads that serve HTTP; 0: one a core, at most 4")
+      ->check(CLI::Range(0, 64));
+  settings.Bytes("max-body-bytes", &config.max_body_bytes, 1, "A larger body is answered 413");
+  settings.Bytes("max-header-bytes", &config.max_header_bytes, 256,
+                 "A larger header is answered 431");
+  settings.Bytes("max-in-flight-bytes", &config.max_in_flight_bytes, 1,
+                 "Bodies that are read or not durable yet; over it, 503");
+  settings.Add("max-connections", &config.max_connections, "More are answered 503 and closed")
+      ->check(CLI::Range(1, 1'000'000));
+  settings.Duration("header-timeout", &config.header_timeout, "10s", 1,
+                    "A request's header must arrive within, else 408");
+  settings.Duration("body-timeout", &config.body_timeout, "30s", 1,
+                    "A request's body must arrive within, else 408");
+  settings.Duration("idle-timeout", &config.idle_timeout, "75s", 1,
+                    "A connection without a request is closed after");
+  settings.Duration("write-timeout", &config.write_timeout, "10s", 1,
+                    "A client must take its answer within");
+}
+
+void DeclareGrpc(Settings& settings, Config& config) {
+  settings.Group("Subscribers over gRPC");
+  settings.Add("grpc-listen", &config.grpc_listen,
+               "Where subscribers connect, HOST:PORT or unix:PATH");
+  settings
+      .Add("delivery-threads", &config.delivery_threads,
+           "Threads that read for streams; 0: one a core, at most 4")
+      ->check(CLI::Range(0, 64));
+  settings.Duration("heartbeat-interval", &config.heartbeat_interval, "15s", 100,
+                    "For streams that ask for none");
+  settings.Group("Operation");
+  settings.Add("admin-listen", &config.admin_listen,
+               "Where /healthz, /readyz and /metrics are, HOST:PORT");
+  settings.Duration("drain-timeout", &config.drain_timeout, "5s", 0,
+                    "On SIGTERM, streams end within");
+  settings.Add("log-level", &config.log_level, "")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  settings.Add("log-format", &config.log_format, "auto: text on a terminal, JSON otherwise")
+      ->check(CLI::IsMember({"auto", "text", "json"}));
+}
+
+void DeclareJournal(Settings& settings, Config& config) {
+  settings.Group("Journal");
+  settings.Add("data-dir", &config.data_dir,
+               "The directory of the journal, made if it is not there");
+  settings.Switch("keep-raw", &config.keep_raw, "Keep the raw body beside each event");
+  settings.Duration("retention-age", &config.retention_age, "7d", 0,
+                    "Older events are removed; 0s: no limit");
+  settings.Bytes("retention-bytes", &config.retention_bytes, 0,
+                 "The oldest events over it are removed; 0: no limit");
+  settings.Bytes("newest-bytes", &config.newest_bytes, 0,
+                 "Memory for the newest events, shared by all streams");
+  settings.Duration("quarantine-age", &config.quarantine_age, "30d", 0,
+                    "Older quarantined postbacks are removed; 0s: never");
+  settings.Add("quarantine-rejected-count", &config.quarantine_rejected_count,
+               "Budget of those answered 4xx: the oldest make room");
+  settings.Bytes("quarantine-rejected-bytes", &config.quarantine_rejected_bytes, 0, "Likewise");
+  settings.Add("quarantine-not-mms-mo-count", &config.quarantine_not_mms_mo_count,
+               "Budget of other kinds of postbacks: the oldest make room");
+  settings.Bytes("quarantine-not-mms-mo-bytes", &config.quarantine_not_mms_mo_bytes, 0, "Likewise");
+  settings.Add("quarantine-kept-count", &config.quarantine_kept_count,
+               "Budget of the rest, answered 200: when it is full, 503");
+  settings.Bytes("quarantine-kept-bytes", &config.quarantine_kept_bytes, 0, "Likewise");
+}
+
+// The file's settings, where neither a flag nor the environment has them: CLI11's own reading of a
+// file would let it win over the environment.
+void ReadFile(CLI::App& app, const std::string& path) {
+  for (const CLI::ConfigItem& item : app.get_config_formatter()->from_file(path)) {
+    CLI::Option* const option =
+        item.parents.empty() ? app.get_option_no_throw("--" + item.name) : nullptr;
+    if (option == nullptr || !option->get_configurable()) {
+      throw CLI::ConfigError(fmt::format("{}: '{}' is not a setting", path, item.fullname()),
+                             CLI::ExitCodes::ConfigError);
+    }
+    if (option->count() > 0) continue;
+    option->add_result(item.inputs);
+    option->run_callback();
+  }
+}
+
+}  // namespace
+
+CommandLine ParseCommandLine(int argc, const char* const* argv) {
+  CommandLine line;
+  CLI::App app("Takes MMS MO postbacks over HTTP, makes them durable and publishes them over gRPC.",
+               "mmsmo-gateway");
+  app.set_version_flag("--version", "mmsmo-gateway " MMSMO_VERSION);
+  std::string file;
+  app.add_option("--config", file, "A TOML file with these settings as its keys")
+      ->envname("MMSMO_CONFIG")
+      ->configurable(false);
+  bool print_config = false;
+  app.add_flag("--print-config", print_config,
+               "Print the settings in force as a configuration file, and end")
+      ->configurable(false);
+  app.footer(
+      "Every setting is also an environment variable: --http-listen is MMSMO_HTTP_LISTEN.\n"
+      "Sizes take KiB, MiB, GiB; times take ms, s, m, h, d.");
+  Settings settings(&app);
+  DeclareHttp(settings, line.config);
+  DeclareGrpc(settings, line.config);
+  DeclareJournal(settings, line.config);
+  try {
+    app.parse(argc, argv);
+    if (!file.empty()) ReadFile(app, file);
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream out, err;
+    line.exit = true;
+    line.exit_code = app.exit(error, out, err) == 0 ? 0 : 2;
+    line.print = line.exit_code == 0 ? out.str() : err.str();
+    return line;
+  }
+  if (line.config.http_path.empty() || line.config.http_path[0] != '/' ||
+      line.config.http_path.find('?') != std::string::npos) {
+    line = {.exit = true,
+            .exit_code = 2,
+            .print = fmt::format("--http-path: '{}' must begin with / and have no ?\n",
+                                 line.config.http_path)};
+  } else if (print_config) {
+    line.exit = true;
+    line.print = app.config_to_str(/*default_also=*/true, /*write_description=*/true);
+  }
+  return line;
+}
+
+}  // namespace mmsmo

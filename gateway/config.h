@@ -1,0 +1,64 @@
+// Every setting: as a flag, as an environment variable and as a key of the configuration file, from
+// one declaration.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace mmsmo {
+
+// Validated once, then constant. Durations are in milliseconds, 0 where it says "no limit".
+struct Config {
+  std::string http_listen = "127.0.0.1:8080";
+  std::string http_path = "/postbacks/mms-mo";
+  std::string endpoint = "mms-mo";
+  int http_threads = 0;  // 0: one a core, at most 4
+  uint64_t max_body_bytes = 256 << 10;
+  uint64_t max_header_bytes = 8 << 10;
+  uint64_t max_in_flight_bytes = 64 << 20;
+  int max_connections = 10'000;
+  int64_t header_timeout = 0;
+  int64_t body_timeout = 0;
+  int64_t idle_timeout = 0;
+  int64_t write_timeout = 0;
+
+  std::string grpc_listen = "127.0.0.1:9090";
+  int delivery_threads = 0;  // 0: one a core, at most 4
+  int64_t heartbeat_interval = 0;
+
+  std::string admin_listen = "127.0.0.1:9091";
+
+  std::string data_dir = "data";
+  bool keep_raw = true;
+  int64_t retention_age = 0;
+  uint64_t retention_bytes = 0;
+  uint64_t newest_bytes = 16 << 20;
+  int64_t quarantine_age = 0;
+  uint64_t quarantine_rejected_count = 10'000;
+  uint64_t quarantine_rejected_bytes = 64 << 20;
+  uint64_t quarantine_not_mms_mo_count = 10'000;
+  uint64_t quarantine_not_mms_mo_bytes = 64 << 20;
+  uint64_t quarantine_kept_count = 100'000;
+  uint64_t quarantine_kept_bytes = 512 << 20;
+
+  int64_t drain_timeout = 0;
+  std::string log_level = "info";
+  std::string log_format = "auto";
+};
+
+// What the command line asks for: to run with a configuration, or to print something and end.
+struct CommandLine {
+  Config config;
+  bool exit = false;
+  int exit_code = 0;  // with exit
+  std::string print;  // with exit; to stdout when exit_code is 0, else to stderr
+};
+
+// Reads flags, then the environment, then the file that --config names: the first that has a
+// setting wins.
+CommandLine ParseCommandLine(int argc, const char* const* argv);
+
+}  // namespace mmsmo

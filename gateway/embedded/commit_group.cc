@@ -1,0 +1,102 @@
+#include "gateway/embedded/commit_group.h"
+
+#include "gateway/base/status.h"
+#include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/cursor.h"
+
+namespace mmsmo::embedded {
+namespace {
+
+using broker::Entry;
+using broker::Receipt;
+
+void SetMicros(int64_t micros, google::protobuf::Timestamp* time) {
+  time->set_seconds(micros / 1'000'000);
+  time->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1000);
+}
+
+}  // namespace
+
+CommitGroup::CommitGroup(const Rooms& rooms, const LogState& state, int64_t accept_micros)
+    : rooms_(rooms),
+      accept_micros_(accept_micros),
+      state_(state),
+      run_(std::make_shared<EventRun>(state.head + 1)) {
+  SetMicros(accept_micros_, prefix_.mutable_accept_time());
+}
+
+absl::StatusOr<Receipt> CommitGroup::Stage(Entry entry) {
+  if (entry.event.empty()) return Keep(std::move(entry));
+  const PostbackKey key = MakePostbackKey(entry.endpoint, entry.tracking_id);
+  auto first = FindFirst(key);
+  if (!first.ok()) return first.status();
+  return first->sequence == 0 ? Publish(entry, key) : Repeat(std::move(entry), *first);
+}
+
+absl::StatusOr<CommitGroup::Staged> CommitGroup::FindFirst(const PostbackKey& key) const {
+  if (const auto it = staged_.find(key); it != staged_.end()) return it->second;
+  auto sequence = rooms_.ids->Find(key);
+  if (!sequence.ok()) return sequence.status();
+  if (!*sequence || **sequence < state_.oldest) return Staged{};
+  auto header = rooms_.reader->Header(**sequence);
+  if (!header.ok()) return header.status();
+  return Staged{.sequence = **sequence, .content = header->content};
+}
+
+absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackKey& key) {
+  const uint64_t sequence = state_.head + 1;
+  const std::string sequence_key = BigEndian(sequence);
+  Receipt receipt{.cursor = EncodeCursor(rooms_.store->journal_id(), sequence)};
+  prefix_.set_cursor(receipt.cursor);
+  prefix_.SerializeToString(&prefix_bytes_);
+
+  const std::string raw =
+      rooms_.keep_raw ? EncodeRaw(entry.content_type, entry.body) : std::string();
+  if (!raw.empty()) batch_.Put(rooms_.store->raw(), sequence_key, raw);
+  state_.log_bytes += prefix_bytes_.size() + entry.event.size() + raw.size();
+  record_.clear();
+  AppendRecord({.key = key,
+                .content = entry.content,
+                .accept_micros = accept_micros_,
+                .log_bytes = state_.log_bytes},
+               prefix_bytes_, entry.event, &record_);
+  batch_.Put(rooms_.store->events(), sequence_key, record_);
+
+  run_->Append(DecodeRecord(record_)->event);
+  staged_[key] = {.sequence = sequence, .content = entry.content};
+  new_ids_.emplace_back(key, sequence);
+  state_.head = sequence;
+  state_.accept_micros = accept_micros_;
+  return receipt;
+}
+
+absl::StatusOr<Receipt> CommitGroup::Repeat(Entry entry, const Staged& first) {
+  std::string cursor = EncodeCursor(rooms_.store->journal_id(), first.sequence);
+  if (first.content == entry.content) {
+    return Receipt{.outcome = Receipt::Outcome::kDuplicate, .cursor = std::move(cursor)};
+  }
+  entry.http_status = 200;
+  entry.reason = "id_conflict";
+  entry.detail =
+      fmt::format("the event at cursor {} has the same tracking id and other content", cursor);
+  return Keep(std::move(entry));
+}
+
+absl::StatusOr<Receipt> CommitGroup::Keep(Entry entry) {
+  v1::QuarantinedPostback postback;
+  SetMicros(accept_micros_, postback.mutable_accept_time());
+  postback.set_endpoint(entry.endpoint);
+  postback.set_reason(entry.reason);
+  postback.set_detail(entry.detail);
+  postback.set_content_type(entry.content_type);
+  postback.set_http_status(entry.http_status);
+  postback.set_tracking_id(entry.tracking_id);
+  auto id = rooms_.quarantine->Add(std::move(postback), entry.body, &batch_);
+  if (!id.ok()) return id.status();
+  return Receipt{.outcome = Receipt::Outcome::kQuarantined,
+                 .quarantine_id = *std::move(id),
+                 .reason = std::move(entry.reason),
+                 .detail = std::move(entry.detail)};
+}
+
+}  // namespace mmsmo::embedded

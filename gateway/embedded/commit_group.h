@@ -1,0 +1,83 @@
+// What becomes durable with one sync: the records, the receipts and the ids of one group of
+// appends.
+
+#pragma once
+
+#include <rocksdb/write_batch.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "gateway/broker/broker.h"
+#include "gateway/embedded/id_index.h"
+#include "gateway/embedded/log_reader.h"
+#include "gateway/embedded/newest_events.h"
+#include "gateway/embedded/quarantine.h"
+#include "gateway/embedded/record.h"
+#include "gateway/embedded/store.h"
+
+namespace mmsmo::embedded {
+
+// Where the log stands.
+struct LogState {
+  uint64_t oldest = 1;         // the first event that retention has left
+  uint64_t head = 0;           // the last event; oldest - 1 where there is none
+  int64_t accept_micros = 0;   // of the head, or of the last that was removed
+  uint64_t log_bytes = 0;      // as in RecordHeader, at the head
+  uint64_t removed_bytes = 0;  // of log_bytes, what retention has removed
+};
+
+// Made for one group and thrown away; for one thread.
+class CommitGroup {
+ public:
+  struct Rooms {
+    Store* store;
+    IdIndex* ids;
+    const LogReader* reader;
+    Quarantine* quarantine;
+    bool keep_raw;
+  };
+
+  // Events of this group are accepted at `accept_micros`, which is not before
+  // `state.accept_micros`.
+  CommitGroup(const Rooms& rooms, const LogState& state, int64_t accept_micros);
+
+  // Decides what becomes of an entry. The receipt holds once the batch is written.
+  absl::StatusOr<broker::Receipt> Stage(broker::Entry entry);
+
+  rocksdb::WriteBatch& batch() { return batch_; }
+  const LogState& state() const { return state_; }
+  // The group's new events, framed; and their ids.
+  std::shared_ptr<const EventRun> run() const { return run_; }
+  const std::vector<std::pair<PostbackKey, uint64_t>>& new_ids() const { return new_ids_; }
+
+ private:
+  struct Staged {
+    uint64_t sequence;
+    broker::ContentId content;
+  };
+
+  absl::StatusOr<broker::Receipt> Publish(const broker::Entry& entry, const PostbackKey& key);
+  absl::StatusOr<broker::Receipt> Repeat(broker::Entry entry, const Staged& first);
+  absl::StatusOr<broker::Receipt> Keep(broker::Entry entry);
+  // The retained event of a postback, in this group or before it; sequence 0 where there is none.
+  absl::StatusOr<Staged> FindFirst(const PostbackKey& key) const;
+
+  const Rooms rooms_;
+  const int64_t accept_micros_;
+  LogState state_;
+  rocksdb::WriteBatch batch_;
+  std::shared_ptr<EventRun> run_;
+  absl::flat_hash_map<PostbackKey, Staged> staged_;
+  std::vector<std::pair<PostbackKey, uint64_t>> new_ids_;
+  v1::Event prefix_;
+  std::string prefix_bytes_;
+  std::string record_;
+};
+
+}  // namespace mmsmo::embedded

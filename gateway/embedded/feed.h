@@ -1,0 +1,44 @@
+// A reader with a start position: from the newest events where they are in memory, from the disk
+// where not.
+
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "gateway/broker/feed.h"
+#include "gateway/broker/filter.h"
+#include "gateway/embedded/journal.h"
+#include "gateway/embedded/store.h"
+
+namespace mmsmo::embedded {
+
+class LogFeed final : public broker::Feed {
+ public:
+  // Reads what comes after `position` and was accepted at or after `not_before`, in microseconds.
+  LogFeed(Journal* journal, Store* store, uint64_t position, int64_t not_before,
+          const v1::Filter& filter);
+  ~LogFeed() override;
+
+  absl::StatusOr<broker::Batch> Take(const broker::TakeLimits& limits) override;
+  void Wait(absl::AnyInvocable<void()> wake) override;
+  std::string Cursor() const override;
+  int64_t Backlog() const override;
+
+ private:
+  // A batch that is being filled.
+  struct Filling;
+
+  void TakeFromMemory(const EventRun& run, uint64_t head, Filling* filling);
+  absl::Status TakeFromDisk(uint64_t head, Filling* filling);
+  absl::Status Expired() const;
+
+  Journal* const journal_;
+  Store* const store_;
+  const broker::EventFilter filter_;
+  int64_t not_before_;              // 0 once an event has passed it
+  std::atomic<uint64_t> position_;  // the last event scanned
+};
+
+}  // namespace mmsmo::embedded

@@ -1,0 +1,146 @@
+#include "gateway/embedded/id_index.h"
+
+#include <rocksdb/sst_file_writer.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/base/log.h"
+#include "gateway/base/status.h"
+#include "gateway/embedded/big_endian.h"
+
+namespace mmsmo::embedded {
+namespace {
+
+// After every id, in the file with the ids up to the event that it names: both are there or neither
+// is.
+const std::string kThroughKey(17, '\xff');
+constexpr auto kRetryAfter = std::chrono::seconds(1);
+
+std::string EncodeKey(const PostbackKey& key) {
+  std::string bytes;
+  AppendBigEndian(key.high, &bytes);
+  AppendBigEndian(key.low, &bytes);
+  return bytes;
+}
+
+}  // namespace
+
+IdIndex::IdIndex(Store* store, Options options) : store_(store), options_(options) {}
+
+absl::StatusOr<std::unique_ptr<IdIndex>> IdIndex::Open(Store* store, uint64_t oldest, uint64_t head,
+                                                       Options options) {
+  std::unique_ptr<IdIndex> index(new IdIndex(store, options));
+  if (auto status = index->Rebuild(oldest, head); !status.ok()) return status;
+  index->spiller_ = std::thread([raw = index.get()] { raw->RunSpiller(); });
+  return index;
+}
+
+IdIndex::~IdIndex() {
+  {
+    MutexLock lock(&mu_);
+    stopping_ = true;
+    changed_.SignalAll();
+  }
+  if (spiller_.joinable()) spiller_.join();
+}
+
+absl::Status IdIndex::Rebuild(uint64_t oldest, uint64_t head) {
+  std::string value;
+  uint64_t through = 0;
+  const rocksdb::Status found = store_->db().Get({}, store_->ids(), kThroughKey, &value);
+  if (found.ok() && value.size() == 8) {
+    through = LoadBigEndian64(value);
+  } else if (!found.IsNotFound()) {
+    return FromRocks(found, "reading the id index");
+  }
+  through_ = head;
+  const std::unique_ptr<rocksdb::Iterator> it(store_->db().NewIterator({}, store_->events()));
+  for (it->Seek(BigEndian(std::max(through + 1, oldest))); it->Valid(); it->Next()) {
+    auto record = DecodeRecord(View(it->value()));
+    if (!record.ok()) return record.status();
+    newest_[record->header.key] = LoadBigEndian64(View(it->key()));
+  }
+  return FromRocks(it->status(), "rebuilding the id index");
+}
+
+absl::StatusOr<std::optional<uint64_t>> IdIndex::Find(const PostbackKey& key) {
+  if (const auto it = newest_.find(key); it != newest_.end()) return it->second;
+  std::shared_ptr<const Table> spilling;
+  {
+    MutexLock lock(&mu_);
+    spilling = spilling_;
+  }
+  if (spilling) {
+    if (const auto it = spilling->find(key); it != spilling->end()) return it->second;
+  }
+  rocksdb::PinnableSlice value;
+  const rocksdb::Status status = store_->db().Get({}, store_->ids(), EncodeKey(key), &value);
+  if (status.IsNotFound()) return std::nullopt;
+  if (!status.ok()) return FromRocks(status, "looking up a tracking id");
+  if (value.size() != 8) return DataLoss("an id's entry has {} bytes, not 8", value.size());
+  return LoadBigEndian64(View(value));
+}
+
+void IdIndex::Insert(const PostbackKey& key, uint64_t sequence) {
+  newest_[key] = sequence;
+  through_ = sequence;
+  if (newest_.size() >= options_.table_size) StartSpilling();
+}
+
+void IdIndex::StartSpilling() {
+  MutexLock lock(&mu_);
+  if (spilling_) return;  // the table grows on until the one before it is in the store
+  spilling_ = std::make_shared<const Table>(std::exchange(newest_, {}));
+  spilling_through_ = through_;
+  changed_.SignalAll();
+}
+
+void IdIndex::RunSpiller() {
+  MutexLock lock(&mu_);
+  while (!stopping_) {
+    if (!spilling_) {
+      changed_.Wait(&mu_);
+      continue;
+    }
+    const std::shared_ptr<const Table> table = spilling_;
+    const uint64_t through = spilling_through_;
+    mu_.Unlock();
+    const absl::Status status = Spill(*table, through);
+    mu_.Lock();
+    if (status.ok()) {
+      spilling_.reset();
+    } else {
+      Log()->warn("the id index could not be written, next try in 1 s: {}", MessageOf(status));
+      changed_.WaitUntil(&mu_, std::chrono::steady_clock::now() + kRetryAfter);
+    }
+  }
+}
+
+absl::Status IdIndex::Spill(const Table& table, uint64_t through) const {
+  std::vector<std::pair<PostbackKey, uint64_t>> sorted(table.begin(), table.end());
+  std::sort(sorted.begin(), sorted.end());
+
+  const std::string path = store_->data_dir() + "/ids.spill";
+  rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), store_->db().GetOptions(store_->ids()),
+                                store_->ids());
+  rocksdb::Status status = writer.Open(path);
+  for (const auto& [key, sequence] : sorted) {
+    if (!status.ok()) break;
+    status = writer.Put(EncodeKey(key), BigEndian(sequence));
+  }
+  if (status.ok()) status = writer.Put(kThroughKey, BigEndian(through));
+  if (status.ok()) status = writer.Finish();
+  if (!status.ok()) return FromRocks(status, "writing the id index");
+
+  rocksdb::IngestExternalFileOptions ingest;
+  ingest.move_files = true;
+  ingest.write_global_seqno = false;
+  return FromRocks(store_->db().IngestExternalFile(store_->ids(), {path}, ingest),
+                   "adding to the id index");
+}
+
+}  // namespace mmsmo::embedded

@@ -1,0 +1,348 @@
+#include "gateway/embedded/journal.h"
+
+#include <rocksdb/convenience.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "gateway/base/log.h"
+#include "gateway/base/status.h"
+#include "gateway/embedded/big_endian.h"
+
+namespace mmsmo::embedded {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr auto kHousekeepingEvery = std::chrono::seconds(1);
+// A group is cut here, so that its memory stays bounded; a sync costs the same whatever its size.
+constexpr size_t kMaxGroupEntries = 4096;
+
+constexpr std::string_view kOldestKey = "oldest";
+constexpr std::string_view kRemovedBytesKey = "removed_bytes";
+constexpr std::string_view kRemovedAcceptKey = "removed_accept_micros";
+constexpr std::string_view kProbeKey = "probe";
+
+rocksdb::WriteOptions Synced() {
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  return options;
+}
+
+absl::Status NotDurable(const absl::Status& why) {
+  return WithReason(Unavailable("the postback could not be made durable: {}", MessageOf(why)),
+                    "not_durable");
+}
+
+double SecondsSince(steady_clock::time_point start) {
+  return std::chrono::duration<double>(steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+Journal::Journal(const Options& options, Store* store, const Clock& clock, Metrics& metrics)
+    : options_(options),
+      store_(store),
+      clock_(clock),
+      reader_(store),
+      commit_seconds_(metrics.Histogram(
+          "mmsmo_commit_seconds", "How long one group took to become durable.",
+          {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5})),
+      group_size_(metrics.Histogram("mmsmo_commit_group_size",
+                                    "Postbacks that became durable with one sync.",
+                                    {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096})),
+      failed_commits_(
+          metrics.Counter("mmsmo_commit_failures_total", "Groups that could not be made durable.")),
+      removed_events_(
+          metrics.Counter("mmsmo_events_removed_total", "Events that retention has removed.")),
+      newest_(options.newest_bytes) {}
+
+absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const Options& options, Store* store,
+                                                       const Clock& clock, Metrics& metrics) {
+  std::unique_ptr<Journal> journal(new Journal(options, store, clock, metrics));
+  if (auto status = journal->Load(); !status.ok()) return status;
+  journal->writer_ = std::thread([raw = journal.get()] { raw->Run(); });
+  return journal;
+}
+
+Journal::~Journal() {
+  {
+    MutexLock lock(&mu_);
+    stopping_ = true;
+    appended_.SignalAll();
+  }
+  if (writer_.joinable()) writer_.join();
+}
+
+// Where the log stands, from the store alone: at the start, and after a failure left that in doubt.
+absl::Status Journal::Load() {
+  LogState state;
+  for (const auto& [key, field] :
+       {std::pair{kOldestKey, &state.oldest}, {kRemovedBytesKey, &state.removed_bytes}}) {
+    auto number = store_->ReadNumber(key);
+    if (!number.ok()) return number.status();
+    if (*number) *field = **number;
+  }
+  auto last = store_->LastKey(store_->events());
+  if (!last.ok()) return last.status();
+  if (last->empty()) {
+    auto accept = store_->ReadNumber(kRemovedAcceptKey);
+    if (!accept.ok()) return accept.status();
+    state.head = state.oldest - 1;
+    state.log_bytes = state.removed_bytes;
+    state.accept_micros = static_cast<int64_t>(accept->value_or(0));
+  } else {
+    state.head = LoadBigEndian64(*last);
+    auto header = reader_.Header(state.head);
+    if (!header.ok()) return header.status();
+    state.log_bytes = header->log_bytes;
+    state.accept_micros = header->accept_micros;
+  }
+  store_->ForgetIdsBefore(state.oldest);
+
+  ids_.reset();  // the one before must have written its file
+  auto ids = IdIndex::Open(store_, state.oldest, state.head, {});
+  if (!ids.ok()) return ids.status();
+  ids_ = *std::move(ids);
+  auto quarantine = Quarantine::Open(store_, options_);
+  if (!quarantine.ok()) return quarantine.status();
+  quarantine_ = *std::move(quarantine);
+
+  state_ = state;
+  oldest_.store(state.oldest, std::memory_order_release);
+  if (state.head > head_.head()) head_.Advance(state.head);
+  UpdateGauges();
+  return absl::OkStatus();
+}
+
+void Journal::Append(std::vector<broker::Entry> entries, broker::AppendDone done) {
+  MutexLock lock(&mu_);
+  pending_.push_back({.entries = std::move(entries), .done = std::move(done)});
+  if (pending_.size() == 1) appended_.Signal();
+}
+
+absl::Status Journal::Ready() const {
+  MutexLock lock(&mu_);
+  return poison_;
+}
+
+broker::LogStats Journal::Stats() const {
+  MutexLock lock(&mu_);
+  return stats_;
+}
+
+void Journal::Run() {
+  next_housekeeping_ = steady_clock::now() + kHousekeepingEvery;
+  while (true) {
+    std::vector<Submission> group = TakeGroup();
+    if (!group.empty()) {
+      Commit(std::move(group));
+    } else {
+      MutexLock lock(&mu_);
+      if (stopping_) return;
+    }
+    if (steady_clock::now() < next_housekeeping_) continue;
+    if (Ready().ok()) {
+      RemoveOld();
+    } else {
+      TryToRecover();
+    }
+    next_housekeeping_ = steady_clock::now() + kHousekeepingEvery;
+  }
+}
+
+// What is pending, once something is, or nothing when it is time for something else.
+std::vector<Journal::Submission> Journal::TakeGroup() {
+  {
+    MutexLock lock(&mu_);
+    while (pending_.empty() && !stopping_ && steady_clock::now() < next_housekeeping_) {
+      appended_.WaitUntil(&mu_, next_housekeeping_);
+    }
+  }
+  // Whoever is about to append on this core goes first: the larger the groups, the fewer the syncs.
+  std::this_thread::yield();
+  MutexLock lock(&mu_);
+  size_t submissions = 0;
+  for (size_t entries = 0; submissions < pending_.size() && entries < kMaxGroupEntries;
+       ++submissions) {
+    entries += pending_[submissions].entries.size();
+  }
+  if (submissions == pending_.size()) return std::exchange(pending_, {});
+  const auto end = pending_.begin() + static_cast<ptrdiff_t>(submissions);
+  std::vector<Submission> group(std::make_move_iterator(pending_.begin()),
+                                std::make_move_iterator(end));
+  pending_.erase(pending_.begin(), end);
+  return group;
+}
+
+void Journal::Commit(std::vector<Submission> group) {
+  if (auto status = Ready(); !status.ok()) return Fail(std::move(group), status);
+  const auto start = steady_clock::now();
+  CommitGroup staged({.store = store_,
+                      .ids = ids_.get(),
+                      .reader = &reader_,
+                      .quarantine = quarantine_.get(),
+                      .keep_raw = options_.keep_raw},
+                     state_, std::max(clock_.NowMicros(), state_.accept_micros));
+  std::vector<broker::Receipts> receipts(group.size());
+  size_t entries = 0;
+  for (size_t i = 0; i < group.size(); ++i) {
+    for (broker::Entry& entry : group[i].entries) {
+      auto receipt = staged.Stage(std::move(entry));
+      if (!receipt.ok() && ReasonOf(receipt.status()).empty())
+        receipt = NotDurable(receipt.status());
+      receipts[i].push_back(std::move(receipt));
+      ++entries;
+    }
+  }
+  if (staged.batch().Count() > 0) {
+    if (auto status = Write(&staged.batch()); !status.ok()) {
+      Poison(status);
+      for (size_t i = 0; i < group.size(); ++i) {
+        std::fill(receipts[i].begin(), receipts[i].end(), NotDurable(status));
+      }
+    } else {
+      PublishGroup(staged);
+    }
+  }
+  commit_seconds_.Observe(SecondsSince(start));
+  group_size_.Observe(static_cast<double>(entries));
+  for (size_t i = 0; i < group.size(); ++i) std::move(group[i].done)(std::move(receipts[i]));
+}
+
+absl::Status Journal::Write(rocksdb::WriteBatch* batch) {
+  return FromRocks(store_->db().Write(Synced(), batch), "writing to the journal");
+}
+
+void Journal::PublishGroup(const CommitGroup& group) {
+  state_ = group.state();
+  for (const auto& [key, sequence] : group.new_ids()) ids_->Insert(key, sequence);
+  UpdateGauges();
+  if (group.run()->empty()) return;
+  newest_.Add(group.run());
+  head_.Advance(state_.head);
+}
+
+void Journal::Fail(std::vector<Submission> group, const absl::Status& why) {
+  for (Submission& submission : group) {
+    broker::Receipts receipts(submission.entries.size(), NotDurable(why));
+    std::move(submission.done)(std::move(receipts));
+  }
+}
+
+void Journal::Poison(const absl::Status& why) {
+  failed_commits_.Increment();
+  Log()->error("postbacks cannot be made durable and are answered 503 until they can: {}",
+               MessageOf(why));
+  MutexLock lock(&mu_);
+  poison_ = why;
+}
+
+// A failed write may have left anything behind: nothing, or the whole group. So the store is asked
+// to go on, must prove itself with a synced write, and is then read anew.
+void Journal::TryToRecover() {
+  absl::Status status = FromRocks(store_->db().Resume(), "resuming after a failed write");
+  if (status.ok()) {
+    rocksdb::WriteBatch probe;
+    probe.Put(store_->meta(), Slice(kProbeKey),
+              BigEndian(static_cast<uint64_t>(clock_.NowMicros())));
+    status = Write(&probe);
+  }
+  if (status.ok()) status = Load();
+  if (!status.ok()) {
+    Log()->debug("the journal is not writable yet: {}", MessageOf(status));
+    return;
+  }
+  Log()->info("postbacks can be made durable again");
+  MutexLock lock(&mu_);
+  poison_ = absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> Journal::FirstToKeep(int64_t now) {
+  uint64_t first = state_.oldest;
+  if (first > state_.head) return first;
+  auto oldest = reader_.Header(first);
+  if (!oldest.ok()) return oldest.status();
+  if (options_.retention_age_micros > 0 &&
+      oldest->accept_micros < now - options_.retention_age_micros) {
+    auto kept = reader_.FirstAcceptedAt(now - options_.retention_age_micros, first, state_.head);
+    if (!kept.ok()) return kept;
+    first = *kept;
+  }
+  if (options_.retention_bytes > 0 &&
+      state_.log_bytes - state_.removed_bytes > options_.retention_bytes) {
+    auto kept = reader_.FirstEndingBehind(state_.log_bytes - options_.retention_bytes,
+                                          state_.oldest, state_.head);
+    if (!kept.ok()) return kept;
+    first = std::max(first, *kept);
+  }
+  return first;
+}
+
+void Journal::RemoveOld() {
+  const int64_t now = clock_.NowMicros();
+  rocksdb::WriteBatch batch;
+  if (options_.quarantine_age_micros > 0) {
+    if (auto status = quarantine_->RemoveBefore(now - options_.quarantine_age_micros, &batch);
+        !status.ok()) {
+      Log()->error("old quarantined postbacks could not be removed: {}", MessageOf(status));
+    }
+  }
+  auto first = FirstToKeep(now);
+  if (!first.ok()) Log()->error("old events could not be removed: {}", MessageOf(first.status()));
+  LogState state = state_;
+  if (first.ok() && *first > state_.oldest) {
+    auto last_removed = reader_.Header(*first - 1);
+    if (!last_removed.ok()) return;
+    state.oldest = *first;
+    state.removed_bytes = last_removed->log_bytes;
+    for (auto* family : {store_->events(), store_->raw()}) {
+      batch.DeleteRange(family, BigEndian(state_.oldest), BigEndian(state.oldest));
+    }
+    batch.Put(store_->meta(), Slice(kOldestKey), BigEndian(state.oldest));
+    batch.Put(store_->meta(), Slice(kRemovedBytesKey), BigEndian(state.removed_bytes));
+    batch.Put(store_->meta(), Slice(kRemovedAcceptKey),
+              BigEndian(static_cast<uint64_t>(last_removed->accept_micros)));
+  }
+  if (batch.Count() == 0) return;
+
+  // Readers first: whoever still reads what goes is told that it went.
+  oldest_.store(state.oldest, std::memory_order_release);
+  if (auto status = Write(&batch); !status.ok()) {
+    oldest_.store(state_.oldest, std::memory_order_release);
+    return Poison(status);
+  }
+  store_->ForgetIdsBefore(state.oldest);
+  const uint64_t removed = state.oldest - state_.oldest;
+  removed_events_.Increment(static_cast<double>(removed));
+  if (removed > 0) {
+    Log()->debug("retention removed {} events", removed);
+    // Whole files go at once rather than with the next compaction.
+    const std::string begin = BigEndian(0), end = BigEndian(state.oldest);
+    const rocksdb::Slice from(begin), to(end);
+    for (auto* family : {store_->events(), store_->raw()}) {
+      rocksdb::DeleteFilesInRange(&store_->db(), family, &from, &to, /*include_end=*/false);
+    }
+  }
+  state_ = state;
+  UpdateGauges();
+}
+
+void Journal::UpdateGauges() {
+  MutexLock lock(&mu_);
+  stats_ = {.events_appended = state_.head,
+            .events_retained = state_.head + 1 - state_.oldest,
+            .bytes_retained = state_.log_bytes - state_.removed_bytes,
+            .quarantined = {}};
+  for (const auto shelf :
+       {Quarantine::Shelf::kRejected, Quarantine::Shelf::kNotMmsMo, Quarantine::Shelf::kKept}) {
+    const Quarantine::Usage& usage = quarantine_->usage(shelf);
+    stats_.quarantined.push_back({.shelf = std::string(Quarantine::Name(shelf)),
+                                  .count = usage.count,
+                                  .bytes = usage.bytes,
+                                  .dropped = usage.dropped});
+  }
+}
+
+}  // namespace mmsmo::embedded

@@ -1,0 +1,107 @@
+// The one writer of the log. Group commit without a linger timer: whatever arrives during one sync
+// is the next group.
+
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/metrics.h"
+#include "gateway/base/mutex.h"
+#include "gateway/broker/broker.h"
+#include "gateway/embedded/commit_group.h"
+#include "gateway/embedded/head_watch.h"
+#include "gateway/embedded/id_index.h"
+#include "gateway/embedded/log_reader.h"
+#include "gateway/embedded/newest_events.h"
+#include "gateway/embedded/options.h"
+#include "gateway/embedded/quarantine.h"
+#include "gateway/embedded/store.h"
+
+namespace mmsmo::embedded {
+
+// Thread-safe.
+class Journal {
+ public:
+  // `store`, `clock` and `metrics` must outlive the journal.
+  static absl::StatusOr<std::unique_ptr<Journal>> Open(const Options& options, Store* store,
+                                                       const Clock& clock, Metrics& metrics);
+  // Commits what was appended.
+  ~Journal();
+
+  // As broker::Broker::Append.
+  void Append(std::vector<broker::Entry> entries, broker::AppendDone done);
+
+  // OK while writes succeed. After a failed one, every append fails until the store has been proven
+  // good again.
+  absl::Status Ready() const;
+
+  // What readers may read: [oldest(), head().head()].
+  HeadWatch& head() { return head_; }
+  const HeadWatch& head() const { return head_; }
+  uint64_t oldest() const { return oldest_.load(std::memory_order_acquire); }
+  const NewestEvents& newest() const { return newest_; }
+  const LogReader& reader() const { return reader_; }
+
+  broker::LogStats Stats() const;
+
+ private:
+  struct Submission {
+    std::vector<broker::Entry> entries;
+    broker::AppendDone done;
+  };
+
+  Journal(const Options& options, Store* store, const Clock& clock, Metrics& metrics);
+  absl::Status Load();
+
+  // The writer thread.
+  void Run();
+  std::vector<Submission> TakeGroup();
+  void Commit(std::vector<Submission> group);
+  absl::Status Write(rocksdb::WriteBatch* batch);
+  void PublishGroup(const CommitGroup& group);
+  void Fail(std::vector<Submission> group, const absl::Status& why);
+  void Poison(const absl::Status& why);
+  void TryToRecover();
+  void RemoveOld();
+  absl::StatusOr<uint64_t> FirstToKeep(int64_t now);
+  void UpdateGauges();
+
+  const Options options_;
+  Store* const store_;
+  const Clock& clock_;
+  const LogReader reader_;
+
+  prometheus::Histogram& commit_seconds_;
+  prometheus::Histogram& group_size_;
+  prometheus::Counter& failed_commits_;
+  prometheus::Counter& removed_events_;
+
+  // The writer thread's own.
+  LogState state_;
+  std::unique_ptr<IdIndex> ids_;
+  std::unique_ptr<Quarantine> quarantine_;
+  std::chrono::steady_clock::time_point next_housekeeping_;
+
+  HeadWatch head_;
+  std::atomic<uint64_t> oldest_{1};
+  NewestEvents newest_;
+
+  mutable Mutex mu_;
+  CondVar appended_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::vector<Submission> pending_ ABSL_GUARDED_BY(mu_);
+  absl::Status poison_ ABSL_GUARDED_BY(mu_);
+  broker::LogStats stats_ ABSL_GUARDED_BY(mu_);
+
+  std::thread writer_;
+};
+
+}  // namespace mmsmo::embedded

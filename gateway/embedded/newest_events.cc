@@ -1,0 +1,51 @@
+#include "gateway/embedded/newest_events.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "gateway/broker/delivery_frame.h"
+
+namespace mmsmo::embedded {
+
+void EventRun::Append(std::string_view event) {
+  broker::AppendDelivery(event, &deliveries_);
+  ends_.push_back(static_cast<uint32_t>(deliveries_.size()));
+  event_sizes_.push_back(static_cast<uint32_t>(event.size()));
+}
+
+std::string_view EventRun::Delivery(uint64_t sequence) const {
+  const size_t i = sequence - first_;
+  const size_t begin = i == 0 ? 0 : ends_[i - 1];
+  return std::string_view(deliveries_).substr(begin, ends_[i] - begin);
+}
+
+std::string_view EventRun::Event(uint64_t sequence) const {
+  const std::string_view delivery = Delivery(sequence);
+  return delivery.substr(delivery.size() - event_sizes_[sequence - first_]);
+}
+
+void NewestEvents::Add(std::shared_ptr<const EventRun> run) {
+  MutexLock lock(&mu_);
+  if (!runs_.empty() && runs_.back()->last() + 1 != run->first()) {
+    runs_.clear();
+    bytes_ = 0;
+  }
+  bytes_ += run->bytes();
+  runs_.push_back(std::move(run));
+  while (bytes_ > max_bytes_) {
+    bytes_ -= runs_.front()->bytes();
+    runs_.pop_front();
+  }
+}
+
+std::shared_ptr<const EventRun> NewestEvents::Find(uint64_t sequence) const {
+  MutexLock lock(&mu_);
+  const auto it =
+      std::upper_bound(runs_.begin(), runs_.end(), sequence,
+                       [](uint64_t wanted, const auto& run) { return wanted < run->first(); });
+  if (it == runs_.begin()) return nullptr;
+  const auto& run = *std::prev(it);
+  return sequence <= run->last() ? run : nullptr;
+}
+
+}  // namespace mmsmo::embedded

@@ -1,0 +1,71 @@
+// The RocksDB database of one data directory: its column families, its settings, its identity.
+
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gateway/embedded/cursor.h"
+
+namespace mmsmo::embedded {
+
+// Thread-safe but for the order of writes, which is the caller's.
+class Store {
+ public:
+  // Opens the data directory, making it if it is not there. Errors say what to do:
+  // FailedPrecondition when another process has it or its format is newer, PermissionDenied,
+  // ResourceExhausted when the disk is full, DataLoss when the files are damaged.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& data_dir);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  rocksdb::DB& db() { return *db_; }
+  rocksdb::ColumnFamilyHandle* meta() const { return meta_; }
+  rocksdb::ColumnFamilyHandle* events() const { return events_; }
+  rocksdb::ColumnFamilyHandle* raw() const { return raw_; }
+  rocksdb::ColumnFamilyHandle* ids() const { return ids_; }
+  rocksdb::ColumnFamilyHandle* quarantine() const { return quarantine_; }
+
+  const std::string& data_dir() const { return data_dir_; }
+  JournalId journal_id() const { return journal_id_; }
+
+  // Ids of events before this one are forgotten when their files are next rewritten.
+  void ForgetIdsBefore(uint64_t sequence) { oldest_id_.store(sequence, std::memory_order_relaxed); }
+
+  // A number kept under `name` in the meta family; nullopt where there is none.
+  absl::StatusOr<std::optional<uint64_t>> ReadNumber(std::string_view name);
+  // The last key of `family`; empty where it has none.
+  absl::StatusOr<std::string> LastKey(rocksdb::ColumnFamilyHandle* family);
+
+ private:
+  explicit Store(std::string data_dir);
+  absl::Status OpenDatabase();
+  absl::Status CheckIdentity();
+
+  const std::string data_dir_;
+  JournalId journal_id_ = 0;
+  std::atomic<uint64_t> oldest_id_{0};
+  std::unique_ptr<rocksdb::DB> db_;
+  rocksdb::ColumnFamilyHandle* meta_ = nullptr;
+  rocksdb::ColumnFamilyHandle* events_ = nullptr;
+  rocksdb::ColumnFamilyHandle* raw_ = nullptr;
+  rocksdb::ColumnFamilyHandle* ids_ = nullptr;
+  rocksdb::ColumnFamilyHandle* quarantine_ = nullptr;
+};
+
+// A RocksDB status in the gateway's terms; `what` says what was being done.
+absl::Status FromRocks(const rocksdb::Status& status, std::string_view what);
+
+inline rocksdb::Slice Slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+inline std::string_view View(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+}  // namespace mmsmo::embedded

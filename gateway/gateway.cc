@@ -1,0 +1,246 @@
+#include "gateway/gateway.h"
+
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/base/metrics.h"
+#include "gateway/base/status.h"
+#include "gateway/embedded/broker.h"
+#include "gateway/http/admin.h"
+#include "gateway/http/postbacks.h"
+#include "gateway/http/server.h"
+#include "gateway/ingest/ingest.h"
+#include "gateway/rpc/server.h"
+
+namespace mmsmo {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+int ThreadsFor(int setting) {
+  return setting > 0 ? setting
+                     : static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 4u));
+}
+
+// As many connections as the system allows, and no more allocator arenas than threads that need
+// them.
+void PrepareProcess() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  mallopt(M_ARENA_MAX, 4);
+}
+
+// Signals are taken by WaitForSignal alone.
+class Signals {
+ public:
+  Signals() {
+    std::signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+  }
+  // The signal that came within a second, or 0.
+  int Wait() const {
+    const timespec second{.tv_sec = 1, .tv_nsec = 0};
+    const int signal = sigtimedwait(&set_, nullptr, &second);
+    return signal > 0 ? signal : 0;
+  }
+  // From now on a signal ends the process, as a second Ctrl-C should.
+  void Release() const { pthread_sigmask(SIG_UNBLOCK, &set_, nullptr); }
+
+ private:
+  sigset_t set_;
+};
+
+embedded::Options EmbeddedOptions(const Config& config) {
+  return {
+      .data_dir = config.data_dir,
+      .keep_raw = config.keep_raw,
+      .retention_age_micros = config.retention_age * 1000,
+      .retention_bytes = config.retention_bytes,
+      .rejected_budget = {config.quarantine_rejected_count, config.quarantine_rejected_bytes},
+      .not_mms_mo_budget = {config.quarantine_not_mms_mo_count, config.quarantine_not_mms_mo_bytes},
+      .kept_budget = {config.quarantine_kept_count, config.quarantine_kept_bytes},
+      .quarantine_age_micros = config.quarantine_age * 1000,
+      .newest_bytes = config.newest_bytes};
+}
+
+http::ServerOptions PostbackServerOptions(const Config& config) {
+  return {.name = "postbacks",
+          .setting = "http-listen",
+          .listen = config.http_listen,
+          .threads = ThreadsFor(config.http_threads),
+          .max_header_bytes = config.max_header_bytes,
+          .max_body_bytes = config.max_body_bytes,
+          .max_in_flight_bytes = static_cast<int64_t>(config.max_in_flight_bytes),
+          .max_connections = config.max_connections,
+          .header_timeout = milliseconds(config.header_timeout),
+          .body_timeout = milliseconds(config.body_timeout),
+          .idle_timeout = milliseconds(config.idle_timeout),
+          .write_timeout = milliseconds(config.write_timeout)};
+}
+
+// The journal's measures, read at every scrape.
+std::vector<prometheus::MetricFamily> JournalMetrics(const broker::Broker& broker) {
+  const broker::LogStats stats = broker.Stats();
+  std::vector<prometheus::MetricFamily> families = {
+      Metrics::GaugeFamily("mmsmo_journal_head", "The newest event's number; the first is 1.",
+                           static_cast<double>(stats.events_appended)),
+      Metrics::GaugeFamily("mmsmo_journal_oldest", "The oldest retained event's number.",
+                           static_cast<double>(stats.events_appended + 1 - stats.events_retained)),
+      Metrics::GaugeFamily("mmsmo_journal_bytes", "Bytes of retained events, raw bodies included.",
+                           static_cast<double>(stats.bytes_retained)),
+      Metrics::GaugeFamily("mmsmo_ready", "1 while postbacks can be made durable.",
+                           broker.Ready().ok() ? 1 : 0)};
+  const auto shelf_family = [&](const std::string& name, const std::string& help, auto value) {
+    prometheus::MetricFamily family{
+        .name = name, .help = help, .type = prometheus::MetricType::Gauge, .metric = {}};
+    for (const auto& shelf : stats.quarantined) {
+      prometheus::ClientMetric metric;
+      metric.label = {{"shelf", shelf.shelf}};
+      metric.gauge.value = static_cast<double>(value(shelf));
+      family.metric.push_back(std::move(metric));
+    }
+    families.push_back(std::move(family));
+  };
+  shelf_family("mmsmo_quarantine_postbacks", "Postbacks in quarantine.",
+               [](const auto& shelf) { return shelf.count; });
+  shelf_family("mmsmo_quarantine_bytes", "Bytes of their bodies.",
+               [](const auto& shelf) { return shelf.bytes; });
+  shelf_family("mmsmo_quarantine_dropped", "Postbacks that left the quarantine by budget or age.",
+               [](const auto& shelf) { return shelf.dropped; });
+  return families;
+}
+
+// Declared in the order in which they depend on each other. The broker goes before the HTTP
+// servers: until then it may still complete appends, which post to their threads' queues.
+struct Rooms {
+  std::atomic<bool> draining{false};
+  Metrics metrics;
+  std::unique_ptr<http::Server> postbacks;
+  std::unique_ptr<http::Server> admin;
+  std::unique_ptr<ingest::Ingest> ingest;
+  std::unique_ptr<broker::Broker> broker;
+  std::unique_ptr<rpc::Server> grpc;
+
+  absl::Status Ready() const {
+    if (draining) return Unavailable("draining: this gateway is shutting down");
+    return broker->Ready();
+  }
+};
+
+absl::Status Open(const Config& config, Rooms& rooms) {
+  auto broker =
+      embedded::EmbeddedBroker::Open(EmbeddedOptions(config), SystemClock(), rooms.metrics);
+  if (!broker.ok()) return broker.status();
+  rooms.broker = *std::move(broker);
+  rooms.metrics.AddSampler([&rooms] { return JournalMetrics(*rooms.broker); });
+  rooms.ingest =
+      std::make_unique<ingest::Ingest>(config.endpoint, rooms.broker.get(), rooms.metrics);
+
+  auto postbacks = http::Server::Listen(
+      PostbackServerOptions(config),
+      [&](http::Post post) {
+        http::Routes routes;
+        routes.emplace(config.http_path,
+                       http::PostbackRoute(rooms.ingest.get(), &rooms.draining,
+                                           config.max_body_bytes, std::move(post)));
+        return routes;
+      },
+      rooms.metrics);
+  if (!postbacks.ok()) return postbacks.status();
+  rooms.postbacks = *std::move(postbacks);
+
+  auto admin = http::Server::Listen(
+      {.name = "admin",
+       .setting = "admin-listen",
+       .listen = config.admin_listen,
+       .max_body_bytes = 0,
+       .max_connections = 100},
+      [&](const http::Post&) {
+        return http::AdminRoutes([&rooms] { return rooms.Ready(); }, &rooms.metrics);
+      },
+      rooms.metrics);
+  if (!admin.ok()) return admin.status();
+  rooms.admin = *std::move(admin);
+
+  auto grpc = rpc::Server::Start({.listen = config.grpc_listen,
+                                  .delivery_threads = ThreadsFor(config.delivery_threads),
+                                  .heartbeat_interval = milliseconds(config.heartbeat_interval)},
+                                 rooms.broker.get(), SystemClock(), rooms.metrics);
+  if (!grpc.ok()) return grpc.status();
+  rooms.grpc = *std::move(grpc);
+  return absl::OkStatus();
+}
+
+void Serve(const Config& config, Rooms& rooms) {
+  rooms.admin->Start();
+  rooms.postbacks->Start();
+  Log()->info("postbacks: http://{}{}", rooms.postbacks->address(), config.http_path);
+  Log()->info("subscribers: grpc {}", rooms.grpc->address());
+  Log()->info("admin: http://{}/readyz", rooms.admin->address());
+  if (rooms.postbacks->loopback() && rooms.grpc->loopback()) {
+    Log()->info(
+        "only this machine can reach this gateway; --http-listen and --grpc-listen 0.0.0.0:PORT "
+        "open it, with "
+        "neither encryption nor authentication yet");
+  } else {
+    Log()->warn(
+        "other machines can reach this gateway, with neither encryption nor authentication: let "
+        "only those in "
+        "that you trust");
+  }
+}
+
+void WaitForEnd(const Signals& signals, Rooms& rooms) {
+  while (true) {
+    rooms.grpc->SetServing(rooms.Ready().ok());
+    if (const int signal = signals.Wait(); signal != 0) {
+      Log()->info("{}: draining", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      return signals.Release();
+    }
+  }
+}
+
+// Nothing new comes in; what came in becomes durable and is answered; what is durable goes out to
+// who is connected.
+void Drain(const Config& config, Rooms& rooms) {
+  rooms.draining = true;
+  rooms.grpc->SetServing(false);
+  const auto close_at = steady_clock::now() + milliseconds(config.drain_timeout);
+  rooms.postbacks->Drain();
+  rooms.grpc->Drain(close_at);
+  rooms.postbacks->Stop(close_at);
+  rooms.grpc->Stop(close_at);
+  rooms.admin->Stop(steady_clock::now());
+}
+
+}  // namespace
+
+absl::Status RunGateway(const Config& config) {
+  PrepareProcess();
+  const Signals signals;
+  Rooms rooms;
+  if (auto status = Open(config, rooms); !status.ok()) return status;
+  Serve(config, rooms);
+  WaitForEnd(signals, rooms);
+  Drain(config, rooms);
+  return absl::OkStatus();
+}
+
+}  // namespace mmsmo

@@ -1,0 +1,39 @@
+#include "gateway/http/admin.h"
+
+#include <string>
+#include <utility>
+
+#include "gateway/base/status.h"
+
+namespace mmsmo::http {
+namespace {
+
+Answer Text(int status, std::string body) {
+  return {.status = status, .content_type = "text/plain; charset=utf-8", .body = std::move(body)};
+}
+
+Route Get(std::function<Answer()> answer) {
+  return {.method = "GET", .handle = [answer = std::move(answer)](const Request&, Respond respond) {
+            respond(answer());
+          }};
+}
+
+}  // namespace
+
+Routes AdminRoutes(std::function<absl::Status()> ready, const Metrics* metrics) {
+  Routes routes;
+  routes.emplace("/healthz", Get([] { return Text(200, "ok\n"); }));
+  routes.emplace("/readyz", Get([ready = std::move(ready)] {
+                   const absl::Status status = ready();
+                   return status.ok() ? Text(200, "ready\n")
+                                      : Text(503, std::string(MessageOf(status)) + "\n");
+                 }));
+  routes.emplace("/metrics", Get([metrics] {
+                   Answer answer = Text(200, metrics->Serialise());
+                   answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
+                   return answer;
+                 }));
+  return routes;
+}
+
+}  // namespace mmsmo::http

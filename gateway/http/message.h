@@ -1,0 +1,65 @@
+// A request and its answer, free of Beast.
+
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "absl/functional/any_invocable.h"
+
+namespace mmsmo::http {
+
+struct Request {
+  std::string method;
+  std::string path;  // without the query
+  std::string content_type;
+  std::string content_encoding;
+  std::string trace_parent;
+  std::string body;
+};
+
+struct Answer {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  // Whole header lines besides the usual ones, each with its CRLF.
+  std::string extra_headers;
+};
+
+// Answers a request, once, on the thread that called the handler.
+using Respond = absl::AnyInvocable<void(Answer)>;
+using Handler = std::function<void(Request, Respond)>;
+
+enum class BodyRefusal {
+  kTooLarge,    // it is over the limit of one body
+  kOverloaded,  // the bodies in flight together are over theirs
+};
+
+// What one path takes.
+struct Route {
+  std::string method;  // GET takes HEAD too
+  Handler handle;
+  // Answers for a body that is not taken. Unset: a plain 413 or 503.
+  std::function<Answer(BodyRefusal)> refuse_body;
+};
+using Routes = std::map<std::string, Route, std::less<>>;
+
+// The reason phrase of RFC 9110 for a status that this server sends.
+std::string_view ReasonPhrase(int status);
+
+// An error as RFC 9457 wants it.
+struct Problem {
+  int status = 400;
+  std::string outcome = "rejected";  // or "unavailable"
+  std::string reason;                // stable, for programs; may be empty
+  std::string detail;                // for people
+  std::string quarantine_id;         // where the postback was kept; empty where it was not
+};
+Answer ProblemAnswer(const Problem& problem);
+
+// Appends `text` as a JSON string, quotes included. Bytes that are not UTF-8 must not occur.
+void AppendJsonString(std::string_view text, std::string* out);
+
+}  // namespace mmsmo::http

@@ -1,0 +1,299 @@
+#include "gateway/http/server.h"
+
+#include <sys/socket.h>
+
+#include <atomic>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <charconv>
+#include <ctime>
+#include <thread>
+#include <utility>
+
+#include "gateway/base/log.h"
+#include "gateway/base/status.h"
+#include "gateway/http/session.h"
+
+namespace mmsmo::http {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+using std::chrono::steady_clock;
+
+// How exact timeouts are: one walk over the sessions of a thread instead of a timer for each
+// operation.
+constexpr std::chrono::milliseconds kSweepEvery{100};
+constexpr std::chrono::milliseconds kAcceptAgainAfter{100};
+constexpr int kBacklog = 4096;
+
+std::string HttpDate(std::time_t now) {
+  // IMF-fixdate, whose names do not depend on the locale (RFC 9110, 5.6.7).
+  static constexpr std::string_view kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr std::string_view kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[utc.tm_wday], utc.tm_mday,
+                     kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+absl::StatusOr<tcp::endpoint> ParseListen(const ServerOptions& options) {
+  const std::string& text = options.listen;
+  const size_t colon = text.rfind(':');
+  uint16_t port = 0;
+  const char* end = text.data() + text.size();
+  if (colon == std::string::npos || colon + 1 == text.size() ||
+      std::from_chars(text.data() + colon + 1, end, port).ptr != end) {
+    return InvalidArgument("{}: '{}' is not HOST:PORT with a port from 0 to 65535", options.setting,
+                           text);
+  }
+  std::string host = text.substr(0, colon);
+  if (host == "localhost") host = "127.0.0.1";
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
+  error_code error;
+  const auto address = asio::ip::make_address(host, error);
+  if (error) {
+    return InvalidArgument(
+        "{}: '{}' is not an IP address; give one, such as 127.0.0.1, 0.0.0.0 or [::1]",
+        options.setting, host);
+  }
+  return tcp::endpoint(address, port);
+}
+
+absl::Status CannotListen(const ServerOptions& options, const error_code& error) {
+  return FailedPrecondition("{}: cannot listen on {}: {}; stop what uses it, or choose another",
+                            options.setting, options.listen, error.message());
+}
+
+// A shared port would be shared with another process of the same user too.
+absl::Status CheckFree(const ServerOptions& options, const tcp::endpoint& endpoint) {
+  asio::io_context io;
+  error_code error;
+  tcp::acceptor probe(io);
+  probe.open(endpoint.protocol(), error);
+  if (!error) probe.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) probe.bind(endpoint, error);
+  if (!error) probe.listen(1, error);
+  return error ? CannotListen(options, error) : absl::OkStatus();
+}
+
+prometheus::Counter& Refused(Metrics& metrics, const std::string& server,
+                             const std::string& limit) {
+  return metrics.Counter("mmsmo_http_refused_total", "What a limit refused.",
+                         {{"server", server}, {"limit", limit}});
+}
+
+}  // namespace
+
+struct Server::Shared {
+  Session::Shared sessions;
+  prometheus::Gauge& connections_now;
+  prometheus::Counter& connections_total;
+  prometheus::Counter& connections_refused;
+};
+
+// One thread: its io_context, acceptor and sessions.
+class Server::Worker {
+ public:
+  Worker(const ServerOptions& options, Shared* shared)
+      : options_(options),
+        shared_(shared),
+        io_(1),
+        acceptor_(io_),
+        accept_timer_(io_),
+        sweep_timer_(io_) {
+    context_.options = &options_;
+    context_.shared = &shared_->sessions;
+  }
+
+  // With `share_port`, workers of one server listen on the same port, and the system spreads the
+  // connections over them.
+  absl::Status Listen(const tcp::endpoint& endpoint, bool share_port) {
+    error_code error;
+    acceptor_.open(endpoint.protocol(), error);
+    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error && share_port) {
+      const int one = 1;
+      setsockopt(acceptor_.native_handle(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+    }
+    if (!error) acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(kBacklog, error);
+    return error ? CannotListen(options_, error) : absl::OkStatus();
+  }
+  tcp::endpoint endpoint() const { return acceptor_.local_endpoint(); }
+
+  void SetRoutes(Routes routes) {
+    routes_ = std::move(routes);
+    context_.routes = &routes_;
+  }
+  Post MakePost() {
+    return [this](absl::AnyInvocable<void()> task) { asio::post(io_, std::move(task)); };
+  }
+
+  void Start() {
+    context_.date = HttpDate(std::time(nullptr));
+    Accept();
+    Sweep();
+    thread_ = std::thread([this] { io_.run(); });
+  }
+
+  void Drain() {
+    asio::post(io_, [this] {
+      context_.draining = true;
+      AcceptWaiting();
+      error_code ignored;
+      acceptor_.close(ignored);
+      for (const auto& session : sessions_) session->Drain();
+    });
+  }
+
+  void Stop(steady_clock::time_point deadline) {
+    if (!thread_.joinable()) return;
+    asio::post(io_, [this, deadline] { stop_at_ = deadline; });
+    thread_.join();
+  }
+
+ private:
+  void Accept() {
+    acceptor_.async_accept(io_, [this](error_code error, tcp::socket socket) {
+      // Draining may have closed the acceptor between the accepting and this.
+      if (!error) Open(std::move(socket));
+      if (!acceptor_.is_open()) return;
+      error ? AcceptLater(error) : Accept();
+    });
+  }
+
+  // Who waits in the backlog may have sent a request already.
+  void AcceptWaiting() {
+    error_code error;
+    acceptor_.non_blocking(true, error);
+    while (!error) {
+      tcp::socket socket(io_);
+      acceptor_.accept(socket, error);
+      if (!error) Open(std::move(socket));
+    }
+  }
+
+  // Out of descriptors, say: those who wait stay in the backlog.
+  void AcceptLater(error_code error) {
+    Log()->warn("{}: a connection could not be accepted: {}", options_.name, error.message());
+    accept_timer_.expires_after(kAcceptAgainAfter);
+    accept_timer_.async_wait([this](error_code wait_error) {
+      if (!wait_error && acceptor_.is_open()) Accept();
+    });
+  }
+
+  void Open(tcp::socket socket) {
+    shared_->connections_total.Increment();
+    if (shared_->sessions.connections >= options_.max_connections) {
+      shared_->connections_refused.Increment();
+      static constexpr std::string_view kBusy =
+          "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: "
+          "close\r\n\r\n";
+      error_code ignored;
+      socket.non_blocking(true, ignored);
+      socket.write_some(asio::buffer(kBusy), ignored);
+      return;
+    }
+    sessions_.push_back(std::make_shared<Session>(std::move(socket), &context_));
+    sessions_.back()->Start();
+    if (context_.draining) sessions_.back()->Drain();
+  }
+
+  void Sweep() {
+    const auto now = steady_clock::now();
+    if (const std::time_t second = std::time(nullptr); second != date_second_) {
+      date_second_ = second;
+      context_.date = HttpDate(second);
+    }
+    shared_->connections_now.Set(shared_->sessions.connections);
+    for (size_t i = 0; i < sessions_.size();) {
+      sessions_[i]->CheckDeadline(now);
+      if (sessions_[i]->closed()) {
+        std::swap(sessions_[i], sessions_.back());
+        sessions_.pop_back();
+      } else {
+        ++i;
+      }
+    }
+    if (sessions_.empty() ? stop_at_ != steady_clock::time_point::max() : now >= stop_at_)
+      return io_.stop();
+    const bool stopping = stop_at_ != steady_clock::time_point::max();
+    sweep_timer_.expires_after(stopping ? kSweepEvery / 10 : kSweepEvery);
+    sweep_timer_.async_wait([this](error_code error) {
+      if (!error) Sweep();
+    });
+  }
+
+  const ServerOptions& options_;
+  Shared* const shared_;
+  // Before io_, whose destruction destroys the sessions.
+  Session::Context context_;
+  // Before what lives in it, and so after that in destruction.
+  asio::io_context io_;
+  Routes routes_;
+  tcp::acceptor acceptor_;
+  asio::steady_timer accept_timer_;
+  asio::steady_timer sweep_timer_;
+  std::vector<std::shared_ptr<Session>> sessions_;
+  std::time_t date_second_ = 0;
+  steady_clock::time_point stop_at_ = steady_clock::time_point::max();
+  std::thread thread_;
+};
+
+Server::Server(ServerOptions options, Metrics& metrics)
+    : options_(std::move(options)),
+      shared_(new Shared{
+          .sessions = {.over_header_bytes = Refused(metrics, options_.name, "header_bytes"),
+                       .over_body_bytes = Refused(metrics, options_.name, "body_bytes"),
+                       .over_in_flight_bytes = Refused(metrics, options_.name, "in_flight_bytes"),
+                       .over_time = Refused(metrics, options_.name, "time")},
+          .connections_now = metrics.Gauge("mmsmo_http_connections", "Open connections.",
+                                           {{"server", options_.name}}),
+          .connections_total = metrics.Counter(
+              "mmsmo_http_connections_total", "Connections accepted.", {{"server", options_.name}}),
+          .connections_refused = Refused(metrics, options_.name, "connections"),
+      }) {}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Listen(const ServerOptions& options,
+                                                       const MakeRoutes& make_routes,
+                                                       Metrics& metrics) {
+  auto endpoint = ParseListen(options);
+  if (!endpoint.ok()) return endpoint.status();
+  if (auto status = CheckFree(options, *endpoint); !status.ok()) return status;
+  std::unique_ptr<Server> server(new Server(options, metrics));
+  for (int i = 0; i < options.threads; ++i) {
+    auto worker = std::make_unique<Worker>(server->options_, server->shared_.get());
+    if (auto status = worker->Listen(*endpoint, options.threads > 1); !status.ok()) return status;
+    *endpoint = worker->endpoint();  // port 0 was given once, for all
+    worker->SetRoutes(make_routes(worker->MakePost()));
+    server->workers_.push_back(std::move(worker));
+  }
+  const std::string host = endpoint->address().to_string();
+  server->address_ =
+      fmt::format("{}:{}", endpoint->address().is_v6() ? "[" + host + "]" : host, endpoint->port());
+  server->loopback_ = endpoint->address().is_loopback();
+  return server;
+}
+
+Server::~Server() { Stop(steady_clock::now()); }
+
+void Server::Start() {
+  for (const auto& worker : workers_) worker->Start();
+}
+
+void Server::Drain() {
+  for (const auto& worker : workers_) worker->Drain();
+}
+
+void Server::Stop(steady_clock::time_point deadline) {
+  for (const auto& worker : workers_) worker->Stop(deadline);
+}
+
+}  // namespace mmsmo::http

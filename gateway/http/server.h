@@ -1,0 +1,80 @@
+// An HTTP/1.1 server: one io_context a thread, each with its own acceptor.
+
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gateway/base/metrics.h"
+#include "gateway/http/message.h"
+
+namespace mmsmo::http {
+
+struct ServerOptions {
+  std::string name;     // labels its metrics
+  std::string setting;  // names the listen setting in errors, such as "http-listen"
+  std::string listen;   // HOST:PORT; port 0 takes a free one
+  int threads = 1;
+  size_t max_header_bytes = 8 << 10;
+  size_t max_body_bytes = 256 << 10;
+  // Of all bodies that are being read or wait for their answer.
+  int64_t max_in_flight_bytes = 64 << 20;
+  int max_connections = 10'000;
+  std::chrono::milliseconds header_timeout{10'000};
+  std::chrono::milliseconds body_timeout{30'000};
+  std::chrono::milliseconds idle_timeout{75'000};
+  std::chrono::milliseconds write_timeout{10'000};
+  // The longest that a handler may take; then 503 with reason "not_durable".
+  std::chrono::milliseconds handler_timeout{8'000};
+};
+
+// Runs a task soon on one of the server's threads; callable from any thread.
+using Post = std::function<void(absl::AnyInvocable<void()>)>;
+
+class Server {
+ public:
+  // The routes of one thread, whose handlers run on it and may post to it.
+  using MakeRoutes = std::function<Routes(Post)>;
+
+  // Binds and listens, so that the port is known; serves after Start. InvalidArgument for an
+  // address that cannot be read, FailedPrecondition for one that cannot be had; both name the
+  // setting.
+  static absl::StatusOr<std::unique_ptr<Server>> Listen(const ServerOptions& options,
+                                                        const MakeRoutes& make_routes,
+                                                        Metrics& metrics);
+  ~Server();
+
+  // The address with the port in use.
+  const std::string& address() const { return address_; }
+  // Whether only this machine can reach it.
+  bool loopback() const { return loopback_; }
+
+  void Start();
+  // Accepts no more, closes idle connections, and closes the others after their next answer.
+  // Idempotent.
+  void Drain();
+  // Waits for the connections to end, until the deadline, then cuts them and joins the threads.
+  // Idempotent.
+  void Stop(std::chrono::steady_clock::time_point deadline);
+
+ private:
+  class Worker;
+  Server(ServerOptions options, Metrics& metrics);
+
+  const ServerOptions options_;
+  struct Shared;
+  const std::unique_ptr<Shared> shared_;
+  std::string address_;
+  bool loopback_ = false;
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace mmsmo::http

@@ -1,0 +1,157 @@
+#include "gateway/ingest/ingest.h"
+
+#include <chrono>
+#include <memory>
+#include <string_view>
+#include <tuple>
+
+#include "gateway/base/status.h"
+
+namespace mmsmo::ingest {
+namespace {
+
+using postback::Reason;
+using postback::Verdict;
+
+int StatusOf(Verdict verdict, Reason reason) {
+  if (verdict != Verdict::kRejected) return 200;
+  return reason == Reason::kUnsupportedMediaType ? 415 : 400;
+}
+
+Outcome::Kind KindOf(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kAccepted:
+      return Outcome::Kind::kAccepted;
+    case Verdict::kQuarantined:
+      return Outcome::Kind::kQuarantined;
+    case Verdict::kRejected:
+      return Outcome::Kind::kRejected;
+  }
+  return Outcome::Kind::kRejected;
+}
+
+broker::ContentId ContentOf(const postback::Fingerprint& fingerprint) {
+  broker::ContentId content;
+  static_assert(std::tuple_size_v<broker::ContentId> == 1 + sizeof(fingerprint.digest));
+  content[0] = fingerprint.version;
+  std::copy(fingerprint.digest.begin(), fingerprint.digest.end(), content.begin() + 1);
+  return content;
+}
+
+}  // namespace
+
+std::string_view Name(Outcome::Kind kind) {
+  switch (kind) {
+    case Outcome::Kind::kAccepted:
+      return "accepted";
+    case Outcome::Kind::kDuplicate:
+      return "duplicate";
+    case Outcome::Kind::kQuarantined:
+      return "quarantined";
+    case Outcome::Kind::kRejected:
+      return "rejected";
+    case Outcome::Kind::kUnavailable:
+      return "unavailable";
+  }
+  return "";
+}
+
+Outcome Unavailable(std::string_view reason, std::string_view detail) {
+  return {.kind = Outcome::Kind::kUnavailable,
+          .http_status = 503,
+          .reason = std::string(reason),
+          .detail = std::string(detail)};
+}
+
+Ingest::Ingest(std::string endpoint, broker::Broker* broker, Metrics& metrics)
+    : endpoint_(std::move(endpoint)),
+      broker_(broker),
+      metrics_(metrics),
+      decode_seconds_(metrics.Histogram(
+          "mmsmo_decode_seconds", "How long one postback took to decode and normalise.",
+          {1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 1e-3, 1e-2})) {}
+
+void Ingest::Count(const Outcome& outcome) {
+  MutexLock lock(&mu_);
+  prometheus::Counter*& counter = counters_[{std::string(Name(outcome.kind)), outcome.reason}];
+  if (counter == nullptr) {
+    counter = &metrics_.Counter(
+        "mmsmo_postbacks_total", "Postbacks by outcome and reason.",
+        {{"outcome", std::string(Name(outcome.kind))}, {"reason", outcome.reason}});
+  }
+  counter->Increment();
+}
+
+Lane::Lane(Ingest* ingest, Post post) : ingest_(ingest), post_(std::move(post)) {}
+
+void Lane::Submit(Postback postback, Done done) {
+  Waiting waiting{.done = std::move(done), .judged = {}};
+  entries_.push_back(Judge(std::move(postback), &waiting.judged));
+  waiting_.push_back(std::move(waiting));
+  if (waiting_.size() == 1) post_([this] { Flush(); });
+}
+
+broker::Entry Lane::Judge(Postback postback, Outcome* judged) {
+  const auto start = std::chrono::steady_clock::now();
+  event_.Clear();
+  postback::Judgement judgement = postback::Judge({.body = postback.body,
+                                                   .content_type = postback.content_type,
+                                                   .content_encoding = postback.content_encoding},
+                                                  event_.mutable_mms_mo());
+  ingest_->decode_seconds_.Observe(
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+
+  broker::Entry entry{.endpoint = ingest_->endpoint_,
+                      .tracking_id = std::move(judgement.tracking_id),
+                      .content_type = std::move(postback.content_type),
+                      .body = std::move(postback.body)};
+  judged->kind = KindOf(judgement.verdict);
+  judged->http_status = StatusOf(judgement.verdict, judgement.reason);
+  if (judgement.verdict == Verdict::kAccepted) {
+    event_.set_endpoint(entry.endpoint);
+    event_.set_trace_parent(std::move(postback.trace_parent));
+    event_.SerializeToString(&entry.event);
+    entry.content = ContentOf(judgement.fingerprint);
+  } else {
+    entry.http_status = judged->http_status;
+    entry.reason = Name(judgement.reason);
+    entry.detail = std::move(judgement.detail);
+  }
+  return entry;
+}
+
+void Lane::Flush() {
+  auto waiting = std::make_shared<std::vector<Waiting>>(std::exchange(waiting_, {}));
+  ingest_->broker_->Append(std::exchange(entries_, {}), [ingest = ingest_, post = post_,
+                                                         waiting](broker::Receipts receipts) {
+    post([ingest, waiting, receipts = std::move(receipts)]() mutable {
+      for (size_t i = 0; i < waiting->size(); ++i) {
+        Waiting& one = (*waiting)[i];
+        Outcome outcome = Settle(std::move(one.judged), std::move(receipts[i]));
+        ingest->Count(outcome);
+        one.done(std::move(outcome));
+      }
+    });
+  });
+}
+
+Outcome Lane::Settle(Outcome judged, absl::StatusOr<broker::Receipt> receipt) {
+  if (!receipt.ok()) return Unavailable(ReasonOf(receipt.status()), MessageOf(receipt.status()));
+  switch (receipt->outcome) {
+    case broker::Receipt::Outcome::kAccepted:
+      break;
+    case broker::Receipt::Outcome::kDuplicate:
+      judged.kind = Outcome::Kind::kDuplicate;
+      break;
+    case broker::Receipt::Outcome::kQuarantined:
+      if (judged.kind != Outcome::Kind::kRejected) judged.kind = Outcome::Kind::kQuarantined;
+      break;
+  }
+  judged.cursor = std::move(receipt->cursor);
+  judged.quarantine_id = std::move(receipt->quarantine_id);
+  judged.reason = std::move(receipt->reason);
+  judged.detail = std::move(receipt->detail);
+  return judged;
+}
+
+}  // namespace mmsmo::ingest

@@ -1,0 +1,85 @@
+// The use case: a postback is decoded, normalised and appended, or put into quarantine, and
+// answered when that is durable.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "gateway/base/metrics.h"
+#include "gateway/broker/broker.h"
+#include "gateway/ingest/outcome.h"
+#include "gateway/postback/postback.h"
+#include "mmsmo/v1/event.pb.h"
+
+namespace mmsmo::ingest {
+
+// One POST, its body within the size limit.
+struct Postback {
+  std::string body;
+  std::string content_type;      // empty where there is none
+  std::string content_encoding;  // likewise
+  std::string trace_parent;      // a valid W3C traceparent, or empty
+};
+
+// What all lanes share. Thread-safe.
+class Ingest {
+ public:
+  // `endpoint` names the endpoint in events and in the dedupe key. `broker` and `metrics` must
+  // outlive this.
+  Ingest(std::string endpoint, broker::Broker* broker, Metrics& metrics);
+
+  // Counts what was judged elsewhere, such as a body over the size limit.
+  void Count(const Outcome& outcome);
+
+ private:
+  friend class Lane;
+
+  const std::string endpoint_;
+  broker::Broker* const broker_;
+  Metrics& metrics_;
+  prometheus::Histogram& decode_seconds_;
+
+  Mutex mu_;
+  std::map<std::pair<std::string, std::string>, prometheus::Counter*> counters_
+      ABSL_GUARDED_BY(mu_);
+};
+
+// The way of the postbacks of one thread. Appends are handed on once a pass of that thread's loop
+// rather than one by one: the larger the groups, the fewer the syncs.
+class Lane {
+ public:
+  using Done = absl::AnyInvocable<void(Outcome)>;
+  // Runs a task soon on the lane's thread; callable from any thread.
+  using Post = std::function<void(absl::AnyInvocable<void()>)>;
+
+  // `ingest` must outlive the lane and every task that was posted.
+  Lane(Ingest* ingest, Post post);
+
+  // Judges a postback and calls `done` on the lane's thread when its outcome is settled. Only on
+  // the lane's thread.
+  void Submit(Postback postback, Done done);
+
+ private:
+  struct Waiting {
+    Done done;
+    Outcome judged;  // what it is once it is durable, but for the receipt's part
+  };
+
+  broker::Entry Judge(Postback postback, Outcome* judged);
+  void Flush();
+  static Outcome Settle(Outcome judged, absl::StatusOr<broker::Receipt> receipt);
+
+  Ingest* const ingest_;
+  const Post post_;
+  v1::Event event_;  // reused, for its memory
+  std::vector<broker::Entry> entries_;
+  std::vector<Waiting> waiting_;
+};
+
+}  // namespace mmsmo::ingest

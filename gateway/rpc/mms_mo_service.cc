@@ -1,0 +1,236 @@
+#include "gateway/rpc/mms_mo_service.h"
+
+#include <grpcpp/impl/codegen/proto_utils.h>
+
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/base/status.h"
+#include "gateway/rpc/frame.h"
+#include "gateway/rpc/status.h"
+
+namespace mmsmo::rpc {
+namespace {
+
+constexpr size_t kMaxClientId = 256;
+// A page holds at most this many bytes of events, under gRPC's default limit of 4 MiB a message.
+constexpr size_t kMaxPageBytes = 3 << 20;
+// A page looks for so long at most: a filter that lets little through gives short pages, as AIP-158
+// allows.
+constexpr std::chrono::milliseconds kMaxPageTime{500};
+
+std::string RandomId() {
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  return fmt::format("{:016x}", random());
+}
+
+// A call that fails before it starts.
+class FailedStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
+ public:
+  explicit FailedStream(const absl::Status& status) { Finish(ToGrpc(status)); }
+  void OnDone() override { delete this; }
+};
+
+absl::StatusOr<std::chrono::milliseconds> Heartbeat(const google::protobuf::Duration& wanted,
+                                                    std::chrono::milliseconds otherwise) {
+  if (wanted.seconds() == 0 && wanted.nanos() == 0) return otherwise;
+  const auto limit =
+      std::chrono::duration_cast<std::chrono::seconds>(MmsMoService::kMaxHeartbeat).count();
+  const bool in_range = wanted.seconds() >= 0 && wanted.seconds() <= limit && wanted.nanos() >= 0;
+  const std::chrono::milliseconds interval(
+      in_range ? wanted.seconds() * 1000 + wanted.nanos() / 1'000'000 : -1);
+  if (interval < MmsMoService::kMinHeartbeat || interval > MmsMoService::kMaxHeartbeat) {
+    return InvalidArgument(
+        "heartbeat_interval: it must be from 0.1 s to 3600 s, or 0 for the server's default");
+  }
+  return interval;
+}
+
+}  // namespace
+
+MmsMoService::MmsMoService(const Options& options, broker::Broker* broker, DeliveryPool* pool,
+                           const Clock& clock, Metrics& metrics)
+    : options_(options),
+      broker_(broker),
+      pool_(pool),
+      clock_(clock),
+      deliveries_(metrics.Counter("mmsmo_deliveries_total", "Events handed to streams.")),
+      streams_total_(metrics.Counter("mmsmo_streams_total", "Subscribe calls that began.")),
+      streams_now_(metrics.Gauge("mmsmo_streams", "Subscribe calls under way.")) {
+  metrics.AddSampler([this] { return SampleLag(); });
+}
+
+void MmsMoService::Drain(std::chrono::steady_clock::time_point close_at) {
+  MutexLock lock(&mu_);
+  close_at_ = close_at;
+  for (SubscribeStream* stream : streams_) stream->Drain(close_at);
+}
+
+absl::StatusOr<SubscribeStream::Settings> MmsMoService::SettingsFor(
+    const v1::SubscribeRequest& request) {
+  if (request.source_case() == v1::SubscribeRequest::SOURCE_NOT_SET) {
+    return InvalidArgument(
+        "source: one of subscription and start_position must be set; there is no default start");
+  }
+  if (request.source_case() == v1::SubscribeRequest::kSubscription) {
+    if (request.has_filter())
+      return InvalidArgument(
+          "filter: a subscription has its own; it goes with start_position only");
+    return MakeStatus(absl::StatusCode::kUnimplemented,
+                      "subscription: named subscriptions are not served yet");
+  }
+  if (request.max_batch_size() < 0 || request.max_batch_size() > kMaxBatchSize) {
+    return InvalidArgument("max_batch_size: {} is not in 0..{}", request.max_batch_size(),
+                           kMaxBatchSize);
+  }
+  if (request.max_outstanding_messages() < 0) {
+    return InvalidArgument("max_outstanding_messages: {} is negative",
+                           request.max_outstanding_messages());
+  }
+  if (request.max_outstanding_bytes() < 0) {
+    return InvalidArgument("max_outstanding_bytes: {} is negative",
+                           request.max_outstanding_bytes());
+  }
+  if (request.client_id().size() > kMaxClientId) {
+    return InvalidArgument("client_id: it has {} bytes, at most {} are allowed",
+                           request.client_id().size(), kMaxClientId);
+  }
+  auto heartbeat = Heartbeat(request.heartbeat_interval(), options_.heartbeat_interval);
+  if (!heartbeat.ok()) return heartbeat.status();
+  return SubscribeStream::Settings{.stream_id = RandomId(),
+                                   .client_id = request.client_id(),
+                                   .max_batch_size = request.max_batch_size() == 0
+                                                         ? kDefaultBatchSize
+                                                         : request.max_batch_size(),
+                                   .heartbeat_interval = *heartbeat,
+                                   .earliest_cursor = broker_->EarliestCursor()};
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* MmsMoService::Subscribe(grpc::CallbackServerContext*,
+                                                                    const grpc::ByteBuffer* bytes) {
+  v1::SubscribeRequest request;
+  grpc::ByteBuffer copy(*bytes);  // of the references only
+  if (!grpc::SerializationTraits<v1::SubscribeRequest>::Deserialize(&copy, &request).ok()) {
+    return new FailedStream(InvalidArgument("the request is not a mmsmo.v1.SubscribeRequest"));
+  }
+  auto settings = SettingsFor(request);
+  if (!settings.ok()) return new FailedStream(settings.status());
+  // To find a start by time reads the store, a few dozen records at most: the one exception to
+  // gRPC's threads never waiting for a disk, so that a bad request fails at once.
+  auto feed = broker_->OpenFeed(request.start_position(), request.filter());
+  if (!feed.ok()) return new FailedStream(feed.status());
+  const auto stream =
+      SubscribeStream::Start(*std::move(settings), *std::move(feed), pool_, clock_,
+                             {.delivered = [this](int events) { deliveries_.Increment(events); },
+                              .done = [this](SubscribeStream* done) { Unregister(done); }});
+  Register(stream);
+  return stream.get();
+}
+
+void MmsMoService::Register(const std::shared_ptr<SubscribeStream>& stream) {
+  streams_total_.Increment();
+  MutexLock lock(&mu_);
+  streams_.insert(stream.get());
+  streams_now_.Set(static_cast<double>(streams_.size()));
+  if (close_at_) stream->Drain(*close_at_);
+}
+
+void MmsMoService::Unregister(SubscribeStream* stream) {
+  MutexLock lock(&mu_);
+  streams_.erase(stream);
+  streams_now_.Set(static_cast<double>(streams_.size()));
+}
+
+std::vector<prometheus::MetricFamily> MmsMoService::SampleLag() {
+  prometheus::MetricFamily family{
+      .name = "mmsmo_stream_lag_events",
+      .help = "Events that a stream has not taken yet, before filtering.",
+      .type = prometheus::MetricType::Gauge,
+      .metric = {}};
+  MutexLock lock(&mu_);
+  for (const SubscribeStream* stream : streams_) {
+    prometheus::ClientMetric metric;
+    metric.label = {{"client", stream->settings().client_id},
+                    {"stream", stream->settings().stream_id}};
+    metric.gauge.value = static_cast<double>(stream->Lag());
+    family.metric.push_back(std::move(metric));
+  }
+  return {std::move(family)};
+}
+
+grpc::ServerUnaryReactor* MmsMoService::GetEvent(grpc::CallbackServerContext* context,
+                                                 const v1::GetEventRequest* request,
+                                                 v1::GetEventResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  pool_->Run([this, request, response, reactor] {
+    auto event = broker_->GetEvent(request->cursor());
+    if (event.ok() && !response->mutable_event()->ParseFromString(*event))
+      event = DataLoss("cursor: the event cannot be read");
+    reactor->Finish(ToGrpc(event.status()));
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* MmsMoService::GetRawPostback(grpc::CallbackServerContext* context,
+                                                       const v1::GetRawPostbackRequest* request,
+                                                       v1::GetRawPostbackResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  pool_->Run([this, request, response, reactor] {
+    auto raw = broker_->GetRawPostback(request->cursor());
+    if (raw.ok()) {
+      response->set_body(std::move(raw->body));
+      // A header's bytes need not be UTF-8, a protobuf string's must.
+      if (raw->content_type.find_first_not_of(
+              "\t !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`"
+              "abcdefghijklmnopqrstuvwxyz{|}~") == std::string::npos) {
+        response->set_content_type(std::move(raw->content_type));
+      }
+    }
+    reactor->Finish(ToGrpc(raw.status()));
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* MmsMoService::ListEvents(grpc::CallbackServerContext* context,
+                                                   const v1::ListEventsRequest* request,
+                                                   v1::ListEventsResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  pool_->Run([this, request, response, reactor] {
+    reactor->Finish(ToGrpc(FillPage(*request, response)));
+  });
+  return reactor;
+}
+
+// A page is what a feed gives; its token is where the feed got to.
+absl::Status MmsMoService::FillPage(const v1::ListEventsRequest& request,
+                                    v1::ListEventsResponse* response) {
+  if (request.page_size() < 0)
+    return InvalidArgument("page_size: {} is negative", request.page_size());
+  const int page_size =
+      request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
+  v1::StartPosition start = request.start_position();
+  if (!request.page_token().empty()) {
+    start.set_after_cursor(request.page_token());
+  } else if (start.position_case() == v1::StartPosition::POSITION_NOT_SET) {
+    start.set_boundary(v1::BOUNDARY_EARLIEST);
+  }
+  auto feed = broker_->OpenFeed(start, request.filter());
+  if (!feed.ok()) return feed.status();
+  const auto until = std::chrono::steady_clock::now() + kMaxPageTime;
+  while (true) {
+    auto batch = (*feed)->Take({.max_events = page_size, .max_bytes = kMaxPageBytes});
+    if (!batch.ok()) return batch.status();
+    v1::DeliveryBatch deliveries;
+    if (!deliveries.ParseFromString(batch->deliveries))
+      return DataLoss("an event of the page cannot be read");
+    for (auto& delivery : *deliveries.mutable_deliveries())
+      response->add_events()->Swap(delivery.mutable_event());
+    if (!batch->at_tail) response->set_next_page_token(batch->cursor);
+    if (batch->count > 0 || batch->at_tail || std::chrono::steady_clock::now() >= until)
+      return absl::OkStatus();
+  }
+}
+
+}  // namespace mmsmo::rpc

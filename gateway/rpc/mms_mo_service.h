@@ -1,0 +1,84 @@
+// mmsmo.v1.MmsMoService.
+
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <unordered_set>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/metrics.h"
+#include "gateway/base/mutex.h"
+#include "gateway/broker/broker.h"
+#include "gateway/rpc/delivery_pool.h"
+#include "gateway/rpc/subscribe_stream.h"
+#include "mmsmo/v1/mms_mo_service.grpc.pb.h"
+
+namespace mmsmo::rpc {
+
+// Subscribe writes bytes; the unary calls are typed.
+using MmsMoServiceBase = v1::MmsMoService::WithRawCallbackMethod_Subscribe<
+    v1::MmsMoService::WithCallbackMethod_Acknowledge<
+        v1::MmsMoService::WithCallbackMethod_ModifyAckDeadline<
+            v1::MmsMoService::WithCallbackMethod_GetEvent<
+                v1::MmsMoService::WithCallbackMethod_ListEvents<
+                    v1::MmsMoService::WithCallbackMethod_GetRawPostback<
+                        v1::MmsMoService::Service>>>>>>;
+
+// Thread-safe.
+class MmsMoService final : public MmsMoServiceBase {
+ public:
+  static constexpr int kDefaultBatchSize = 256;
+  static constexpr int kMaxBatchSize = 10'000;
+  static constexpr int kDefaultPageSize = 100;
+  static constexpr int kMaxPageSize = 1'000;
+  static constexpr std::chrono::milliseconds kMinHeartbeat{100};
+  static constexpr std::chrono::milliseconds kMaxHeartbeat{3'600'000};
+
+  struct Options {
+    std::chrono::milliseconds heartbeat_interval{15'000};  // what a request that asks for none gets
+  };
+
+  // All must outlive the service.
+  MmsMoService(const Options& options, broker::Broker* broker, DeliveryPool* pool,
+               const Clock& clock, Metrics& metrics);
+
+  // Drains every stream, and every one that still comes.
+  void Drain(std::chrono::steady_clock::time_point close_at);
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Subscribe(grpc::CallbackServerContext* context,
+                                                        const grpc::ByteBuffer* request) override;
+  grpc::ServerUnaryReactor* GetEvent(grpc::CallbackServerContext* context,
+                                     const v1::GetEventRequest* request,
+                                     v1::GetEventResponse* response) override;
+  grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context,
+                                       const v1::ListEventsRequest* request,
+                                       v1::ListEventsResponse* response) override;
+  grpc::ServerUnaryReactor* GetRawPostback(grpc::CallbackServerContext* context,
+                                           const v1::GetRawPostbackRequest* request,
+                                           v1::GetRawPostbackResponse* response) override;
+
+ private:
+  absl::StatusOr<SubscribeStream::Settings> SettingsFor(const v1::SubscribeRequest& request);
+  absl::Status FillPage(const v1::ListEventsRequest& request, v1::ListEventsResponse* response);
+  void Register(const std::shared_ptr<SubscribeStream>& stream);
+  void Unregister(SubscribeStream* stream);
+  std::vector<prometheus::MetricFamily> SampleLag();
+
+  const Options options_;
+  broker::Broker* const broker_;
+  DeliveryPool* const pool_;
+  const Clock& clock_;
+  prometheus::Counter& deliveries_;
+  prometheus::Counter& streams_total_;
+  prometheus::Gauge& streams_now_;
+
+  Mutex mu_;
+  std::unordered_set<SubscribeStream*> streams_ ABSL_GUARDED_BY(mu_);
+  std::optional<std::chrono::steady_clock::time_point> close_at_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace mmsmo::rpc

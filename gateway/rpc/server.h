@@ -1,0 +1,43 @@
+// The gRPC server: the services, health checking and reflection, on TCP or a unix socket.
+
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/metrics.h"
+#include "gateway/broker/broker.h"
+
+namespace mmsmo::rpc {
+
+struct ServerOptions {
+  std::string listen;  // HOST:PORT or unix:PATH; port 0 takes a free one
+  int delivery_threads = 1;
+  std::chrono::milliseconds heartbeat_interval{15'000};
+};
+
+class Server {
+ public:
+  // Serves at once. FailedPrecondition where the address cannot be had. All must outlive the
+  // server.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
+                                                       broker::Broker* broker, const Clock& clock,
+                                                       Metrics& metrics);
+  virtual ~Server() = default;
+
+  // The address with the port in use.
+  virtual const std::string& address() const = 0;
+  // Whether only this machine can reach it.
+  virtual bool loopback() const = 0;
+  // What health checks answer.
+  virtual void SetServing(bool serving) = 0;
+  // Streams are told that the end is near; they go on to the tail, or until `close_at`. Idempotent.
+  virtual void Drain(std::chrono::steady_clock::time_point close_at) = 0;
+  // Waits for the calls to end, cutting them at `deadline`.
+  virtual void Stop(std::chrono::steady_clock::time_point deadline) = 0;
+};
+
+}  // namespace mmsmo::rpc

@@ -1,0 +1,15 @@
+// The one function from absl::Status to gRPC.
+
+#pragma once
+
+#include <grpcpp/support/status.h>
+
+#include "absl/status/status.h"
+
+namespace mmsmo::rpc {
+
+// A status with a reason (see base/status.h) carries it as google.rpc.ErrorInfo of the domain
+// "mmsmo.v1" (AIP-193).
+grpc::Status ToGrpc(const absl::Status& status);
+
+}  // namespace mmsmo::rpc

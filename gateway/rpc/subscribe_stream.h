@@ -1,0 +1,102 @@
+// One Subscribe call: takes from its feed what the last write left room for, and nothing more.
+
+#pragma once
+
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "gateway/base/clock.h"
+#include "gateway/base/mutex.h"
+#include "gateway/broker/feed.h"
+#include "gateway/rpc/delivery_pool.h"
+#include "mmsmo/v1/mms_mo_service.pb.h"
+
+namespace mmsmo::rpc {
+
+// Everything a stream does happens in its steps, of which the pool runs one at a time; gRPC's
+// callbacks and wake-ups only ask for one. So there is one write in flight, one place that
+// finishes, and no race between the two.
+class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
+                              public std::enable_shared_from_this<SubscribeStream> {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  struct Settings {
+    std::string stream_id;
+    std::string client_id;
+    int max_batch_size = 0;
+    std::chrono::milliseconds heartbeat_interval{};
+    std::string earliest_cursor;
+  };
+  struct Hooks {
+    std::function<void(int events)> delivered;   // handed to gRPC
+    std::function<void(SubscribeStream*)> done;  // the call is over
+  };
+
+  // `pool` and `clock` must outlive the call. The stream keeps itself alive until OnDone.
+  static std::shared_ptr<SubscribeStream> Start(Settings settings,
+                                                std::unique_ptr<broker::Feed> feed,
+                                                DeliveryPool* pool, const Clock& clock,
+                                                Hooks hooks);
+
+  // Sends Draining, goes on until the tail or `close_at`, then finishes with UNAVAILABLE.
+  // Thread-safe.
+  void Drain(TimePoint close_at);
+
+  const Settings& settings() const { return settings_; }
+  // How many events the stream has not taken yet. Thread-safe.
+  int64_t Lag() const { return feed_->Backlog(); }
+
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+ private:
+  enum class Turn { kIdle, kQueued, kRunning, kRunningAndAskedAgain };
+
+  SubscribeStream(Settings settings, std::unique_ptr<broker::Feed> feed, DeliveryPool* pool,
+                  const Clock& clock, Hooks hooks);
+
+  void AskForStep();
+  void RunSteps();
+  void Step();
+  bool SendDue();
+  void SendDeliveries();
+  void AtTail(const broker::Batch& batch);
+  void Send(const v1::SubscribeResponse& frame);
+  void Send(const grpc::ByteBuffer& frame);
+  void FinishOnce(const grpc::Status& status);
+  void WaitForMore();
+
+  const Settings settings_;
+  const std::unique_ptr<broker::Feed> feed_;
+  DeliveryPool* const pool_;
+  const Clock& clock_;
+  const Hooks hooks_;
+  std::shared_ptr<SubscribeStream> self_;  // until OnDone
+
+  // The steps' own.
+  bool started_ = false;
+  bool caught_up_ = false;
+  bool drain_announced_ = false;
+  bool finished_ = false;
+  TimePoint last_frame_;
+  TimePoint wake_at_ = TimePoint::max();  // of the timer that is set
+  grpc::ByteBuffer frame_;                // in flight
+
+  Mutex mu_;
+  Turn turn_ ABSL_GUARDED_BY(mu_) = Turn::kIdle;
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  std::optional<TimePoint> close_at_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace mmsmo::rpc

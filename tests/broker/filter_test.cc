@@ -1,0 +1,83 @@
+#include "gateway/broker/filter.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "tests/support/status_matchers.h"
+
+namespace mmsmo::broker {
+namespace {
+
+using testing::HasSubstr;
+
+v1::MmsMo Message() {
+  v1::MmsMo message;
+  message.mutable_sender()->set_value("1 408 225 7140");
+  message.mutable_sender()->set_e164("+14082257140");
+  message.mutable_recipient()->set_value("28444");
+  message.set_keyword("Stop");
+  message.set_operator_id("0001470");
+  message.add_media()->set_kind(v1::MEDIA_KIND_SMIL);
+  message.add_media()->set_kind(v1::MEDIA_KIND_IMAGE);
+  return message;
+}
+
+struct Case {
+  const char* name;
+  std::function<void(v1::Filter*)> set;
+  bool matches;
+};
+
+const Case kCases[] = {
+    {"nothing", [](v1::Filter*) {}, true},
+    {"recipient", [](v1::Filter* f) { f->add_recipients("28444"); }, true},
+    {"another recipient", [](v1::Filter* f) { f->add_recipients("2844"); }, false},
+    {"no E.164 is no match of nothing", [](v1::Filter* f) { f->add_recipients(""); }, false},
+    {"sender as sent", [](v1::Filter* f) { f->add_senders("1 408 225 7140"); }, true},
+    {"sender in E.164", [](v1::Filter* f) { f->add_senders("+14082257140"); }, true},
+    {"sender without its plus", [](v1::Filter* f) { f->add_senders("14082257140"); }, false},
+    {"keyword in any case", [](v1::Filter* f) { f->add_keywords("STOP"); }, true},
+    {"one of two keywords",
+     [](v1::Filter* f) {
+       f->add_keywords("win");
+       f->add_keywords("stop");
+     },
+     true},
+    {"operator", [](v1::Filter* f) { f->add_operator_ids("0001470"); }, true},
+    {"operator without its zeros", [](v1::Filter* f) { f->add_operator_ids("1470"); }, false},
+    {"any of the media", [](v1::Filter* f) { f->add_media_kinds(v1::MEDIA_KIND_IMAGE); }, true},
+    {"none of the media", [](v1::Filter* f) { f->add_media_kinds(v1::MEDIA_KIND_VIDEO); }, false},
+    {"every field has to match",
+     [](v1::Filter* f) {
+       f->add_keywords("stop");
+       f->add_recipients("12345");
+     },
+     false},
+};
+
+TEST(EventFilter, LetsThroughWhatMatchesEveryField) {
+  v1::Event event;
+  *event.mutable_mms_mo() = Message();
+  for (const Case& one : kCases) {
+    v1::Filter wanted;
+    one.set(&wanted);
+    const EventFilter filter(wanted);
+    EXPECT_EQ(filter.Matches(event.mms_mo()), one.matches) << one.name;
+    EXPECT_EQ(filter.MatchesSerialised(event.SerializeAsString()), one.matches) << one.name;
+  }
+}
+
+TEST(EventFilter, SaysWhichFieldIsWrong) {
+  v1::Filter filter;
+  filter.add_media_kinds(static_cast<v1::MediaKind>(99));
+  EXPECT_THAT(EventFilter::Validate(filter),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("filter.media_kinds: 99")));
+  filter.Clear();
+  for (int i = 0; i <= EventFilter::kMaxValues; ++i) filter.add_keywords("a");
+  EXPECT_THAT(EventFilter::Validate(filter),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("filter.keywords: 1001")));
+}
+
+}  // namespace
+}  // namespace mmsmo::broker

@@ -1,0 +1,50 @@
+#include "client/command/print.h"
+
+#include <gtest/gtest.h>
+
+namespace mmsmo::command {
+namespace {
+
+v1::Event AnEvent() {
+  v1::Event event;
+  event.set_cursor("AQ");
+  event.mutable_accept_time()->set_seconds(1391444389);
+  v1::MmsMo& message = *event.mutable_mms_mo();
+  message.set_tracking_id("MMS_MO_1");
+  message.mutable_sender()->set_value("14082257140");
+  message.mutable_sender()->set_kind(v1::ADDRESS_KIND_LONG_CODE);
+  message.mutable_recipient()->set_value("28444");
+  message.set_subject("hi");
+  message.add_media()->set_url("https://a/1.jpg");
+  message.mutable_media(0)->set_kind(v1::MEDIA_KIND_IMAGE);
+  message.add_warnings("no_content");
+  return event;
+}
+
+TEST(Pretty, ShowsWhatIsThere) {
+  EXPECT_EQ(Pretty(AnEvent()),
+            "2014-02-03T16:19:49Z  MMS_MO_1\n"
+            "  from      14082257140 (long code)\n"
+            "  to        28444\n"
+            "  subject   hi\n"
+            "  image     https://a/1.jpg\n"
+            "  warnings  no_content\n"
+            "  cursor    AQ\n"
+            "\n");
+}
+
+TEST(Pretty, KeepsControlCharactersFromTheTerminal) {
+  v1::Event event = AnEvent();
+  event.mutable_mms_mo()->set_subject(
+      "a\x1b[2Jb\xC2\x9B"
+      "c\nd\xC3\xA9");
+  EXPECT_NE(Pretty(event).find("  subject   a [2Jb c d\xC3\xA9\n"), std::string::npos);
+}
+
+TEST(JsonLine, IsOneLine) {
+  EXPECT_EQ(JsonLine(v1::Event()), "{}\n");
+  EXPECT_EQ(JsonLine(AnEvent()).find('\n'), JsonLine(AnEvent()).size() - 1);
+}
+
+}  // namespace
+}  // namespace mmsmo::command

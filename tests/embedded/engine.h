@@ -1,0 +1,124 @@
+// An embedded engine with a clock of its own, as a test wants to talk to it.
+
+#pragma once
+
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/base/metrics.h"
+#include "gateway/embedded/broker.h"
+#include "mmsmo/v1/mms_mo_service.pb.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+
+namespace mmsmo::embedded {
+
+inline broker::Entry EventOf(const std::string& tracking_id, uint8_t content = 0,
+                             const std::string& keyword = "all") {
+  v1::Event event;
+  event.set_endpoint("mms-mo");
+  event.mutable_mms_mo()->set_tracking_id(tracking_id);
+  event.mutable_mms_mo()->set_keyword(keyword);
+  broker::Entry entry{.endpoint = "mms-mo",
+                      .tracking_id = tracking_id,
+                      .content_type = "text/xml",
+                      .body = "<" + tracking_id + "/>"};
+  entry.event = event.SerializeAsString();
+  entry.content.fill(content);
+  return entry;
+}
+
+inline broker::Entry Rejected(int http_status, const std::string& reason, const std::string& body) {
+  return {.endpoint = "mms-mo",
+          .body = body,
+          .http_status = http_status,
+          .reason = reason,
+          .detail = "why"};
+}
+
+class Engine {
+ public:
+  Engine() { options_.data_dir = dir_ / "data"; }
+
+  Options& options() { return options_; }
+  FakeClock& clock() { return clock_; }
+  broker::Broker& broker() { return *broker_; }
+
+  void Open() {
+    auto opened = EmbeddedBroker::Open(options_, clock_, metrics_);
+    ASSERT_THAT(opened, IsOk());
+    broker_ = *std::move(opened);
+  }
+  void Close() { broker_.reset(); }
+  void Reopen() {
+    Close();
+    Open();
+  }
+
+  broker::Receipts Append(std::vector<broker::Entry> entries) {
+    std::promise<broker::Receipts> promise;
+    broker_->Append(std::move(entries), [&promise](broker::Receipts receipts) {
+      promise.set_value(std::move(receipts));
+    });
+    return promise.get_future().get();
+  }
+  absl::StatusOr<broker::Receipt> Append(broker::Entry entry) {
+    std::vector<broker::Entry> one;
+    one.push_back(std::move(entry));
+    return Append(std::move(one))[0];
+  }
+
+  static v1::StartPosition Earliest() {
+    v1::StartPosition start;
+    start.set_boundary(v1::BOUNDARY_EARLIEST);
+    return start;
+  }
+  static v1::StartPosition After(const std::string& cursor) {
+    v1::StartPosition start;
+    start.set_after_cursor(cursor);
+    return start;
+  }
+
+  // Everything from there to the tail.
+  absl::StatusOr<std::vector<v1::Event>> Read(const v1::StartPosition& start,
+                                              const v1::Filter& filter = {}, int batch = 7) {
+    auto feed = broker_->OpenFeed(start, filter);
+    if (!feed.ok()) return feed.status();
+    return Drain(**feed, batch);
+  }
+  static absl::StatusOr<std::vector<v1::Event>> Drain(broker::Feed& feed, int batch_size = 7) {
+    std::vector<v1::Event> events;
+    while (true) {
+      auto batch = feed.Take({.max_events = batch_size, .max_bytes = 1 << 20});
+      if (!batch.ok()) return batch.status();
+      v1::DeliveryBatch deliveries;
+      if (!deliveries.ParseFromString(batch->deliveries))
+        return DataLoss("the batch cannot be parsed");
+      for (auto& delivery : *deliveries.mutable_deliveries())
+        events.push_back(std::move(*delivery.mutable_event()));
+      if (batch->at_tail) return events;
+    }
+  }
+  std::vector<std::string> ReadIds(const v1::StartPosition& start, const v1::Filter& filter = {}) {
+    std::vector<std::string> ids;
+    auto events = Read(start, filter);
+    EXPECT_THAT(events, IsOk());
+    if (events.ok()) {
+      for (const auto& event : *events) ids.push_back(event.mms_mo().tracking_id());
+    }
+    return ids;
+  }
+
+ private:
+  TempDir dir_;
+  FakeClock clock_;
+  Metrics metrics_;
+  Options options_;
+  std::unique_ptr<EmbeddedBroker> broker_;
+};
+
+}  // namespace mmsmo::embedded

@@ -1,0 +1,165 @@
+// What the engine makes of the states in which a crash, an operator or the disk may leave its data
+// directory.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <string>
+#include <vector>
+
+#include "gateway/embedded/big_endian.h"
+#include "tests/embedded/engine.h"
+
+namespace mmsmo::embedded {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class RecoveryTest : public testing::Test, protected Engine {
+ protected:
+  absl::Status TryOpen() {
+    Metrics metrics;
+    return EmbeddedBroker::Open(options(), clock(), metrics).status();
+  }
+  std::filesystem::path NewestWal() {
+    std::filesystem::path newest;
+    for (const auto& file : std::filesystem::directory_iterator(options().data_dir)) {
+      if (file.path().extension() == ".log" && file.path().filename() > newest.filename())
+        newest = file.path();
+    }
+    return newest;
+  }
+  // The data directory as a kill would leave it now.
+  void Snapshot(const std::string& to) {
+    std::filesystem::copy(options().data_dir, to, std::filesystem::copy_options::recursive);
+  }
+};
+
+TEST_F(RecoveryTest, OpensWhatAKillLeft) {
+  Open();
+  ASSERT_THAT(Append(EventOf("a")), IsOk());
+  TempDir copy;
+  Snapshot(copy / "data");
+  Close();
+  options().data_dir = copy / "data";
+  Open();
+  EXPECT_THAT(ReadIds(Earliest()), ElementsAre("a"));
+}
+
+TEST_F(RecoveryTest, CutsATornTail) {
+  Open();
+  ASSERT_THAT(Append(EventOf("a")), IsOk());
+  const auto whole = std::filesystem::file_size(NewestWal());
+  ASSERT_THAT(Append(EventOf("b")), IsOk());
+  TempDir copy;
+  Snapshot(copy / "data");
+  Close();
+  options().data_dir = copy / "data";
+  const auto torn = std::filesystem::file_size(NewestWal());
+  ASSERT_GT(torn, whole);
+  std::filesystem::resize_file(NewestWal(), (whole + torn) / 2);
+  Open();
+  EXPECT_THAT(ReadIds(Earliest()), ElementsAre("a"));
+  EXPECT_EQ(Append(EventOf("b"))->outcome, broker::Receipt::Outcome::kAccepted);
+}
+
+TEST_F(RecoveryTest, SaysThatTheDirectoryIsInUse) {
+  Open();
+  EXPECT_THAT(TryOpen(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                  HasSubstr("in use by another gateway")));
+}
+
+TEST_F(RecoveryTest, SaysThatTheDirectoryIsOfANewerFormat) {
+  Open();
+  Close();
+  {
+    auto store = *Store::Open(options().data_dir);
+    ASSERT_TRUE(store->db().Put({}, store->meta(), "format_version", BigEndian(99)).ok());
+  }
+  EXPECT_THAT(TryOpen(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("format 99")));
+}
+
+TEST_F(RecoveryTest, SaysThatTheDirectoryCannotBeMade) {
+  std::ofstream(options().data_dir + "-file") << "not a directory";
+  options().data_dir += "-file/data";
+  EXPECT_THAT(TryOpen(), StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("data-dir")));
+}
+
+TEST_F(RecoveryTest, CommitsOnCloseWhatWasAppended) {
+  Open();
+  std::vector<std::future<broker::Receipts>> answers;
+  for (int i = 0; i < 100; ++i) {
+    auto promise = std::make_shared<std::promise<broker::Receipts>>();
+    answers.push_back(promise->get_future());
+    std::vector<broker::Entry> one;
+    one.push_back(EventOf("id" + std::to_string(i)));
+    broker().Append(std::move(one), [promise](broker::Receipts receipts) {
+      promise->set_value(std::move(receipts));
+    });
+  }
+  Close();
+  for (auto& answer : answers) EXPECT_THAT(answer.get()[0], IsOk());
+  Open();
+  EXPECT_EQ(ReadIds(Earliest()).size(), 100u);
+}
+
+// Retention runs once a second of the writer's own time; the tests wait for its effect.
+class RetentionTest : public testing::Test, protected Engine {
+ protected:
+  void AwaitRetained(uint64_t events) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (broker().Stats().events_retained != events &&
+           std::chrono::steady_clock::now() < deadline)
+      std::this_thread::yield();
+    ASSERT_EQ(broker().Stats().events_retained, events);
+  }
+};
+
+TEST_F(RetentionTest, RemovesByAgeAndTellsWhoIsBehind) {
+  options().retention_age_micros = 3600ll * 1'000'000;
+  Open();
+  const std::string a = Append(EventOf("a"))->cursor;
+  const std::string b = Append(EventOf("b"))->cursor;
+  auto feed = *broker().OpenFeed(Earliest(), {});
+  clock().AdvanceSeconds(3000);
+  ASSERT_THAT(Append(EventOf("c")), IsOk());
+  clock().AdvanceSeconds(1000);
+  AwaitRetained(1);
+  EXPECT_THAT(ReadIds(Earliest()), ElementsAre("c"));
+  EXPECT_THAT(ReadIds(After(b)), ElementsAre("c"));
+  EXPECT_THAT(Read(After(a)), HasReason("CURSOR_EXPIRED"));
+  EXPECT_THAT(Drain(*feed), HasReason("CURSOR_EXPIRED"));
+  EXPECT_THAT(broker().GetEvent(a), HasReason("CURSOR_EXPIRED"));
+  EXPECT_EQ(Append(EventOf("a"))->outcome, broker::Receipt::Outcome::kAccepted)
+      << "remembered as long as the event";
+
+  clock().AdvanceSeconds(10'000);
+  AwaitRetained(0);
+  feed.reset();
+  Reopen();
+  EXPECT_THAT(ReadIds(Earliest()), testing::IsEmpty());
+  const std::string d = Append(EventOf("d"))->cursor;
+  EXPECT_EQ(DecodeCursor(d)->sequence, 5u) << "positions are never given twice";
+}
+
+TEST_F(RetentionTest, RemovesByBytes) {
+  options().retention_bytes = 10'000;
+  Open();
+  for (int i = 0; i < 100; ++i) ASSERT_THAT(Append(EventOf("id" + std::to_string(i))), IsOk());
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (broker().Stats().bytes_retained > 10'000 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  EXPECT_LE(broker().Stats().bytes_retained, 10'000u);
+  const auto ids = ReadIds(Earliest());
+  ASSERT_FALSE(ids.empty());
+  EXPECT_EQ(ids.back(), "id99");
+  EXPECT_GT(ids.size(), 30u);
+}
+
+}  // namespace
+}  // namespace mmsmo::embedded

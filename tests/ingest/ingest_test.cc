@@ -1,0 +1,194 @@
+// The use case against a broker that does what the test says.
+
+#include "gateway/ingest/ingest.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "tests/support/status_matchers.h"
+
+namespace mmsmo::ingest {
+namespace {
+
+using broker::Receipt;
+using testing::HasSubstr;
+
+// Keeps what is appended until the test answers.
+class FakeBroker : public broker::Broker {
+ public:
+  void Append(std::vector<broker::Entry> entries, broker::AppendDone done) override {
+    appended.push_back(std::move(entries));
+    done_.push_back(std::move(done));
+  }
+  // The receipts of the oldest Append.
+  void Answer(broker::Receipts receipts) {
+    broker::AppendDone done = std::move(done_.front());
+    done_.pop_front();
+    std::move(done)(std::move(receipts));
+  }
+
+  absl::Status Ready() const override { return absl::OkStatus(); }
+  absl::StatusOr<std::unique_ptr<broker::Feed>> OpenFeed(const v1::StartPosition&,
+                                                         const v1::Filter&) override {
+    return NotFound("no feeds here");
+  }
+  std::string EarliestCursor() const override { return ""; }
+  absl::StatusOr<std::string> GetEvent(std::string_view) override { return NotFound("none"); }
+  absl::StatusOr<broker::RawPostback> GetRawPostback(std::string_view) override {
+    return NotFound("none");
+  }
+  broker::LogStats Stats() const override { return {}; }
+
+  std::vector<std::vector<broker::Entry>> appended;
+
+ private:
+  std::deque<broker::AppendDone> done_;
+};
+
+class IngestTest : public testing::Test {
+ protected:
+  void Submit(const std::string& body, const std::string& content_type = "text/xml") {
+    lane_.Submit({.body = body, .content_type = content_type},
+                 [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
+  }
+  // One pass of the thread's loop.
+  void RunPass() {
+    for (auto& task : std::exchange(tasks_, {})) task();
+  }
+  void Answer(broker::Receipts receipts) {
+    broker_.Answer(std::move(receipts));
+    RunPass();
+  }
+  static std::string Xml(const std::string& id) {
+    return "<postback><code>N401</code><from>14082257140</from><to>28444</to><tracking-id>" + id +
+           "</tracking-id></postback>";
+  }
+
+  Metrics metrics_;
+  FakeBroker broker_;
+  Ingest ingest_{"mms-mo", &broker_, metrics_};
+  std::vector<absl::AnyInvocable<void()>> tasks_;
+  Lane lane_{&ingest_,
+             [this](absl::AnyInvocable<void()> task) { tasks_.push_back(std::move(task)); }};
+  std::vector<Outcome> outcomes_;
+};
+
+TEST_F(IngestTest, AppendsOnceAPass) {
+  Submit(Xml("A"));
+  Submit(Xml("B"));
+  EXPECT_TRUE(broker_.appended.empty());
+  RunPass();
+  ASSERT_EQ(broker_.appended.size(), 1u);
+  EXPECT_EQ(broker_.appended[0].size(), 2u);
+  Submit(Xml("C"));
+  RunPass();
+  EXPECT_EQ(broker_.appended.size(), 2u);
+}
+
+TEST_F(IngestTest, AnswersOnlyOnceItIsDurable) {
+  Submit(Xml("A"));
+  Submit(Xml("B"));
+  RunPass();
+  EXPECT_TRUE(outcomes_.empty());
+  Answer(
+      {Receipt{.cursor = "c1"}, Receipt{.outcome = Receipt::Outcome::kDuplicate, .cursor = "c0"}});
+  ASSERT_EQ(outcomes_.size(), 2u);
+  EXPECT_EQ(outcomes_[0].kind, Outcome::Kind::kAccepted);
+  EXPECT_EQ(outcomes_[0].http_status, 200);
+  EXPECT_EQ(outcomes_[0].cursor, "c1");
+  EXPECT_EQ(outcomes_[1].kind, Outcome::Kind::kDuplicate);
+  EXPECT_EQ(outcomes_[1].cursor, "c0");
+}
+
+TEST_F(IngestTest, PublishesTheNormalisedMessage) {
+  lane_.Submit({.body = Xml("A"), .content_type = "text/xml", .trace_parent = "00-trace"},
+               [](const Outcome&) {});
+  RunPass();
+  const broker::Entry& entry = broker_.appended[0][0];
+  v1::Event event;
+  ASSERT_TRUE(event.ParseFromString(entry.event));
+  EXPECT_EQ(event.endpoint(), "mms-mo");
+  EXPECT_EQ(event.trace_parent(), "00-trace");
+  EXPECT_EQ(event.mms_mo().tracking_id(), "A");
+  EXPECT_EQ(event.cursor(), "");  // the engine's
+  EXPECT_EQ(entry.endpoint, "mms-mo");
+  EXPECT_EQ(entry.tracking_id, "A");
+  EXPECT_EQ(entry.body, Xml("A"));
+}
+
+TEST_F(IngestTest, HandsOnWhatIsForTheQuarantine) {
+  const struct {
+    std::string body, content_type, reason;
+    int status;
+    Outcome::Kind kind;
+  } kCases[] = {
+      {"<a", "text/xml", "bad_xml", 400, Outcome::Kind::kRejected},
+      {"hello", "text/plain", "unsupported_media_type", 415, Outcome::Kind::kRejected},
+      {"<postback><code>N401</code><from>1</from></postback>", "text/xml", "missing_field", 200,
+       Outcome::Kind::kQuarantined},
+  };
+  for (const auto& expected : kCases) {
+    outcomes_.clear();
+    Submit(expected.body, expected.content_type);
+    RunPass();
+    const broker::Entry& entry = broker_.appended.back()[0];
+    EXPECT_EQ(entry.event, "") << expected.reason;
+    EXPECT_EQ(entry.reason, expected.reason);
+    EXPECT_EQ(entry.http_status, expected.status);
+    Answer({Receipt{.outcome = Receipt::Outcome::kQuarantined,
+                    .quarantine_id = "q1",
+                    .reason = entry.reason,
+                    .detail = entry.detail}});
+    EXPECT_EQ(outcomes_[0].kind, expected.kind);
+    EXPECT_EQ(outcomes_[0].http_status, expected.status);
+    EXPECT_EQ(outcomes_[0].reason, expected.reason);
+    EXPECT_EQ(outcomes_[0].quarantine_id, "q1");
+  }
+}
+
+TEST_F(IngestTest, TakesAConflictThatTheEngineFound) {
+  Submit(Xml("A"));
+  RunPass();
+  Answer({Receipt{.outcome = Receipt::Outcome::kQuarantined,
+                  .quarantine_id = "q1",
+                  .reason = "id_conflict",
+                  .detail = "other content"}});
+  EXPECT_EQ(outcomes_[0].kind, Outcome::Kind::kQuarantined);
+  EXPECT_EQ(outcomes_[0].http_status, 200);
+  EXPECT_EQ(outcomes_[0].reason, "id_conflict");
+}
+
+TEST_F(IngestTest, AsksForARepetitionWhereItIsNotSafe) {
+  Submit(Xml("A"));
+  Submit("<a");
+  RunPass();
+  Answer({WithReason(mmsmo::Unavailable("the disk is full"), "not_durable"),
+          WithReason(mmsmo::Unavailable("full"), "quarantine_full")});
+  for (const Outcome& outcome : outcomes_) {
+    EXPECT_EQ(outcome.kind, Outcome::Kind::kUnavailable);
+    EXPECT_EQ(outcome.http_status, 503);
+  }
+  EXPECT_EQ(outcomes_[0].reason, "not_durable");
+  EXPECT_THAT(outcomes_[0].detail, HasSubstr("the disk is full"));
+  EXPECT_EQ(outcomes_[1].reason, "quarantine_full");
+}
+
+TEST_F(IngestTest, CountsOutcomesByReason) {
+  Submit(Xml("A"));
+  Submit("<a");
+  RunPass();
+  Answer({Receipt{.cursor = "c1"}, Receipt{.outcome = Receipt::Outcome::kQuarantined,
+                                           .quarantine_id = "q1",
+                                           .reason = "bad_xml"}});
+  const std::string text = metrics_.Serialise();
+  EXPECT_THAT(text, HasSubstr("mmsmo_postbacks_total{outcome=\"accepted\",reason=\"\"} 1"));
+  EXPECT_THAT(text, HasSubstr("mmsmo_postbacks_total{outcome=\"rejected\",reason=\"bad_xml\"} 1"));
+}
+
+}  // namespace
+}  // namespace mmsmo::ingest

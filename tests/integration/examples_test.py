@@ -1,0 +1,43 @@
+"""The examples receive everything once, also across a kill of the gateway."""
+import os
+import subprocess
+import sys
+import unittest
+
+from tests.integration.gateway import TestCase
+
+PYTHON = "client/python/examples/subscriber.py"
+CPP = os.path.join(os.path.dirname(os.environ["MMSMO_COMMAND"]), "example_subscriber")
+
+
+class ExamplesTest(TestCase):
+    def receives_each_message_once(self, *command):
+        gateway = self.gateway()
+        self.accepted(gateway, "P1", message_subject="hello")
+        example = subprocess.Popen([*command, gateway.grpc], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   text=True, env={**os.environ, "PYTHONPATH": os.environ["MMSMO_PYTHON"]})
+        self.addCleanup(example.stdout.close)
+        self.addCleanup(example.wait)
+        self.addCleanup(example.kill)
+        first = example.stdout.readline()
+        self.accepted(gateway, "P2")
+        received = [first.split()[0], example.stdout.readline().split()[0]]
+        gateway.kill()
+        gateway.start()
+        self.accepted(gateway, "P3")
+        received.append(example.stdout.readline().split()[0])
+        self.assertEqual(received, ["P1", "P2", "P3"])
+        return first
+
+    def test_python(self):
+        self.assertEqual(self.receives_each_message_once(sys.executable, PYTHON),
+                         "P1 14082257140 hello https://a.example/1.jpg\n")
+        with open(PYTHON) as example:
+            self.assertLessEqual(len(example.readlines()), 20)
+
+    def test_cpp(self):
+        self.assertEqual(self.receives_each_message_once(CPP), "P1 hello\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

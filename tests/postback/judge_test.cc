@@ -1,0 +1,113 @@
+// The order of judgement, and what the corpus does not show: details, and what they must not say.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "gateway/postback/postback.h"
+
+namespace mmsmo::postback {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+Judgement JudgeBody(std::string_view body, std::string_view content_type = "application/json",
+                    std::string_view content_encoding = "") {
+  v1::MmsMo message;
+  return Judge({.body = body, .content_type = content_type, .content_encoding = content_encoding},
+               &message);
+}
+
+TEST(Judge, FindsTheFirstReasonInTheOrderOfJudgement) {
+  const struct {
+    std::string_view body;
+    std::string_view content_type;
+    Reason reason;
+  } cases[] = {
+      {"", "multipart/form-data", Reason::kEmptyBody},
+      {"\xef\xbb\xbf \n", "", Reason::kEmptyBody},
+      {"\xff", "text/plain", Reason::kUnsupportedMediaType},
+      {"<!DOCTYPE a>\xff", "text/xml", Reason::kBadEncoding},
+      {"<a", "text/xml; charset=ebcdic", Reason::kBadEncoding},
+      {"<!DOCTYPE a><a", "text/xml", Reason::kDtdForbidden},
+      {"<p><origin>a</origin><origin>b</origin>", "text/xml", Reason::kBadXml},
+      {R"({"x":1})", "", Reason::kUnknownShape},
+      {R"({"origin":"MMS_MO","origin":"MMS_MT","from":true})", "", Reason::kConflictingField},
+      {R"({"origin":"MMS_MT","from":"1","from":"2"})", "", Reason::kNotMmsMo},
+      {R"({"origin":true,"code":"N401","from":"1"})", "", Reason::kNotMmsMo},
+      {R"({"origin":"MMS_MO","from":"1","from":"2","to":true})", "", Reason::kConflictingField},
+      {R"({"origin":"MMS_MO","to":true})", "", Reason::kBadField},
+      {R"({"origin":"MMS_MO","to":"1"})", "", Reason::kMissingField},
+      {R"({"from":"","to":null})", "", Reason::kUnknownShape},
+      {R"({"postback":[{"origin":"MMS_MO"},{"origin":"MMS_MO"}]})", "", Reason::kUnknownShape},
+      {R"({"postback":{"notification":[{"origin":"MMS_MO"}]}})", "", Reason::kMissingField},
+      {"xml=&b=2", "application/x-www-form-urlencoded", Reason::kUnknownShape},
+      {"xml=<p/>&XML=<p/>", "application/x-www-form-urlencoded", Reason::kUnknownShape},
+      {"xml={}", "application/x-www-form-urlencoded", Reason::kBadXml},
+      {"xml=%3Cp%", "application/x-www-form-urlencoded", Reason::kBadXml},
+  };
+  for (const auto& one : cases) {
+    const Judgement judgement = JudgeBody(one.body, one.content_type);
+    EXPECT_EQ(judgement.reason, one.reason) << one.body << ": " << Name(judgement.reason);
+  }
+}
+
+TEST(Judge, RefusesContentEncodings) {
+  EXPECT_EQ(JudgeBody("{}", "", "gzip").reason, Reason::kUnsupportedMediaType);
+  EXPECT_EQ(JudgeBody("{}", "", " Identity ").reason, Reason::kUnknownShape);
+}
+
+TEST(Judge, NamesEveryMissingField) {
+  EXPECT_EQ(JudgeBody(R"({"origin":"MMS_MO"})").detail, "missing or empty: tracking-id, from, to");
+}
+
+TEST(Judge, SaysWhereTheSyntaxIsWrong) {
+  EXPECT_THAT(JudgeBody("\n{\"a\":\n01}").detail, HasSubstr("line 3, column 1"));
+  EXPECT_THAT(JudgeBody("<a>\n</b>", "").detail, HasSubstr("line 2, column 1"));
+  EXPECT_THAT(JudgeBody("{\"a\":\"\xff\"}").detail, HasSubstr("at byte 7"));
+}
+
+TEST(Judge, KeepsTheTrackingIdOfWhatIsQuarantined) {
+  EXPECT_EQ(JudgeBody(R"({"origin":"MMS_MO","tracking-id":" t1 "})").tracking_id, "t1");
+  EXPECT_EQ(JudgeBody(R"({"origin":"MMS_MO","tracking-id":true})").tracking_id, "");
+  EXPECT_EQ(JudgeBody(R"({"origin":"MMS_MO","tracking-id":"a","tracking-id":"b"})").tracking_id,
+            "");
+}
+
+TEST(Judge, NeverRepeatsAValueInADetail) {
+  for (std::string_view body :
+       {R"({"origin":"SECRET","code":"SECRET"})",
+        R"({"origin":"MMS_MO","from":{"SECRET":"SECRET"}})",
+        R"({"origin":"MMS_MO","from":"SECRET","from":"SECRET2"})", R"({"from":"SECRET)",
+        "<a>SECRET</SECRET>", "SECRET", R"({"SECRET":"\x"})"}) {
+    EXPECT_THAT(JudgeBody(body).detail, Not(HasSubstr("SECRET"))) << body;
+  }
+}
+
+TEST(Judge, WarnsOnceOfEachKind) {
+  v1::MmsMo message;
+  const std::string body =
+      R"({"origin":"MMS_MO","from":123,"to":456,"tracking-id":789,"content":["a","b"]})";
+  ASSERT_EQ(
+      Judge({.body = body, .content_type = "text/plain", .content_encoding = ""}, &message).verdict,
+      Verdict::kAccepted);
+  EXPECT_THAT(message.warnings(), ElementsAre("content_type_mismatch", "content_shape",
+                                              "number_typed", "file_url_invalid"));
+}
+
+TEST(Judge, TakesTimeLinearInTheBody) {
+  std::string body = R"({"origin":"MMS_MO","code":"N401","from":"1","to":"2","tracking-id":"t")";
+  for (int i = 0; i < 20'000; ++i) body += ",\"n" + std::to_string(i % 10'000) + "\":1";
+  body += "}";
+  v1::MmsMo message;
+  ASSERT_EQ(Judge({.body = body, .content_type = "", .content_encoding = ""}, &message).verdict,
+            Verdict::kAccepted);
+  EXPECT_EQ(message.extra_size(), 10'000);
+  EXPECT_EQ(message.extra().at("n7"), "[1,1]");
+}
+
+}  // namespace
+}  // namespace mmsmo::postback
