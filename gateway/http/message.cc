@@ -65,7 +65,15 @@ Answer ProblemAnswer(const Problem& problem) {
   member("detail", problem.detail);
   member("quarantineId", problem.quarantine_id);
   answer.body.push_back('}');
+  if (problem.status == 503) answer.extra_headers = "Retry-After: 5\r\n";
   return answer;
+}
+
+Answer UnavailableAnswer(std::string_view reason, std::string_view detail) {
+  return ProblemAnswer({.status = 503,
+                        .outcome = "unavailable",
+                        .reason = std::string(reason),
+                        .detail = std::string(detail)});
 }
 
 }  // namespace mmsmo::http

@@ -57,7 +57,10 @@ struct Problem {
   std::string detail;                // for people
   std::string quarantine_id;         // where the postback was kept; empty where it was not
 };
+// A 503 asks the client to come again, by Retry-After.
 Answer ProblemAnswer(const Problem& problem);
+// The 503 of one of the reasons "not_durable", "overloaded", "quarantine_full" and "draining".
+Answer UnavailableAnswer(std::string_view reason, std::string_view detail);
 
 // Appends `text` as a JSON string, quotes included. Bytes that are not UTF-8 must not occur.
 void AppendJsonString(std::string_view text, std::string* out);

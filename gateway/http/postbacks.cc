@@ -37,13 +37,11 @@ Answer AnswerFor(const Outcome& outcome) {
     case Outcome::Kind::kUnavailable:
       break;
   }
-  Answer answer = ProblemAnswer({.status = outcome.http_status,
-                                 .outcome = std::string(Name(outcome.kind)),
-                                 .reason = outcome.reason,
-                                 .detail = outcome.detail,
-                                 .quarantine_id = outcome.quarantine_id});
-  if (outcome.http_status == 503) answer.extra_headers = "Retry-After: 5\r\n";
-  return answer;
+  return ProblemAnswer({.status = outcome.http_status,
+                        .outcome = std::string(Name(outcome.kind)),
+                        .reason = outcome.reason,
+                        .detail = outcome.detail,
+                        .quarantine_id = outcome.quarantine_id});
 }
 
 Route PostbackRoute(ingest::Ingest* ingest, const std::atomic<bool>* draining,

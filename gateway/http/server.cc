@@ -30,6 +30,8 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kSweepEvery{100};
 constexpr std::chrono::milliseconds kAcceptAgainAfter{100};
 constexpr int kBacklog = 4096;
+// Connections over the ceiling that are being told so; more are closed without a word.
+constexpr int kMaxBusy = 256;
 
 std::string HttpDate(std::time_t now) {
   // IMF-fixdate, whose names do not depend on the locale (RFC 9110, 5.6.7).
@@ -190,20 +192,19 @@ class Server::Worker {
   }
 
   void Open(tcp::socket socket) {
+    Session::Shared& shared = shared_->sessions;
     shared_->connections_total.Increment();
-    if (shared_->sessions.connections >= options_.max_connections) {
-      shared_->connections_refused.Increment();
-      static constexpr std::string_view kBusy =
-          "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: "
-          "close\r\n\r\n";
-      error_code ignored;
-      socket.non_blocking(true, ignored);
-      socket.write_some(asio::buffer(kBusy), ignored);
+    if (shared.connections < options_.max_connections) {
+      sessions_.push_back(
+          std::make_shared<Session>(std::move(socket), &context_, &shared.connections));
+      sessions_.back()->Start();
+      if (context_.draining) sessions_.back()->Drain();
       return;
     }
-    sessions_.push_back(std::make_shared<Session>(std::move(socket), &context_));
-    sessions_.back()->Start();
-    if (context_.draining) sessions_.back()->Drain();
+    shared_->connections_refused.Increment();
+    if (shared.busy >= kMaxBusy) return;
+    sessions_.push_back(std::make_shared<Session>(std::move(socket), &context_, &shared.busy));
+    sessions_.back()->StartBusy();
   }
 
   void Sweep() {

@@ -33,18 +33,25 @@ bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-Session::Session(boost::asio::ip::tcp::socket socket, const Context* context)
+Session::Session(boost::asio::ip::tcp::socket socket, const Context* context,
+                 std::atomic<int>* count)
     : socket_(std::move(socket)),
       context_(context),
+      count_(count),
       buffer_(context->options->max_header_bytes + 2 * kReadBytes) {
-  ++context_->shared->connections;
-}
-
-void Session::Start() {
+  ++*count_;
   error_code ignored;
   socket_.non_blocking(true, ignored);
   socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+}
+
+void Session::Start() {
   SetDeadline(context_->options->header_timeout);
+  Read();
+}
+
+void Session::StartBusy() {
+  AnswerAndHalfClose(UnavailableAnswer("overloaded", "too many connections are open"));
   Read();
 }
 
@@ -203,9 +210,9 @@ void Session::RefuseBody(BodyRefusal why) {
   const bool too_large = why == BodyRefusal::kTooLarge;
   Session::Shared& shared = *context_->shared;
   (too_large ? shared.over_body_bytes : shared.over_in_flight_bytes).Increment();
-  Respond(route_ != nullptr && route_->refuse_body
-              ? route_->refuse_body(why)
-              : ProblemAnswer({.status = too_large ? 413 : 503}));
+  Respond(route_ != nullptr && route_->refuse_body ? route_->refuse_body(why)
+          : too_large                              ? ProblemAnswer({.status = 413})
+                      : UnavailableAnswer("overloaded", "too many bodies are in flight"));
 }
 
 // Takes `bytes` of the budget, instead of what this session had of it. False: it is spent.
@@ -285,13 +292,8 @@ void Session::CheckDeadline(Clock::time_point now) {
       return parser_ ? GiveUpReading() : Close();
     case State::kHandling: {
       ++request_number_;
-      Answer answer =
-          ProblemAnswer({.status = 503,
-                         .outcome = "unavailable",
-                         .reason = "not_durable",
-                         .detail = "not durable in time; the postback may still have been kept"});
-      answer.extra_headers = "Retry-After: 5\r\n";
-      return Respond(answer);
+      return Respond(UnavailableAnswer(
+          "not_durable", "not durable in time; the postback may still have been kept"));
     }
     case State::kWriting:
     case State::kLingering:
@@ -303,10 +305,16 @@ void Session::CheckDeadline(Clock::time_point now) {
 // The read under way goes on, as the one that lingers.
 void Session::GiveUpReading() {
   context_->shared->over_time.Increment();
-  keep_alive_ = false;
   parser_.reset();
   Hold(0);
-  Format(ProblemAnswer({.status = 408, .detail = "the request did not arrive in time"}));
+  AnswerAndHalfClose(
+      ProblemAnswer({.status = 408, .detail = "the request did not arrive in time"}));
+}
+
+// An answer that nobody waits for: what the socket does not take at once is not sent.
+void Session::AnswerAndHalfClose(const Answer& answer) {
+  keep_alive_ = false;
+  Format(answer);
   error_code ignored;
   socket_.write_some(boost::asio::buffer(out_), ignored);
   HalfClose();
@@ -327,7 +335,7 @@ void Session::Drain() {
 void Session::Close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
-  --context_->shared->connections;
+  --*count_;
   error_code ignored;
   socket_.close(ignored);
 }

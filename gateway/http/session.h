@@ -28,6 +28,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // What the sessions of all threads share.
   struct Shared {
     std::atomic<int> connections{0};  // open ones
+    std::atomic<int> busy{0};         // open ones over the ceiling
     std::atomic<int64_t> bytes_in_flight{0};
     // What a limit refused.
     prometheus::Counter& over_header_bytes;
@@ -45,11 +46,13 @@ class Session : public std::enable_shared_from_this<Session> {
     bool draining = false;  // answers close their connection
   };
 
-  // Counts as a connection from here to Close. `context` must outlive the session.
-  Session(boost::asio::ip::tcp::socket socket, const Context* context);
+  // Counts in `count`, one of Shared's, from here to Close. `context` must outlive the session.
+  Session(boost::asio::ip::tcp::socket socket, const Context* context, std::atomic<int>* count);
   ~Session() { Hold(0); }
 
   void Start();
+  // Instead of Start: answers 503 to whatever comes.
+  void StartBusy();
   // Ends what has taken too long.
   void CheckDeadline(Clock::time_point now);
   // Closes the connection if nothing of a request has arrived; otherwise the answer will.
@@ -86,11 +89,13 @@ class Session : public std::enable_shared_from_this<Session> {
   void Write();
   void OnWritten();
   void GiveUpReading();
+  void AnswerAndHalfClose(const Answer& answer);
   void HalfClose();
   void SetDeadline(std::chrono::milliseconds timeout) { deadline_ = Clock::now() + timeout; }
 
   boost::asio::ip::tcp::socket socket_;
   const Context* const context_;
+  std::atomic<int>* const count_;
   State state_ = State::kReading;
   Clock::time_point deadline_;
   boost::beast::flat_buffer buffer_;

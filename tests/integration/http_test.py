@@ -246,8 +246,10 @@ class LimitsTest(TestCase):
             self.assertEqual(connection.answer()[0], 200)
             held.append(connection)
         with Connection(gateway) as refused:
-            status, headers, _ = refused.answer()
-            self.assertEqual((status, headers["retry-after"]), (503, "5"))
+            # Also when it has sent more than it would have read: a reset would take the answer away.
+            status, headers, text = refused.send(request(xml("M4", note="x" * 100_000))).answer()
+            self.assertEqual((status, headers["retry-after"], headers["connection"]), (503, "5", "close"))
+            self.assertEqual(json.loads(text)["reason"], "overloaded")
         self.assertEqual(gateway.metric('mmsmo_http_refused_total{limit="connections",server="postbacks"}'), 1)
         held[0].send(request(xml("M0")))
         self.assertEqual(held[0].answer()[0], 200)
