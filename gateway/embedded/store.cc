@@ -57,8 +57,6 @@ rocksdb::DBOptions DatabaseOptions() {
   // off.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.max_total_wal_size = 64 << 20;
-  // A file that is written over needs no new blocks, so that its sync is cheaper.
-  options.recycle_log_file_num = 2;
   options.max_background_jobs = 2;
   options.max_open_files = 512;
   options.keep_log_file_num = 2;
