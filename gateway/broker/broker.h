@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gateway/broker/feed.h"
+#include "gateway/broker/subscriptions.h"
 #include "mmsmo/v1/event.pb.h"
 
 namespace mmsmo::broker {
@@ -104,6 +105,8 @@ class Broker {
   virtual absl::StatusOr<std::string> GetEvent(std::string_view cursor) = 0;
   // NotFound where raw bodies are not kept.
   virtual absl::StatusOr<RawPostback> GetRawPostback(std::string_view cursor) = 0;
+
+  virtual Subscriptions& subscriptions() = 0;
 
   virtual LogStats Stats() const = 0;
 };

@@ -33,6 +33,21 @@ void AppendDelivery(std::string_view event, std::string* deliveries) {
   deliveries->append(event);
 }
 
+void AppendLeasedDelivery(std::string_view event, const LeaseInfo& lease, std::string* deliveries) {
+  v1::Delivery delivery;
+  delivery.set_ack_id(lease.ack_id.data(), lease.ack_id.size());
+  delivery.set_attempt(lease.attempt);
+  delivery.mutable_ack_deadline_time()->set_seconds(lease.deadline_micros / 1'000'000);
+  delivery.mutable_ack_deadline_time()->set_nanos(
+      static_cast<int32_t>(lease.deadline_micros % 1'000'000) * 1000);
+  // The event is the message's last field.
+  AppendLengthPrefix(v1::DeliveryBatch::kDeliveriesFieldNumber,
+                     delivery.ByteSizeLong() + PrefixSize(event.size()) + event.size(), deliveries);
+  delivery.AppendToString(deliveries);
+  AppendLengthPrefix(v1::Delivery::kEventFieldNumber, event.size(), deliveries);
+  deliveries->append(event);
+}
+
 size_t DeliverySize(size_t event_size) {
   const size_t delivery = PrefixSize(event_size) + event_size;
   return PrefixSize(delivery) + delivery;

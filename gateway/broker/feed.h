@@ -4,7 +4,7 @@
 //     absl::StatusOr<Batch> batch = feed->Take({.max_events = 256, .max_bytes = 256 << 10});
 //     if (!batch.ok()) return batch.status();
 //     if (batch->count > 0) Send(*batch);
-//     if (batch->at_tail) return feed->Wait([this] { Schedule(this); });
+//     if (batch->left != Batch::Left::kMore) return feed->Wait([this] { Schedule(this); });
 //   }
 
 #pragma once
@@ -29,7 +29,14 @@ struct Batch {
   int count = 0;
   std::string cursor;    // the last position scanned, whether its event passed the filter or not
   bool scanned = false;  // the cursor moved
-  bool at_tail = false;  // nothing was left when this was taken
+
+  // What this batch has left behind.
+  enum class Left {
+    kMore,     // events that can be taken now
+    kBlocked,  // events that this reader cannot have before others are done with
+    kNothing,  // the reader is at the tail
+  };
+  Left left = Left::kMore;
 };
 
 // Used by one thread at a time, but for Backlog.
@@ -51,6 +58,9 @@ class Feed {
 
   // How many events lie between this reader and the head, before filtering. Thread-safe.
   virtual int64_t Backlog() const = 0;
+
+  // How many of its deliveries are yet to be acknowledged: 0 where none has to be. Thread-safe.
+  virtual int64_t Outstanding() const { return 0; }
 };
 
 }  // namespace mmsmo::broker

@@ -11,7 +11,9 @@
 #include "gateway/broker/broker.h"
 #include "gateway/embedded/journal.h"
 #include "gateway/embedded/options.h"
+#include "gateway/embedded/positions.h"
 #include "gateway/embedded/store.h"
+#include "gateway/embedded/subscriptions.h"
 
 namespace mmsmo::embedded {
 
@@ -28,19 +30,17 @@ class EmbeddedBroker final : public broker::Broker {
   std::string EarliestCursor() const override;
   absl::StatusOr<std::string> GetEvent(std::string_view cursor) override;
   absl::StatusOr<broker::RawPostback> GetRawPostback(std::string_view cursor) override;
+  broker::Subscriptions& subscriptions() override { return *subscriptions_; }
   broker::LogStats Stats() const override;
 
  private:
   EmbeddedBroker(std::unique_ptr<Store> store, std::unique_ptr<Journal> journal);
 
-  // The sequence number of a retained event.
-  absl::StatusOr<uint64_t> Locate(std::string_view field, std::string_view cursor) const;
-  // The same of a position to read on from, which may be the one before the oldest event.
-  absl::StatusOr<uint64_t> LocatePosition(std::string_view field, std::string_view cursor) const;
-  absl::Status CursorExpired(std::string_view field, std::string_view why) const;
-
+  // Destroyed in the opposite order.
   const std::unique_ptr<Store> store_;
-  const std::unique_ptr<Journal> journal_;  // destroyed before the store
+  const std::unique_ptr<Journal> journal_;
+  const Positions positions_;
+  std::unique_ptr<EmbeddedSubscriptions> subscriptions_;
 };
 
 }  // namespace mmsmo::embedded

@@ -1,6 +1,7 @@
 #include "gateway/embedded/commit_group.h"
 
 #include "gateway/base/status.h"
+#include "gateway/broker/proto_time.h"
 #include "gateway/embedded/big_endian.h"
 #include "gateway/embedded/cursor.h"
 
@@ -10,11 +11,6 @@ namespace {
 using broker::Entry;
 using broker::Receipt;
 
-void SetMicros(int64_t micros, google::protobuf::Timestamp* time) {
-  time->set_seconds(micros / 1'000'000);
-  time->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1000);
-}
-
 }  // namespace
 
 CommitGroup::CommitGroup(const Rooms& rooms, const LogState& state, int64_t accept_micros)
@@ -22,7 +18,7 @@ CommitGroup::CommitGroup(const Rooms& rooms, const LogState& state, int64_t acce
       accept_micros_(accept_micros),
       state_(state),
       run_(std::make_shared<EventRun>(state.head + 1)) {
-  SetMicros(accept_micros_, prefix_.mutable_accept_time());
+  *prefix_.mutable_accept_time() = broker::ToTimestamp(accept_micros_);
 }
 
 absl::StatusOr<Receipt> CommitGroup::Stage(Entry entry) {
@@ -84,7 +80,7 @@ absl::StatusOr<Receipt> CommitGroup::Repeat(Entry entry, const Staged& first) {
 
 absl::StatusOr<Receipt> CommitGroup::Keep(Entry entry) {
   v1::QuarantinedPostback postback;
-  SetMicros(accept_micros_, postback.mutable_accept_time());
+  *postback.mutable_accept_time() = broker::ToTimestamp(accept_micros_);
   postback.set_endpoint(entry.endpoint);
   postback.set_reason(entry.reason);
   postback.set_detail(entry.detail);

@@ -27,13 +27,6 @@ class LogFeed final : public broker::Feed {
   int64_t Backlog() const override;
 
  private:
-  // A batch that is being filled.
-  struct Filling;
-
-  void TakeFromMemory(const EventRun& run, uint64_t head, Filling* filling);
-  absl::Status TakeFromDisk(uint64_t head, Filling* filling);
-  absl::Status Expired() const;
-
   Journal* const journal_;
   Store* const store_;
   const broker::EventFilter filter_;

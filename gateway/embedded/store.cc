@@ -159,7 +159,7 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
 Store::Store(std::string data_dir) : data_dir_(std::move(data_dir)) {}
 
 Store::~Store() {
-  for (auto* family : {meta_, events_, raw_, ids_, quarantine_}) {
+  for (auto* family : {meta_, events_, raw_, ids_, quarantine_, subscriptions_}) {
     if (family != nullptr) db_->DestroyColumnFamilyHandle(family);
   }
   if (db_) db_->Close();
@@ -190,6 +190,7 @@ absl::Status Store::OpenDatabase() {
       {"raw", SequentialFamily(cache, 8 << 20)},
       {"ids", IdFamily(cache, std::make_shared<ForgetOldIds>(oldest_id_))},
       {"quarantine", SequentialFamily(cache, 4 << 20)},
+      {"subscriptions", SequentialFamily(cache, 4 << 20)},
   };
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
@@ -202,6 +203,7 @@ absl::Status Store::OpenDatabase() {
   raw_ = handles[2];
   ids_ = handles[3];
   quarantine_ = handles[4];
+  subscriptions_ = handles[5];
   return absl::OkStatus();
 }
 

@@ -34,6 +34,7 @@ class Store {
   rocksdb::ColumnFamilyHandle* raw() const { return raw_; }
   rocksdb::ColumnFamilyHandle* ids() const { return ids_; }
   rocksdb::ColumnFamilyHandle* quarantine() const { return quarantine_; }
+  rocksdb::ColumnFamilyHandle* subscriptions() const { return subscriptions_; }
 
   const std::string& data_dir() const { return data_dir_; }
   JournalId journal_id() const { return journal_id_; }
@@ -60,6 +61,7 @@ class Store {
   rocksdb::ColumnFamilyHandle* raw_ = nullptr;
   rocksdb::ColumnFamilyHandle* ids_ = nullptr;
   rocksdb::ColumnFamilyHandle* quarantine_ = nullptr;
+  rocksdb::ColumnFamilyHandle* subscriptions_ = nullptr;
 };
 
 // A RocksDB status in the gateway's terms; `what` says what was being done.

@@ -8,13 +8,18 @@
 #include <vector>
 
 #include "gateway/base/status.h"
+#include "gateway/broker/proto_time.h"
 #include "gateway/rpc/frame.h"
+#include "gateway/rpc/pages.h"
 #include "gateway/rpc/status.h"
 
 namespace mmsmo::rpc {
 namespace {
 
 constexpr size_t kMaxClientId = 256;
+constexpr size_t kMaxReason = 1024;
+constexpr std::chrono::seconds kMaxExtension{3'600};
+constexpr std::chrono::seconds kMaxDelay{7 * 86'400};
 // A page holds at most this many bytes of events, under gRPC's default limit of 4 MiB a message.
 constexpr size_t kMaxPageBytes = 3 << 20;
 // A page looks for so long at most: a filter that lets little through gives short pages, as AIP-158
@@ -48,6 +53,42 @@ absl::StatusOr<std::chrono::milliseconds> Heartbeat(const google::protobuf::Dura
   return interval;
 }
 
+absl::StatusOr<int64_t> DelayMicros(std::string_view field,
+                                    const google::protobuf::Duration& duration,
+                                    std::chrono::seconds at_most) {
+  if (duration.seconds() < 0 || duration.seconds() > at_most.count() || duration.nanos() < 0 ||
+      duration.nanos() > 999'999'999) {
+    return InvalidArgument("{}: it must be from 0 s to {} s", field, at_most.count());
+  }
+  return broker::MicrosOf(duration);
+}
+
+absl::StatusOr<broker::AckChange> ChangeOf(const v1::ModifyAckDeadlineRequest& request) {
+  using Kind = broker::AckChange::Kind;
+  switch (request.change_case()) {
+    case v1::ModifyAckDeadlineRequest::kExtendBy: {
+      auto micros = DelayMicros("extend_by", request.extend_by(), kMaxExtension);
+      if (!micros.ok()) return micros.status();
+      return broker::AckChange{.kind = Kind::kExtend, .micros = *micros};
+    }
+    case v1::ModifyAckDeadlineRequest::kRedeliverAfter: {
+      auto micros = DelayMicros("redeliver_after", request.redeliver_after(), kMaxDelay);
+      if (!micros.ok()) return micros.status();
+      return broker::AckChange{.kind = Kind::kHandBack, .micros = *micros};
+    }
+    case v1::ModifyAckDeadlineRequest::kDeadLetterReason:
+      if (request.dead_letter_reason().size() > kMaxReason) {
+        return InvalidArgument("dead_letter_reason: it has {} bytes, at most {} are allowed",
+                               request.dead_letter_reason().size(), kMaxReason);
+      }
+      return broker::AckChange{.kind = Kind::kDeadLetter, .reason = request.dead_letter_reason()};
+    case v1::ModifyAckDeadlineRequest::CHANGE_NOT_SET:
+      break;
+  }
+  return InvalidArgument(
+      "change: one of extend_by, redeliver_after and dead_letter_reason must be set");
+}
+
 }  // namespace
 
 MmsMoService::MmsMoService(const Options& options, broker::Broker* broker, DeliveryPool* pool,
@@ -78,16 +119,15 @@ absl::StatusOr<SubscribeStream::Settings> MmsMoService::SettingsFor(
     if (request.has_filter())
       return InvalidArgument(
           "filter: a subscription has its own; it goes with start_position only");
-    return MakeStatus(absl::StatusCode::kUnimplemented,
-                      "subscription: named subscriptions are not served yet");
   }
   if (request.max_batch_size() < 0 || request.max_batch_size() > kMaxBatchSize) {
     return InvalidArgument("max_batch_size: {} is not in 0..{}", request.max_batch_size(),
                            kMaxBatchSize);
   }
-  if (request.max_outstanding_messages() < 0) {
-    return InvalidArgument("max_outstanding_messages: {} is negative",
-                           request.max_outstanding_messages());
+  if (request.max_outstanding_messages() < 0 ||
+      request.max_outstanding_messages() > kMaxOutstandingMessages) {
+    return InvalidArgument("max_outstanding_messages: {} is not in 0..{}",
+                           request.max_outstanding_messages(), kMaxOutstandingMessages);
   }
   if (request.max_outstanding_bytes() < 0) {
     return InvalidArgument("max_outstanding_bytes: {} is negative",
@@ -117,9 +157,7 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MmsMoService::Subscribe(grpc::Callba
   }
   auto settings = SettingsFor(request);
   if (!settings.ok()) return new FailedStream(settings.status());
-  // To find a start by time reads the store, a few dozen records at most: the one exception to
-  // gRPC's threads never waiting for a disk, so that a bad request fails at once.
-  auto feed = broker_->OpenFeed(request.start_position(), request.filter());
+  auto feed = OpenFeed(request, &*settings);
   if (!feed.ok()) return new FailedStream(feed.status());
   const auto stream =
       SubscribeStream::Start(*std::move(settings), *std::move(feed), pool_, clock_,
@@ -127,6 +165,22 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MmsMoService::Subscribe(grpc::Callba
                               .done = [this](SubscribeStream* done) { Unregister(done); }});
   Register(stream);
   return stream.get();
+}
+
+// To find a start by time reads the store, a few dozen records at most: the one exception to gRPC's
+// threads never waiting for a disk, so that a bad request fails at once.
+absl::StatusOr<std::unique_ptr<broker::Feed>> MmsMoService::OpenFeed(
+    const v1::SubscribeRequest& request, SubscribeStream::Settings* settings) {
+  if (request.source_case() == v1::SubscribeRequest::kStartPosition) {
+    return broker_->OpenFeed(request.start_position(), request.filter());
+  }
+  auto stream = broker_->subscriptions().OpenStream(
+      request.subscription(), {.max_outstanding_messages = request.max_outstanding_messages(),
+                               .max_outstanding_bytes = request.max_outstanding_bytes()});
+  if (!stream.ok()) return stream.status();
+  settings->ack_deadline_micros = stream->ack_deadline_micros;
+  settings->max_outstanding_messages = stream->max_outstanding_messages;
+  return std::move(stream->feed);
 }
 
 void MmsMoService::Register(const std::shared_ptr<SubscribeStream>& stream) {
@@ -158,6 +212,42 @@ std::vector<prometheus::MetricFamily> MmsMoService::SampleLag() {
     family.metric.push_back(std::move(metric));
   }
   return {std::move(family)};
+}
+
+template <typename Request, typename Response>
+void MmsMoService::Change(const Request& request, broker::AckChange change, Response* response,
+                          grpc::ServerUnaryReactor* reactor) {
+  if (request.ack_ids_size() > kMaxAckIds) {
+    return reactor->Finish(ToGrpc(InvalidArgument("ack_ids: {} values, at most {} are allowed",
+                                                  request.ack_ids_size(), kMaxAckIds)));
+  }
+  broker_->subscriptions().Change(
+      request.subscription(), {request.ack_ids().begin(), request.ack_ids().end()},
+      std::move(change), [response, reactor](absl::StatusOr<std::vector<v1::AckFailure>> failures) {
+        if (failures.ok()) response->mutable_failures()->Assign(failures->begin(), failures->end());
+        reactor->Finish(ToGrpc(failures.status()));
+      });
+}
+
+grpc::ServerUnaryReactor* MmsMoService::Acknowledge(grpc::CallbackServerContext* context,
+                                                    const v1::AcknowledgeRequest* request,
+                                                    v1::AcknowledgeResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  Change(*request, {.kind = broker::AckChange::Kind::kAcknowledge}, response, reactor);
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* MmsMoService::ModifyAckDeadline(
+    grpc::CallbackServerContext* context, const v1::ModifyAckDeadlineRequest* request,
+    v1::ModifyAckDeadlineResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  auto change = ChangeOf(*request);
+  if (change.ok()) {
+    Change(*request, *std::move(change), response, reactor);
+  } else {
+    reactor->Finish(ToGrpc(change.status()));
+  }
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* MmsMoService::GetEvent(grpc::CallbackServerContext* context,
@@ -206,10 +296,8 @@ grpc::ServerUnaryReactor* MmsMoService::ListEvents(grpc::CallbackServerContext* 
 // A page is what a feed gives; its token is where the feed got to.
 absl::Status MmsMoService::FillPage(const v1::ListEventsRequest& request,
                                     v1::ListEventsResponse* response) {
-  if (request.page_size() < 0)
-    return InvalidArgument("page_size: {} is negative", request.page_size());
-  const int page_size =
-      request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
+  const auto page_size = PageSize(request.page_size());
+  if (!page_size.ok()) return page_size.status();
   v1::StartPosition start = request.start_position();
   if (!request.page_token().empty()) {
     start.set_after_cursor(request.page_token());
@@ -220,15 +308,16 @@ absl::Status MmsMoService::FillPage(const v1::ListEventsRequest& request,
   if (!feed.ok()) return feed.status();
   const auto until = std::chrono::steady_clock::now() + kMaxPageTime;
   while (true) {
-    auto batch = (*feed)->Take({.max_events = page_size, .max_bytes = kMaxPageBytes});
+    auto batch = (*feed)->Take({.max_events = *page_size, .max_bytes = kMaxPageBytes});
     if (!batch.ok()) return batch.status();
     v1::DeliveryBatch deliveries;
     if (!deliveries.ParseFromString(batch->deliveries))
       return DataLoss("an event of the page cannot be read");
     for (auto& delivery : *deliveries.mutable_deliveries())
       response->add_events()->Swap(delivery.mutable_event());
-    if (!batch->at_tail) response->set_next_page_token(batch->cursor);
-    if (batch->count > 0 || batch->at_tail || std::chrono::steady_clock::now() >= until)
+    const bool at_tail = batch->left == broker::Batch::Left::kNothing;
+    if (!at_tail) response->set_next_page_token(batch->cursor);
+    if (batch->count > 0 || at_tail || std::chrono::steady_clock::now() >= until)
       return absl::OkStatus();
   }
 }

@@ -33,8 +33,8 @@ class MmsMoService final : public MmsMoServiceBase {
  public:
   static constexpr int kDefaultBatchSize = 256;
   static constexpr int kMaxBatchSize = 10'000;
-  static constexpr int kDefaultPageSize = 100;
-  static constexpr int kMaxPageSize = 1'000;
+  static constexpr int kMaxOutstandingMessages = 1'000'000;
+  static constexpr int kMaxAckIds = 1'000;
   static constexpr std::chrono::milliseconds kMinHeartbeat{100};
   static constexpr std::chrono::milliseconds kMaxHeartbeat{3'600'000};
 
@@ -51,6 +51,12 @@ class MmsMoService final : public MmsMoServiceBase {
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Subscribe(grpc::CallbackServerContext* context,
                                                         const grpc::ByteBuffer* request) override;
+  grpc::ServerUnaryReactor* Acknowledge(grpc::CallbackServerContext* context,
+                                        const v1::AcknowledgeRequest* request,
+                                        v1::AcknowledgeResponse* response) override;
+  grpc::ServerUnaryReactor* ModifyAckDeadline(grpc::CallbackServerContext* context,
+                                              const v1::ModifyAckDeadlineRequest* request,
+                                              v1::ModifyAckDeadlineResponse* response) override;
   grpc::ServerUnaryReactor* GetEvent(grpc::CallbackServerContext* context,
                                      const v1::GetEventRequest* request,
                                      v1::GetEventResponse* response) override;
@@ -63,6 +69,13 @@ class MmsMoService final : public MmsMoServiceBase {
 
  private:
   absl::StatusOr<SubscribeStream::Settings> SettingsFor(const v1::SubscribeRequest& request);
+  // Opens what the request asks for; fills in what of it Started reports.
+  absl::StatusOr<std::unique_ptr<broker::Feed>> OpenFeed(const v1::SubscribeRequest& request,
+                                                         SubscribeStream::Settings* settings);
+  // Starts the change of a request's ack_ids, which fills in response->failures.
+  template <typename Request, typename Response>
+  void Change(const Request& request, broker::AckChange change, Response* response,
+              grpc::ServerUnaryReactor* reactor);
   absl::Status FillPage(const v1::ListEventsRequest& request, v1::ListEventsResponse* response);
   void Register(const std::shared_ptr<SubscribeStream>& stream);
   void Unregister(SubscribeStream* stream);

@@ -13,8 +13,8 @@
 #include "gateway/base/status.h"
 #include "gateway/rpc/delivery_pool.h"
 #include "gateway/rpc/mms_mo_service.h"
+#include "gateway/rpc/subscription_service.h"
 #include "mmsmo/v1/quarantine_service.grpc.pb.h"
-#include "mmsmo/v1/subscription_service.grpc.pb.h"
 
 namespace mmsmo::rpc {
 namespace {
@@ -51,7 +51,8 @@ class GrpcServer final : public Server {
              Metrics& metrics)
       : pool_(options.delivery_threads),
         service_({.heartbeat_interval = options.heartbeat_interval}, broker, &pool_, clock,
-                 metrics) {}
+                 metrics),
+        subscriptions_(broker, &pool_) {}
   ~GrpcServer() override { Stop(std::chrono::steady_clock::now()); }
 
   absl::Status Listen(const std::string& listen) {
@@ -107,8 +108,8 @@ class GrpcServer final : public Server {
  private:
   DeliveryPool pool_;
   MmsMoService service_;
+  SubscriptionService subscriptions_;
   // Not served yet: every call is answered UNIMPLEMENTED.
-  v1::SubscriptionService::CallbackService subscriptions_;
   v1::QuarantineService::CallbackService quarantine_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "gateway/broker/proto_time.h"
 #include "gateway/rpc/frame.h"
 #include "gateway/rpc/status.h"
 
@@ -11,10 +12,9 @@ namespace {
 
 using std::chrono::steady_clock;
 
-void SetMicros(int64_t micros, google::protobuf::Timestamp* time) {
-  time->set_seconds(micros / 1'000'000);
-  time->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1000);
-}
+constexpr std::chrono::milliseconds kProgressInterval{1'000};
+constexpr std::chrono::milliseconds kAcknowledgedCheckEvery{20};
+constexpr std::string_view kShuttingDown = "this gateway is shutting down; connect again";
 
 }  // namespace
 
@@ -126,19 +126,22 @@ bool SubscribeStream::SendDue() {
     v1::Started& started = *frame.mutable_started();
     started.set_stream_id(settings_.stream_id);
     started.set_earliest_cursor(settings_.earliest_cursor);
-    started.mutable_heartbeat_interval()->set_seconds(settings_.heartbeat_interval.count() / 1000);
-    started.mutable_heartbeat_interval()->set_nanos(
-        static_cast<int32_t>(settings_.heartbeat_interval.count() % 1000 * 1'000'000));
+    *started.mutable_heartbeat_interval() =
+        broker::ToDuration(settings_.heartbeat_interval.count() * 1000);
+    if (settings_.ack_deadline_micros > 0) {
+      *started.mutable_ack_deadline() = broker::ToDuration(settings_.ack_deadline_micros);
+      started.set_max_outstanding_messages(settings_.max_outstanding_messages);
+    }
     Send(frame);
   } else if (close_at && !drain_announced_) {
     drain_announced_ = true;
     const auto left =
         std::chrono::duration_cast<std::chrono::microseconds>(*close_at - steady_clock::now());
-    SetMicros(clock_.NowMicros() + left.count(), frame.mutable_draining()->mutable_close_time());
+    *frame.mutable_draining()->mutable_close_time() =
+        broker::ToTimestamp(clock_.NowMicros() + left.count());
     Send(frame);
   } else if (close_at && steady_clock::now() >= *close_at) {
-    FinishOnce(grpc::Status(grpc::StatusCode::UNAVAILABLE,
-                            "this gateway is shutting down; connect again"));
+    FinishOnce(grpc::Status(grpc::StatusCode::UNAVAILABLE, std::string(kShuttingDown)));
   } else {
     return false;
   }
@@ -146,6 +149,7 @@ bool SubscribeStream::SendDue() {
 }
 
 void SubscribeStream::SendDeliveries() {
+  if (drain_announced_ && settings_.ack_deadline_micros > 0) return EndWhenAcknowledged();
   auto batch = feed_->Take(
       {.max_events = settings_.max_batch_size, .max_bytes = kMaxFrameBytes - kFrameOverhead});
   if (!batch.ok()) return FinishOnce(ToGrpc(batch.status()));
@@ -153,42 +157,54 @@ void SubscribeStream::SendDeliveries() {
     hooks_.delivered(batch->count);
     return Send(MakeBatchFrame(*std::move(batch)));
   }
-  if (batch->at_tail) return AtTail(*batch);
-  // A long way through what the filter keeps out: a heartbeat now and then shows how far it got.
-  if (steady_clock::now() >=
-      last_frame_ +
-          std::min<steady_clock::duration>(settings_.heartbeat_interval, std::chrono::seconds(1))) {
-    v1::SubscribeResponse frame;
-    frame.set_cursor(batch->cursor);
-    frame.mutable_heartbeat()->set_backlog_count(feed_->Backlog());
-    SetMicros(clock_.NowMicros(), frame.mutable_heartbeat()->mutable_server_time());
-    return Send(frame);
-  }
-  AskForStep();
+  if (batch->left == broker::Batch::Left::kNothing) return AtTail(batch->cursor);
+  // A long way through what the filter keeps out, or a wait for others: a heartbeat now and then
+  // shows how far it got.
+  const bool blocked = batch->left == broker::Batch::Left::kBlocked;
+  const auto interval = blocked ? settings_.heartbeat_interval
+                                : std::min(settings_.heartbeat_interval, kProgressInterval);
+  if (steady_clock::now() >= last_frame_ + interval) return SendHeartbeat(batch->cursor);
+  blocked ? WaitForMore() : AskForStep();
 }
 
-void SubscribeStream::AtTail(const broker::Batch& batch) {
+// A subscription's stream takes nothing more once it drains, but its client may finish what it has:
+// the end would hand that back.
+void SubscribeStream::EndWhenAcknowledged() {
+  if (feed_->Outstanding() == 0) {
+    return FinishOnce(grpc::Status(grpc::StatusCode::UNAVAILABLE, std::string(kShuttingDown)));
+  }
+  pool_->RunAt(steady_clock::now() + kAcknowledgedCheckEvery, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->AskForStep();
+  });
+}
+
+void SubscribeStream::AtTail(const std::string& cursor) {
   bool closing = false;
   {
     MutexLock lock(&mu_);
     closing = close_at_.has_value();
   }
-  v1::SubscribeResponse frame;
-  frame.set_cursor(batch.cursor);
   if (!caught_up_) {
     caught_up_ = true;
+    v1::SubscribeResponse frame;
+    frame.set_cursor(cursor);
     frame.mutable_caught_up();
     Send(frame);
   } else if (closing) {
-    FinishOnce(grpc::Status(grpc::StatusCode::UNAVAILABLE,
-                            "this gateway is shutting down; connect again"));
+    FinishOnce(grpc::Status(grpc::StatusCode::UNAVAILABLE, std::string(kShuttingDown)));
   } else if (steady_clock::now() >= last_frame_ + settings_.heartbeat_interval) {
-    SetMicros(clock_.NowMicros(), frame.mutable_heartbeat()->mutable_server_time());
-    frame.mutable_heartbeat()->set_backlog_count(feed_->Backlog());
-    Send(frame);
+    SendHeartbeat(cursor);
   } else {
     WaitForMore();
   }
+}
+
+void SubscribeStream::SendHeartbeat(const std::string& cursor) {
+  v1::SubscribeResponse frame;
+  frame.set_cursor(cursor);
+  *frame.mutable_heartbeat()->mutable_server_time() = broker::ToTimestamp(clock_.NowMicros());
+  frame.mutable_heartbeat()->set_backlog_count(feed_->Backlog());
+  Send(frame);
 }
 
 void SubscribeStream::WaitForMore() {

@@ -35,6 +35,9 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     int max_batch_size = 0;
     std::chrono::milliseconds heartbeat_interval{};
     std::string earliest_cursor;
+    // Of a subscription; 0 otherwise.
+    int64_t ack_deadline_micros = 0;
+    int max_outstanding_messages = 0;
   };
   struct Hooks {
     std::function<void(int events)> delivered;   // handed to gRPC
@@ -70,7 +73,9 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void Step();
   bool SendDue();
   void SendDeliveries();
-  void AtTail(const broker::Batch& batch);
+  void AtTail(const std::string& cursor);
+  void EndWhenAcknowledged();
+  void SendHeartbeat(const std::string& cursor);
   void Send(const v1::SubscribeResponse& frame);
   void Send(const grpc::ByteBuffer& frame);
   void FinishOnce(const grpc::Status& status);

@@ -138,7 +138,7 @@ TEST_F(EmbeddedBrokerTest, KeepsBatchesWithinTheirLimits) {
   EXPECT_EQ(feed->Backlog(), 6);
   const auto rest = *feed->Take({.max_events = 100, .max_bytes = 1 << 20});
   EXPECT_EQ(rest.count, 6);
-  EXPECT_TRUE(rest.at_tail);
+  EXPECT_EQ(rest.left, broker::Batch::Left::kNothing);
 }
 
 TEST_F(EmbeddedBrokerTest, WakesWhoWaitsAndNobodyElse) {

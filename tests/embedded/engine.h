@@ -100,7 +100,7 @@ class Engine {
         return DataLoss("the batch cannot be parsed");
       for (auto& delivery : *deliveries.mutable_deliveries())
         events.push_back(std::move(*delivery.mutable_event()));
-      if (batch->at_tail) return events;
+      if (batch->left == broker::Batch::Left::kNothing) return events;
     }
   }
   std::vector<std::string> ReadIds(const v1::StartPosition& start, const v1::Filter& filter = {}) {

@@ -42,6 +42,7 @@ class FakeBroker : public broker::Broker {
   absl::StatusOr<broker::RawPostback> GetRawPostback(std::string_view) override {
     return NotFound("none");
   }
+  broker::Subscriptions& subscriptions() override { std::abort(); }
   broker::LogStats Stats() const override { return {}; }
 
   std::vector<std::vector<broker::Entry>> appended;

@@ -139,10 +139,10 @@ class Gateway:
 
 
 class Service:
-    """mmsmo.v1.MmsMoService over a channel, without generated stubs."""
+    """A service of mmsmo.v1 over a channel, without generated stubs."""
 
-    def __init__(self, channel):
-        self.channel = channel
+    def __init__(self, channel, module=service_pb2, name="MmsMoService"):
+        self.channel, self.module, self.name = channel, module, name
 
     def subscribe(self, timeout=60, **fields):
         call = self.channel.unary_stream(
@@ -152,11 +152,11 @@ class Service:
         return call(service_pb2.SubscribeRequest(**fields), timeout=timeout)
 
     def call(self, method, timeout=60, **fields):
-        call = self.channel.unary_unary(
-            f"/mmsmo.v1.MmsMoService/{method}",
-            request_serializer=getattr(service_pb2, method + "Request").SerializeToString,
-            response_deserializer=getattr(service_pb2, method + "Response").FromString)
-        return call(getattr(service_pb2, method + "Request")(**fields), timeout=timeout)
+        request, response = (getattr(self.module, method + kind) for kind in ("Request", "Response"))
+        call = self.channel.unary_unary(f"/mmsmo.v1.{self.name}/{method}",
+                                        request_serializer=request.SerializeToString,
+                                        response_deserializer=response.FromString)
+        return call(request(**fields), timeout=timeout)
 
     def events(self, start, **fields):
         """Every event from `start` until the stream has caught up."""

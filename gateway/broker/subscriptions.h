@@ -1,0 +1,107 @@
+// Named subscriptions, as the seam has them: durable positions in the log whose deliveries are
+// acknowledged one by one. What an engine cannot honour is FailedPrecondition at Create.
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gateway/broker/feed.h"
+#include "mmsmo/v1/mms_mo_service.pb.h"
+#include "mmsmo/v1/subscription_service.pb.h"
+
+namespace mmsmo::broker {
+
+// What one stream may have unacknowledged; 0 is the default.
+struct StreamLimits {
+  int max_outstanding_messages = 0;
+  int64_t max_outstanding_bytes = 0;
+};
+
+// A stream that shares a subscription's events with the others of the same name. Its feed's
+// destruction hands its deliveries back.
+struct SubscriptionStream {
+  std::unique_ptr<Feed> feed;
+  int64_t ack_deadline_micros = 0;
+  int max_outstanding_messages = 0;
+};
+
+// What is to become of deliveries.
+struct AckChange {
+  enum class Kind {
+    kAcknowledge,
+    kExtend,      // give the consumer `micros` more, from now on
+    kHandBack,    // deliver again after `micros`
+    kDeadLetter,  // give up, for `reason`
+  };
+  Kind kind = Kind::kAcknowledge;
+  int64_t micros = 0;
+  std::string reason;
+};
+
+// The ack ids that could not be changed. Called once, from a thread of the engine, which must not
+// be held up there.
+using AckDone = absl::AnyInvocable<void(absl::StatusOr<std::vector<v1::AckFailure>>) &&>;
+
+// A measure of one subscription for metrics. The totals count from the process's start.
+struct SubscriptionStats {
+  std::string name;
+  int64_t backlog = 0;
+  double oldest_unacked_seconds = 0;  // its age; 0 where everything is acknowledged
+  int64_t in_flight = 0;
+  int64_t dead_letters = 0;  // kept
+  int64_t expired = 0;       // removed by retention before they were acknowledged
+  uint64_t delivered_total = 0;
+  uint64_t redelivered_total = 0;
+  uint64_t acked_total = 0;
+  uint64_t lease_expired_total = 0;
+  uint64_t dead_lettered_total = 0;
+};
+
+// Thread-safe. All but Change and Stats may wait for the disk. NotFound for an unknown name,
+// Unavailable while the disk cannot be written.
+class Subscriptions {
+ public:
+  virtual ~Subscriptions() = default;
+
+  // AlreadyExists, naming the difference, where there is one of other settings. `subscription` is
+  // valid and complete, as CompleteSubscription leaves it. Errors of its start position as
+  // Broker::OpenFeed.
+  virtual absl::StatusOr<v1::Subscription> Create(const v1::Subscription& subscription) = 0;
+  virtual absl::StatusOr<v1::Subscription> Get(const std::string& name) = 0;
+  // By name; at most `page_size`, from the name that `page_token` is.
+  virtual v1::ListSubscriptionsResponse List(int page_size, const std::string& page_token) = 0;
+  // Replaces the settings that can be changed. `subscription` as for Create.
+  virtual absl::StatusOr<v1::Subscription> Update(const v1::Subscription& subscription) = 0;
+  // Ends its streams with NotFound.
+  virtual absl::Status Delete(const std::string& name) = 0;
+  // Ends every lease. Dead letters stay.
+  virtual absl::StatusOr<v1::Subscription> Seek(const std::string& name,
+                                                const v1::StartPosition& target) = 0;
+
+  // Oldest event first.
+  virtual absl::StatusOr<v1::ListDeadLettersResponse> ListDeadLetters(
+      const std::string& name, int page_size, const std::string& page_token) = 0;
+  // How many will be delivered again: those of the cursors that are dead letters; of all, where
+  // `cursors` is empty.
+  virtual absl::StatusOr<int64_t> ReplayDeadLetters(const std::string& name,
+                                                    const std::vector<std::string>& cursors) = 0;
+
+  virtual absl::StatusOr<SubscriptionStream> OpenStream(const std::string& name,
+                                                        const StreamLimits& limits) = 0;
+
+  // Changes deliveries, on whichever stream they were made. Idempotent. When it answers, the change
+  // is durable; an extension is not, since no lease outlives the process. Does not block.
+  virtual void Change(const std::string& name, std::vector<std::string> ack_ids, AckChange change,
+                      AckDone done) = 0;
+
+  virtual std::vector<SubscriptionStats> Stats() = 0;
+};
+
+}  // namespace mmsmo::broker

@@ -1,0 +1,32 @@
+// What a consumer acknowledges a delivery by: opaque to everybody else and self-contained.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace mmsmo::embedded {
+
+// Names a subscription for good; drawn at random when it is created.
+using SubscriptionId = uint64_t;
+
+struct AckId {
+  SubscriptionId subscription = 0;
+  uint32_t epoch = 0;     // how often the subscription was moved by a seek
+  uint64_t sequence = 0;  // the event
+  uint32_t attempt = 0;
+  uint16_t lease = 0;  // tells two leases of one attempt apart: that of a replay, say
+
+  friend bool operator==(const AckId&, const AckId&) = default;
+};
+
+// 38 characters of URL-safe base64.
+std::string EncodeAckId(const AckId& id);
+
+// InvalidArgument for what EncodeAckId did not make.
+absl::StatusOr<AckId> DecodeAckId(std::string_view text);
+
+}  // namespace mmsmo::embedded

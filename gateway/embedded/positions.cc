@@ -1,0 +1,73 @@
+#include "gateway/embedded/positions.h"
+
+#include "gateway/base/status.h"
+#include "gateway/embedded/cursor.h"
+
+namespace mmsmo::embedded {
+namespace {
+
+int64_t MicrosRoundedUp(const google::protobuf::Timestamp& time) {
+  return time.seconds() * 1'000'000 + (time.nanos() + 999) / 1000;
+}
+
+}  // namespace
+
+std::string Positions::Cursor(uint64_t sequence) const {
+  return EncodeCursor(store_.journal_id(), sequence);
+}
+
+absl::Status Positions::CursorExpired(std::string_view why) const {
+  return WithMetadata(WithReason(OutOfRange("{}", why), "CURSOR_EXPIRED"), "earliest_cursor",
+                      EarliestCursor());
+}
+
+absl::StatusOr<uint64_t> Positions::LocateStart(std::string_view field,
+                                                std::string_view cursor) const {
+  auto decoded = DecodeCursor(cursor);
+  if (!decoded.ok()) return InvalidArgument("{}: {}", field, MessageOf(decoded.status()));
+  const auto expired = [&](std::string_view why) {
+    return CursorExpired(fmt::format("{}: {}", field, why));
+  };
+  if (decoded->journal != store_.journal_id()) return expired("the cursor is of another log");
+  if (decoded->sequence > journal_.head().head()) return expired("the cursor lies beyond the head");
+  if (decoded->sequence + 1 < journal_.oldest()) {
+    return expired("retention has removed events after the cursor");
+  }
+  return decoded->sequence;
+}
+
+absl::StatusOr<uint64_t> Positions::Locate(std::string_view field, std::string_view cursor) const {
+  auto sequence = LocateStart(field, cursor);
+  if (sequence.ok() && *sequence < journal_.oldest()) {
+    return CursorExpired(fmt::format("{}: the event is not retained", field));
+  }
+  return sequence;
+}
+
+absl::StatusOr<Positions::Start> Positions::Resolve(std::string_view field,
+                                                    const v1::StartPosition& start) const {
+  switch (start.position_case()) {
+    case v1::StartPosition::kBoundary:
+      if (start.boundary() == v1::BOUNDARY_EARLIEST) return Start{.after = journal_.oldest() - 1};
+      if (start.boundary() == v1::BOUNDARY_LATEST) return Start{.after = journal_.head().head()};
+      return InvalidArgument("{}.boundary: {} is neither BOUNDARY_EARLIEST nor BOUNDARY_LATEST",
+                             field, static_cast<int>(start.boundary()));
+    case v1::StartPosition::kAfterCursor: {
+      auto located = LocateStart(fmt::format("{}.after_cursor", field), start.after_cursor());
+      if (!located.ok()) return located.status();
+      return Start{.after = *located};
+    }
+    case v1::StartPosition::kAcceptTime: {
+      const int64_t not_before = MicrosRoundedUp(start.accept_time());
+      auto first =
+          journal_.reader().FirstAcceptedAt(not_before, journal_.oldest(), journal_.head().head());
+      if (!first.ok()) return first.status();
+      return Start{.after = *first - 1, .not_before = not_before};
+    }
+    case v1::StartPosition::POSITION_NOT_SET:
+      break;
+  }
+  return InvalidArgument("{}: one of boundary, after_cursor and accept_time must be set", field);
+}
+
+}  // namespace mmsmo::embedded

@@ -1,0 +1,46 @@
+// Places in the log: what cursors and start positions stand for.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gateway/embedded/journal.h"
+#include "gateway/embedded/store.h"
+#include "mmsmo/v1/event.pb.h"
+
+namespace mmsmo::embedded {
+
+// Thread-safe. Errors are those of broker::Broker::OpenFeed; `field` is what they name.
+class Positions {
+ public:
+  Positions(const Journal* journal, const Store* store) : journal_(*journal), store_(*store) {}
+
+  // The cursor of an event, or of the place behind it.
+  std::string Cursor(uint64_t sequence) const;
+  // The place before the oldest retained event.
+  std::string EarliestCursor() const { return Cursor(journal_.oldest() - 1); }
+
+  // A retained event.
+  absl::StatusOr<uint64_t> Locate(std::string_view field, std::string_view cursor) const;
+
+  struct Start {
+    uint64_t after = 0;      // begin behind this event
+    int64_t not_before = 0;  // and with those accepted at or after this, in microseconds
+  };
+  // May read the store.
+  absl::StatusOr<Start> Resolve(std::string_view field, const v1::StartPosition& start) const;
+
+  absl::Status CursorExpired(std::string_view why) const;
+
+ private:
+  absl::StatusOr<uint64_t> LocateStart(std::string_view field, std::string_view cursor) const;
+
+  const Journal& journal_;
+  const Store& store_;
+};
+
+}  // namespace mmsmo::embedded

@@ -1,0 +1,94 @@
+// How subscriptions stand in the store.
+
+#pragma once
+
+#include <rocksdb/write_batch.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gateway/embedded/ack_id.h"
+#include "gateway/embedded/acked_set.h"
+#include "gateway/embedded/store.h"
+#include "mmsmo/v1/subscription.pb.h"
+
+namespace mmsmo::embedded {
+
+// Written when a subscription is made or its settings change, and when it comes out of use.
+struct SubscriptionHeader {
+  SubscriptionId id = 0;
+  int64_t last_used_micros = 0;  // when it last had a stream
+  v1::Subscription settings;     // without what is output only, but for create_time
+};
+
+// Written with every acknowledgement.
+struct SubscriptionProgress {
+  uint64_t floor = 0;
+  uint32_t epoch = 0;
+  int64_t not_before = 0;  // events accepted before this are passed over, in microseconds
+  uint64_t expired = 0;
+  uint64_t dead_letters = 0;
+};
+
+// What is known of an event that was delivered more often than once, or handed back.
+struct AttemptRecord {
+  std::optional<uint32_t> attempts;
+  int64_t retry_at_micros = 0;  // since the epoch
+};
+
+// Thread-safe. The writing methods put into a batch.
+class SubscriptionRecords {
+ public:
+  explicit SubscriptionRecords(Store* store) : store_(*store) {}
+
+  absl::StatusOr<std::vector<SubscriptionHeader>> ReadAll() const;
+  void Put(const SubscriptionHeader& header, rocksdb::WriteBatch* batch) const;
+  void DeleteAll(const SubscriptionHeader& header, rocksdb::WriteBatch* batch) const;
+
+  absl::StatusOr<SubscriptionProgress> ReadProgress(SubscriptionId id) const;
+  void Put(SubscriptionId id, const SubscriptionProgress& progress,
+           rocksdb::WriteBatch* batch) const;
+
+  // The last event that was delivered.
+  absl::StatusOr<uint64_t> ReadDeliveredThrough(SubscriptionId id) const;
+  void PutDeliveredThrough(SubscriptionId id, uint64_t sequence, rocksdb::WriteBatch* batch) const;
+
+  absl::Status ReadBlocks(SubscriptionId id, AckedSet* acked) const;
+  void PutBlock(SubscriptionId id, uint64_t block, const AckedSet::Words& words,
+                rocksdb::WriteBatch* batch) const;
+  void DeleteBlock(SubscriptionId id, uint64_t block, rocksdb::WriteBatch* batch) const;
+
+  absl::StatusOr<AttemptRecord> ReadAttempts(SubscriptionId id, uint64_t sequence) const;
+  void PutAttempts(SubscriptionId id, uint64_t sequence, uint32_t attempts,
+                   rocksdb::WriteBatch* batch) const;
+  void PutRetryAt(SubscriptionId id, uint64_t sequence, int64_t micros,
+                  rocksdb::WriteBatch* batch) const;
+  void DeleteAttempts(SubscriptionId id, uint64_t sequence, rocksdb::WriteBatch* batch) const;
+
+  // Forgets what acknowledgements and attempts there were.
+  void DeletePositions(SubscriptionId id, rocksdb::WriteBatch* batch) const;
+
+  // Dead letters, and those of them that are being delivered again: a serialised v1.DeadLetter.
+  enum class Grave : char { kDeadLetter = 'D', kReplay = 'R' };
+  absl::StatusOr<std::optional<std::string>> Read(Grave grave, SubscriptionId id,
+                                                  uint64_t sequence) const;
+  void Put(Grave grave, SubscriptionId id, uint64_t sequence, const std::string& dead_letter,
+           rocksdb::WriteBatch* batch) const;
+  void Delete(Grave grave, SubscriptionId id, uint64_t sequence, rocksdb::WriteBatch* batch) const;
+  // Calls `each` for those from `sequence` on, as long as it returns true.
+  using Each = std::function<bool(uint64_t sequence, std::string_view dead_letter)>;
+  absl::Status Visit(Grave grave, SubscriptionId id, uint64_t sequence, const Each& each) const;
+
+ private:
+  absl::StatusOr<std::optional<std::string>> Read(const std::string& key) const;
+  void DeleteAllOf(char kind, SubscriptionId id, rocksdb::WriteBatch* batch) const;
+
+  Store& store_;
+};
+
+}  // namespace mmsmo::embedded

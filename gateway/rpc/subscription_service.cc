@@ -1,0 +1,116 @@
+#include "gateway/rpc/subscription_service.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/base/status.h"
+#include "gateway/broker/subscription_settings.h"
+#include "gateway/rpc/pages.h"
+#include "gateway/rpc/status.h"
+
+namespace mmsmo::rpc {
+namespace {
+
+// Moves a result into a response's field.
+template <typename Result, typename Field>
+absl::Status Fill(absl::StatusOr<Result> result, Field* field) {
+  if (result.ok()) *field = *std::move(result);
+  return result.status();
+}
+
+}  // namespace
+
+template <typename Work>
+grpc::ServerUnaryReactor* SubscriptionService::Answer(grpc::CallbackServerContext* context,
+                                                      Work work) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  pool_->Run([reactor, work = std::move(work)]() mutable { reactor->Finish(ToGrpc(work())); });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SubscriptionService::CreateSubscription(
+    grpc::CallbackServerContext* context, const v1::CreateSubscriptionRequest* request,
+    v1::CreateSubscriptionResponse* response) {
+  return Answer(context, [=, this]() -> absl::Status {
+    auto complete = broker::CompleteSubscription(request->subscription());
+    if (!complete.ok()) return complete.status();
+    return Fill(subscriptions_.Create(*complete), response->mutable_subscription());
+  });
+}
+
+grpc::ServerUnaryReactor* SubscriptionService::GetSubscription(
+    grpc::CallbackServerContext* context, const v1::GetSubscriptionRequest* request,
+    v1::GetSubscriptionResponse* response) {
+  return Answer(context, [=, this] {
+    return Fill(subscriptions_.Get(request->name()), response->mutable_subscription());
+  });
+}
+
+grpc::ServerUnaryReactor* SubscriptionService::ListSubscriptions(
+    grpc::CallbackServerContext* context, const v1::ListSubscriptionsRequest* request,
+    v1::ListSubscriptionsResponse* response) {
+  return Answer(context, [=, this]() -> absl::Status {
+    auto page_size = PageSize(request->page_size());
+    if (!page_size.ok()) return page_size.status();
+    if (!request->page_token().empty()) {
+      auto status = broker::ValidateSubscriptionName("page_token", request->page_token());
+      if (!status.ok()) return status;
+    }
+    *response = subscriptions_.List(*page_size, request->page_token());
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* SubscriptionService::UpdateSubscription(
+    grpc::CallbackServerContext* context, const v1::UpdateSubscriptionRequest* request,
+    v1::UpdateSubscriptionResponse* response) {
+  return Answer(context, [=, this]() -> absl::Status {
+    auto existing = subscriptions_.Get(request->subscription().name());
+    if (!existing.ok()) return existing.status();
+    auto updated =
+        broker::UpdatedSubscription(*existing, request->subscription(), request->update_mask());
+    if (!updated.ok()) return updated.status();
+    return Fill(subscriptions_.Update(*updated), response->mutable_subscription());
+  });
+}
+
+grpc::ServerUnaryReactor* SubscriptionService::DeleteSubscription(
+    grpc::CallbackServerContext* context, const v1::DeleteSubscriptionRequest* request,
+    v1::DeleteSubscriptionResponse*) {
+  return Answer(context, [=, this] { return subscriptions_.Delete(request->name()); });
+}
+
+grpc::ServerUnaryReactor* SubscriptionService::SeekSubscription(
+    grpc::CallbackServerContext* context, const v1::SeekSubscriptionRequest* request,
+    v1::SeekSubscriptionResponse* response) {
+  return Answer(context, [=, this] {
+    return Fill(subscriptions_.Seek(request->name(), request->target()),
+                response->mutable_subscription());
+  });
+}
+
+grpc::ServerUnaryReactor* SubscriptionService::ListDeadLetters(
+    grpc::CallbackServerContext* context, const v1::ListDeadLettersRequest* request,
+    v1::ListDeadLettersResponse* response) {
+  return Answer(context, [=, this]() -> absl::Status {
+    auto page_size = PageSize(request->page_size());
+    if (!page_size.ok()) return page_size.status();
+    return Fill(
+        subscriptions_.ListDeadLetters(request->subscription(), *page_size, request->page_token()),
+        response);
+  });
+}
+
+grpc::ServerUnaryReactor* SubscriptionService::ReplayDeadLetters(
+    grpc::CallbackServerContext* context, const v1::ReplayDeadLettersRequest* request,
+    v1::ReplayDeadLettersResponse* response) {
+  return Answer(context, [=, this]() -> absl::Status {
+    auto count = subscriptions_.ReplayDeadLetters(
+        request->subscription(), {request->cursors().begin(), request->cursors().end()});
+    if (count.ok()) response->set_replayed_count(*count);
+    return count.status();
+  });
+}
+
+}  // namespace mmsmo::rpc

@@ -1,0 +1,52 @@
+// mmsmo.v1.SubscriptionService.
+
+#pragma once
+
+#include "gateway/broker/broker.h"
+#include "gateway/rpc/delivery_pool.h"
+#include "mmsmo/v1/subscription_service.grpc.pb.h"
+
+namespace mmsmo::rpc {
+
+// Thread-safe.
+class SubscriptionService final : public v1::SubscriptionService::CallbackService {
+ public:
+  // Both must outlive the service.
+  SubscriptionService(broker::Broker* broker, DeliveryPool* pool)
+      : subscriptions_(broker->subscriptions()), pool_(pool) {}
+
+  grpc::ServerUnaryReactor* CreateSubscription(grpc::CallbackServerContext* context,
+                                               const v1::CreateSubscriptionRequest* request,
+                                               v1::CreateSubscriptionResponse* response) override;
+  grpc::ServerUnaryReactor* GetSubscription(grpc::CallbackServerContext* context,
+                                            const v1::GetSubscriptionRequest* request,
+                                            v1::GetSubscriptionResponse* response) override;
+  grpc::ServerUnaryReactor* ListSubscriptions(grpc::CallbackServerContext* context,
+                                              const v1::ListSubscriptionsRequest* request,
+                                              v1::ListSubscriptionsResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateSubscription(grpc::CallbackServerContext* context,
+                                               const v1::UpdateSubscriptionRequest* request,
+                                               v1::UpdateSubscriptionResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteSubscription(grpc::CallbackServerContext* context,
+                                               const v1::DeleteSubscriptionRequest* request,
+                                               v1::DeleteSubscriptionResponse* response) override;
+  grpc::ServerUnaryReactor* SeekSubscription(grpc::CallbackServerContext* context,
+                                             const v1::SeekSubscriptionRequest* request,
+                                             v1::SeekSubscriptionResponse* response) override;
+  grpc::ServerUnaryReactor* ListDeadLetters(grpc::CallbackServerContext* context,
+                                            const v1::ListDeadLettersRequest* request,
+                                            v1::ListDeadLettersResponse* response) override;
+  grpc::ServerUnaryReactor* ReplayDeadLetters(grpc::CallbackServerContext* context,
+                                              const v1::ReplayDeadLettersRequest* request,
+                                              v1::ReplayDeadLettersResponse* response) override;
+
+ private:
+  // Finishes the call with what `work` returns, which runs where it may wait for the disk.
+  template <typename Work>
+  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, Work work);
+
+  broker::Subscriptions& subscriptions_;
+  DeliveryPool* const pool_;
+};
+
+}  // namespace mmsmo::rpc

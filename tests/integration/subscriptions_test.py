@@ -1,0 +1,183 @@
+"""Named subscriptions as any client sees them: over gRPC, against the real gateway."""
+import unittest
+
+import grpc
+from google.protobuf import duration_pb2, field_mask_pb2
+
+from tests.integration.gateway import Service, TestCase, earliest, latest
+from mmsmo.v1 import event_pb2, mms_mo_service_pb2 as service_pb2, subscription_pb2, subscription_service_pb2
+
+
+def seconds(value):
+    return duration_pb2.Duration(seconds=int(value), nanos=round(value % 1 * 1_000_000_000))
+
+
+class SubscriptionsTest(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.server = self.gateway()
+        self.rpc = self.service(self.server)
+        self.admin = Service(self.rpc.channel, subscription_service_pb2, "SubscriptionService")
+
+    def create(self, name="orders", **settings):
+        wanted = subscription_pb2.Subscription(name=name, **{"start_position": earliest(), **settings})
+        return self.admin.call("CreateSubscription", subscription=wanted).subscription
+
+    def fails(self, code, part, call):
+        with self.assertRaises(grpc.RpcError) as raised:
+            call()
+        self.assertEqual(raised.exception.code(), code, raised.exception)
+        self.assertIn(part, raised.exception.details())
+
+    def stream(self, name="orders", **fields):
+        stream = self.rpc.subscribe(subscription=name, **fields)
+        self.addCleanup(stream.cancel)
+        started = next(stream)
+        self.assertEqual(started.WhichOneof("content"), "started")
+        return stream, started.started
+
+    def next_deliveries(self, stream, count):
+        deliveries = []
+        while len(deliveries) < count:
+            deliveries += next(stream).batch.deliveries
+        return deliveries
+
+    def ids(self, deliveries):
+        return [(d.event.mms_mo.tracking_id, d.attempt) for d in deliveries]
+
+    def acknowledge(self, deliveries):
+        answer = self.rpc.call("Acknowledge", subscription="orders", ack_ids=[d.ack_id for d in deliveries])
+        self.assertEqual(list(answer.failures), [])
+
+    def get(self, name="orders"):
+        return self.admin.call("GetSubscription", name=name).subscription
+
+    def test_delivers_acknowledges_and_goes_on_after_a_kill(self):
+        for i in range(3):
+            self.accepted(self.server, f"N{i}")
+        created = self.create(ack_deadline=seconds(20))
+        self.assertEqual((created.backlog_count, created.max_outstanding_messages > 0), (3, True))
+        stream, started = self.stream()
+        self.assertEqual(started.ack_deadline.seconds, 20)
+        self.assertGreater(started.max_outstanding_messages, 0)
+        deliveries = self.next_deliveries(stream, 3)
+        self.assertEqual(self.ids(deliveries), [("N0", 1), ("N1", 1), ("N2", 1)])
+        self.assertEqual(next(stream).WhichOneof("content"), "caught_up")
+        self.acknowledge(deliveries[:2])
+        self.server.kill()
+        self.server.start()
+        stream, _ = self.stream()
+        again = self.next_deliveries(stream, 1)
+        self.assertEqual(self.ids(again), [("N2", 2)])
+        self.acknowledge(again)
+        self.assertEqual(self.get().backlog_count, 0)
+        self.accepted(self.server, "N3")
+        self.assertEqual(self.ids(self.next_deliveries(stream, 1)), [("N3", 1)], "live")
+
+    def test_hands_back_extends_and_gives_up(self):
+        self.create(ack_deadline=seconds(0.5), retry_policy=subscription_pb2.RetryPolicy(minimum_backoff=seconds(0.01)))
+        stream, _ = self.stream()
+        self.accepted(self.server, "H0")
+        first = self.next_deliveries(stream, 1)[0]
+        self.modify(first, redeliver_after=seconds(0))
+        second = self.next_deliveries(stream, 1)[0]
+        self.assertEqual(second.attempt, 2)
+        third = self.next_deliveries(stream, 1)[0]
+        self.assertEqual(third.attempt, 3, "the lease ended by itself")
+        self.assertEqual(self.failures(second), [service_pb2.ACK_FAILURE_REASON_EXPIRED])
+        self.modify(third, extend_by=seconds(60))
+        self.modify(third, dead_letter_reason="never mind")
+        page = self.admin.call("ListDeadLetters", subscription="orders")
+        self.assertEqual([(d.event.mms_mo.tracking_id, d.attempts, d.reason) for d in page.dead_letters],
+                         [("H0", 3, "never mind")])
+        self.assertEqual(self.admin.call("ReplayDeadLetters", subscription="orders").replayed_count, 1)
+        self.acknowledge(self.next_deliveries(stream, 1))
+        subscription = self.get()
+        self.assertEqual((subscription.backlog_count, subscription.dead_letter_count), (0, 0))
+
+    def modify(self, delivery, **change):
+        answer = self.rpc.call("ModifyAckDeadline", subscription="orders", ack_ids=[delivery.ack_id], **change)
+        self.assertEqual(list(answer.failures), [])
+
+    def failures(self, delivery):
+        answer = self.rpc.call("Acknowledge", subscription="orders", ack_ids=[delivery.ack_id])
+        return [failure.reason for failure in answer.failures]
+
+    def test_a_stream_that_ends_gives_back_what_it_has(self):
+        self.create()
+        gone, _ = self.stream()
+        self.accepted(self.server, "G0")
+        self.next_deliveries(gone, 1)
+        other, _ = self.stream()
+        gone.cancel()
+        self.assertEqual(self.ids(self.next_deliveries(other, 1)), [("G0", 2)])
+
+    def test_creates_lists_updates_seeks_and_deletes(self):
+        self.accepted(self.server, "C0")
+        self.create(start_position=latest(), max_attempts=3)
+        self.create(start_position=latest(), max_attempts=3)
+        self.fails(grpc.StatusCode.ALREADY_EXISTS, "max_attempts", lambda: self.create(start_position=latest()))
+        self.create("a-first")
+        self.assertEqual([s.name for s in self.admin.call("ListSubscriptions").subscriptions], ["a-first", "orders"])
+        updated = self.admin.call(
+            "UpdateSubscription", subscription=subscription_pb2.Subscription(name="orders", max_attempts=9),
+            update_mask=field_mask_pb2.FieldMask(paths=["max_attempts"])).subscription
+        self.assertEqual((updated.max_attempts, updated.ack_deadline.seconds), (9, 30))
+        self.assertEqual(self.get().backlog_count, 0)
+        moved = self.admin.call("SeekSubscription", name="orders", target=earliest()).subscription
+        self.assertEqual(moved.backlog_count, 1)
+        stream, _ = self.stream()
+        self.assertEqual(self.ids(self.next_deliveries(stream, 1)), [("C0", 1)])
+        self.admin.call("DeleteSubscription", name="orders")
+        self.fails(grpc.StatusCode.NOT_FOUND, "orders", lambda: list(stream))
+        self.fails(grpc.StatusCode.NOT_FOUND, "orders", self.get)
+
+    def test_refuses_bad_requests_by_field(self):
+        invalid = grpc.StatusCode.INVALID_ARGUMENT
+        for part, name, settings in (("subscription.name", "Orders", {}), ("subscription.name", "a" * 64, {}),
+                                     ("subscription.name", "", {}), ("start_position", "a", {"start_position": None}),
+                                     ("after_cursor", "a", {"start_position": event_pb2.StartPosition(after_cursor="x")}),
+                                     ("ack_deadline", "a", {"ack_deadline": seconds(0.01)}),
+                                     ("maximum_backoff", "a", {"retry_policy": subscription_pb2.RetryPolicy(
+                                         minimum_backoff=seconds(5), maximum_backoff=seconds(1))}),
+                                     ("max_attempts", "a", {"max_attempts": -1}),
+                                     ("max_outstanding_messages", "a", {"max_outstanding_messages": -1}),
+                                     ("filter.media_kinds", "a", {"filter": event_pb2.Filter(media_kinds=[99])}),
+                                     ("expiration_ttl", "a", {"expiration_ttl": seconds(0.5)})):
+            with self.subTest(part):
+                self.fails(invalid, part, lambda: self.create(name, **settings))
+        self.create()
+        for path in ("name", "order_by_sender", "backlog_count", "no_such"):
+            self.fails(invalid, "update_mask", lambda: self.admin.call(
+                "UpdateSubscription", subscription=subscription_pb2.Subscription(name="orders"),
+                update_mask=field_mask_pb2.FieldMask(paths=[path])))
+        self.fails(invalid, "page_token", lambda: self.admin.call("ListSubscriptions", page_token="?"))
+        self.fails(invalid, "page_size", lambda: self.admin.call("ListSubscriptions", page_size=-1))
+        self.fails(invalid, "ack_ids", lambda: self.rpc.call("Acknowledge", subscription="orders",
+                                                              ack_ids=["x"] * 1001))
+        self.fails(invalid, "change", lambda: self.rpc.call("ModifyAckDeadline", subscription="orders", ack_ids=["x"]))
+        self.fails(invalid, "extend_by", lambda: self.rpc.call("ModifyAckDeadline", subscription="orders",
+                                                                ack_ids=["x"], extend_by=seconds(-1)))
+        for method in ("Acknowledge", "ModifyAckDeadline"):
+            change = {} if method == "Acknowledge" else {"extend_by": seconds(1)}
+            self.fails(grpc.StatusCode.NOT_FOUND, "nobody",
+                       lambda m=method, c=change: self.rpc.call(m, subscription="nobody", **c))
+        self.fails(grpc.StatusCode.NOT_FOUND, "nobody", lambda: list(self.rpc.subscribe(subscription="nobody")))
+
+    def test_drains_without_handing_back_what_is_acknowledged_in_time(self):
+        self.create()
+        stream, _ = self.stream()
+        self.accepted(self.server, "D0")
+        deliveries = self.next_deliveries(stream, 1)
+        self.server.process.terminate()
+        while next(stream).WhichOneof("content") != "draining":
+            pass
+        self.acknowledge(deliveries)
+        self.fails(grpc.StatusCode.UNAVAILABLE, "", lambda: list(stream))
+        self.assertEqual(self.server.process.wait(30), 0)
+        self.server.start()
+        self.assertEqual(self.get().backlog_count, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
