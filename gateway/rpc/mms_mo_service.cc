@@ -109,6 +109,13 @@ void MmsMoService::Drain(std::chrono::steady_clock::time_point close_at) {
   for (SubscribeStream* stream : streams_) stream->Drain(close_at);
 }
 
+void MmsMoService::WaitForStreams(std::chrono::steady_clock::time_point deadline) {
+  MutexLock lock(&mu_);
+  while (!streams_.empty() && std::chrono::steady_clock::now() < deadline) {
+    stream_ended_.WaitUntil(&mu_, deadline);
+  }
+}
+
 absl::StatusOr<SubscribeStream::Settings> MmsMoService::SettingsFor(
     const v1::SubscribeRequest& request) {
   if (request.source_case() == v1::SubscribeRequest::SOURCE_NOT_SET) {
@@ -194,6 +201,7 @@ void MmsMoService::Register(const std::shared_ptr<SubscribeStream>& stream) {
 void MmsMoService::Unregister(SubscribeStream* stream) {
   MutexLock lock(&mu_);
   streams_.erase(stream);
+  stream_ended_.SignalAll();
   streams_now_.Set(static_cast<double>(streams_.size()));
 }
 

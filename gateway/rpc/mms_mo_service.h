@@ -48,6 +48,8 @@ class MmsMoService final : public MmsMoServiceBase {
 
   // Drains every stream, and every one that still comes.
   void Drain(std::chrono::steady_clock::time_point close_at);
+  // Returns when there are no more streams, or at the deadline.
+  void WaitForStreams(std::chrono::steady_clock::time_point deadline);
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Subscribe(grpc::CallbackServerContext* context,
                                                         const grpc::ByteBuffer* request) override;
@@ -90,6 +92,7 @@ class MmsMoService final : public MmsMoServiceBase {
   prometheus::Gauge& streams_now_;
 
   Mutex mu_;
+  CondVar stream_ended_;
   std::unordered_set<SubscribeStream*> streams_ ABSL_GUARDED_BY(mu_);
   std::optional<std::chrono::steady_clock::time_point> close_at_ ABSL_GUARDED_BY(mu_);
 };

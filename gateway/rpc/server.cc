@@ -23,6 +23,7 @@ constexpr std::string_view kUnixPrefix = "unix:";
 constexpr int kKeepaliveMillis = 30'000;
 constexpr int kKeepaliveTimeoutMillis = 20'000;
 constexpr int kMinClientPingMillis = 5'000;
+constexpr std::chrono::milliseconds kLastCalls{200};
 
 // A socket file that a killed process left behind keeps nobody out; one that is served does.
 absl::Status ClearStaleSocket(const std::string& path) {
@@ -98,9 +99,10 @@ class GrpcServer final : public Server {
 
   void Stop(std::chrono::steady_clock::time_point deadline) override {
     if (!server_) return;
-    const auto left = deadline - std::chrono::steady_clock::now();
-    server_->Shutdown(std::chrono::system_clock::now() +
-                      std::chrono::duration_cast<std::chrono::system_clock::duration>(left));
+    service_.WaitForStreams(deadline);
+    // What is left are calls that are about to end, and connections without any: a client that does
+    // not look at its connection does not see that it is asked to close it.
+    server_->Shutdown(std::chrono::system_clock::now() + kLastCalls);
     server_->Wait();
     server_.reset();
   }
