@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
-#include <map>
 
 #include "fmt/format.h"
+#include "gateway/base/status.h"
+#include "gateway/declared_subscriptions.h"
 #include "version.h"
 
 namespace mmsmo {
@@ -40,11 +41,10 @@ class Settings {
   // A time with its unit; stored in milliseconds.
   void Duration(const std::string& name, int64_t* value, const std::string& otherwise,
                 int64_t at_least, const std::string& help) {
-    static const std::map<std::string, int64_t> kUnits = {
-        {"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
-    Measure(name, value, otherwise,
-            CLI::AsNumberWithUnit(kUnits, CLI::AsNumberWithUnit::UNIT_REQUIRED, "DURATION"),
-            at_least, help)
+    Measure(
+        name, value, otherwise,
+        CLI::AsNumberWithUnit(DurationUnits(), CLI::AsNumberWithUnit::UNIT_REQUIRED, "DURATION"),
+        at_least, help)
         ->type_name("DURATION");
   }
 
@@ -170,6 +170,7 @@ void DeclareJournal(Settings& settings, Config& config) {
 // file would let it win over the environment.
 void ReadFile(CLI::App& app, const std::string& path) {
   for (const CLI::ConfigItem& item : app.get_config_formatter()->from_file(path)) {
+    if (!item.parents.empty() && item.parents.front() == kSubscriptionTable) continue;
     CLI::Option* const option =
         item.parents.empty() ? app.get_option_no_throw("--" + item.name) : nullptr;
     if (option == nullptr || !option->get_configurable()) {
@@ -206,7 +207,15 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   DeclareJournal(settings, line.config);
   try {
     app.parse(argc, argv);
-    if (!file.empty()) ReadFile(app, file);
+    if (!file.empty()) {
+      ReadFile(app, file);
+      auto subscriptions = ReadDeclaredSubscriptions(file);
+      if (!subscriptions.ok()) {
+        throw CLI::ConfigError(std::string(MessageOf(subscriptions.status())),
+                               CLI::ExitCodes::ConfigError);
+      }
+      line.config.subscriptions = *std::move(subscriptions);
+    }
   } catch (const CLI::ParseError& error) {
     std::ostringstream out, err;
     line.exit = true;
@@ -222,7 +231,8 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
                                  line.config.http_path)};
   } else if (print_config) {
     line.exit = true;
-    line.print = app.config_to_str(/*default_also=*/true, /*write_description=*/true);
+    line.print = app.config_to_str(/*default_also=*/true, /*write_description=*/true) +
+                 FormatDeclaredSubscriptions(line.config.subscriptions);
   }
   return line;
 }

@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "mmsmo/v1/subscription.pb.h"
 
 namespace mmsmo {
 
@@ -47,6 +49,9 @@ struct Config {
   int64_t drain_timeout = 0;
   std::string log_level = "info";
   std::string log_format = "auto";
+
+  // Of the file's [[subscription]] tables.
+  std::vector<v1::Subscription> subscriptions;
 };
 
 // What the command line asks for: to run with a configuration, or to print something and end.

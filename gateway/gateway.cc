@@ -15,11 +15,13 @@
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/base/status.h"
+#include "gateway/declared_subscriptions.h"
 #include "gateway/embedded/broker.h"
 #include "gateway/http/admin.h"
 #include "gateway/http/postbacks.h"
 #include "gateway/http/server.h"
 #include "gateway/ingest/ingest.h"
+#include "gateway/log_metrics.h"
 #include "gateway/rpc/server.h"
 
 namespace mmsmo {
@@ -95,38 +97,6 @@ http::ServerOptions PostbackServerOptions(const Config& config) {
           .write_timeout = milliseconds(config.write_timeout)};
 }
 
-// The journal's measures, read at every scrape.
-std::vector<prometheus::MetricFamily> JournalMetrics(const broker::Broker& broker) {
-  const broker::LogStats stats = broker.Stats();
-  std::vector<prometheus::MetricFamily> families = {
-      Metrics::GaugeFamily("mmsmo_journal_head", "The newest event's number; the first is 1.",
-                           static_cast<double>(stats.events_appended)),
-      Metrics::GaugeFamily("mmsmo_journal_oldest", "The oldest retained event's number.",
-                           static_cast<double>(stats.events_appended + 1 - stats.events_retained)),
-      Metrics::GaugeFamily("mmsmo_journal_bytes", "Bytes of retained events, raw bodies included.",
-                           static_cast<double>(stats.bytes_retained)),
-      Metrics::GaugeFamily("mmsmo_ready", "1 while postbacks can be made durable.",
-                           broker.Ready().ok() ? 1 : 0)};
-  const auto shelf_family = [&](const std::string& name, const std::string& help, auto value) {
-    prometheus::MetricFamily family{
-        .name = name, .help = help, .type = prometheus::MetricType::Gauge, .metric = {}};
-    for (const auto& shelf : stats.quarantined) {
-      prometheus::ClientMetric metric;
-      metric.label = {{"shelf", shelf.shelf}};
-      metric.gauge.value = static_cast<double>(value(shelf));
-      family.metric.push_back(std::move(metric));
-    }
-    families.push_back(std::move(family));
-  };
-  shelf_family("mmsmo_quarantine_postbacks", "Postbacks in quarantine.",
-               [](const auto& shelf) { return shelf.count; });
-  shelf_family("mmsmo_quarantine_bytes", "Bytes of their bodies.",
-               [](const auto& shelf) { return shelf.bytes; });
-  shelf_family("mmsmo_quarantine_dropped", "Postbacks that left the quarantine by budget or age.",
-               [](const auto& shelf) { return shelf.dropped; });
-  return families;
-}
-
 // Declared in the order in which they depend on each other. The broker goes before the HTTP
 // servers: until then it may still complete appends, which post to their threads' queues.
 struct Rooms {
@@ -149,7 +119,9 @@ absl::Status Open(const Config& config, Rooms& rooms) {
       embedded::EmbeddedBroker::Open(EmbeddedOptions(config), SystemClock(), rooms.metrics);
   if (!broker.ok()) return broker.status();
   rooms.broker = *std::move(broker);
-  rooms.metrics.AddSampler([&rooms] { return JournalMetrics(*rooms.broker); });
+  auto declared = DeclareSubscriptions(config.subscriptions, rooms.broker->subscriptions());
+  if (!declared.ok()) return declared;
+  rooms.metrics.AddSampler([&rooms] { return LogMetrics(*rooms.broker); });
   rooms.ingest =
       std::make_unique<ingest::Ingest>(config.endpoint, rooms.broker.get(), rooms.metrics);
 

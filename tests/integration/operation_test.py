@@ -8,10 +8,28 @@ import subprocess
 import time
 import unittest
 
-from tests.integration.gateway import SANITIZED, TestCase, earliest, xml
+from tests.integration.gateway import SANITIZED, Service, TestCase, earliest, xml
+from mmsmo.v1 import subscription_service_pb2
 
 GATEWAY = os.environ["MMSMO_GATEWAY"]
 SEND = ["send", "--count"]
+DECLARED = """
+retention-age = "2h"
+
+[[subscription]]
+name = "orders"
+start = "latest"
+keywords = ["order"]
+media-kinds = ["image"]
+ack-deadline = "45s"
+max-attempts = 5
+
+[[subscription]]
+name = "archive"
+start = "2026-01-01T00:00:00Z"
+order-by-sender = true
+expiration-ttl = "7d"
+"""
 
 
 def run(*arguments, **environment):
@@ -64,6 +82,34 @@ class SettingsTest(TestCase):
         printed = run("--endpoint", "printed", "--retention-age", "3h", "--keep-raw", "false", "--print-config").stdout
         again = run("--config", self.write(printed), "--print-config")
         self.assertEqual((again.returncode, again.stdout), (0, printed), again.stderr)
+
+    def test_declared_subscriptions_are_read_and_printed(self):
+        printed = run("--config", self.write(DECLARED), "--print-config").stdout
+        again = run("--config", self.write(printed), "--print-config")
+        self.assertEqual((again.returncode, again.stdout), (0, printed), again.stderr)
+        for part in ("name = 'orders'", "keywords = [ 'order' ]", "media-kinds = [ 'image' ]", "start = 'latest'",
+                     "ack-deadline = '45000ms'", "max-attempts = 5"):
+            self.assertIn(part, printed)
+        for text, parts in (("colour = 1", "orders|colour"), ("max-attempts = -1", "orders|max_attempts"),
+                            ('ack-deadline = "45"', "orders|ack-deadline|30s"), ('media-kinds = ["x"]', "media-kinds|image"),
+                            ('start = "now"', "start|earliest"), ("keywords = 1", "keywords|array"),
+                            ('name = "orders"', "line 3")):
+            self.refuses(parts, "--config", self.write('[[subscription]]\nname = "orders"\n%s\n' % text))
+        self.refuses("declared twice", "--config", self.write(2 * '[[subscription]]\nname = "a"\nstart = "latest"\n'))
+        self.refuses("start|missing", "--config", self.write('[[subscription]]\nname = "a"\n'))
+
+    def test_declared_subscriptions_are_created_and_updated(self):
+        gateway = self.gateway("--config", self.write('[[subscription]]\nname = "orders"\nstart = "earliest"\n'))
+        self.accepted(gateway, "S1")
+        self.assertEqual(gateway.metric('mmsmo_subscription_backlog{subscription="orders"}'), 1)
+        self.assertEqual(gateway.stop(), 0)
+        gateway.flags = ("--config", self.write(DECLARED))
+        gateway.start()
+        admin = Service(gateway.channel(), subscription_service_pb2, "SubscriptionService")
+        self.addCleanup(admin.channel.close)
+        subscription = admin.call("GetSubscription", name="orders").subscription
+        self.assertEqual((subscription.max_attempts, subscription.ack_deadline.seconds), (5, 45))
+        self.assertEqual(subscription.backlog_count, 1, "where it is stays")
 
     def test_help_groups_the_settings(self):
         result = run("--help")
