@@ -94,7 +94,8 @@ class SettingsTest(TestCase):
                             ('ack-deadline = "45"', "orders|ack-deadline|30s"), ('media-kinds = ["x"]', "media-kinds|image"),
                             ('start = "now"', "start|earliest"), ("keywords = 1", "keywords|array"),
                             ('name = "orders"', "line 3")):
-            self.refuses(parts, "--config", self.write('[[subscription]]\nname = "orders"\n%s\n' % text))
+            start = "" if "start" in text else 'start = "latest"\n'
+            self.refuses(parts, "--config", self.write('[[subscription]]\nname = "orders"\n%s\n%s' % (text, start)))
         self.refuses("declared twice", "--config", self.write(2 * '[[subscription]]\nname = "a"\nstart = "latest"\n'))
         self.refuses("start|missing", "--config", self.write('[[subscription]]\nname = "a"\n'))
 
