@@ -1,21 +1,32 @@
 // Receives events from a gateway, and goes on where it was after any failure.
 //
 //   mmsmo::Subscriber subscriber({.target = "localhost:9090"});
+//
+// From a position that this program keeps:
+//
 //   absl::Status status = subscriber.Run(mmsmo::FromEarliest(), [](const mmsmo::v1::Event& event) {
 //     std::cout << event.mms_mo().sender().value() << std::endl;
+//   });
+//
+// Or of a named subscription, whose position the gateway keeps:
+//
+//   absl::Status status = subscriber.Run("billing", [](const mmsmo::v1::Delivery& delivery) {
+//     return Book(delivery.event()) ? mmsmo::Ack() : mmsmo::Retry();
 //   });
 
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "client/start.h"
+#include "client/verdict.h"
 #include "grpcpp/security/credentials.h"
-#include "mmsmo/v1/event.pb.h"
+#include "mmsmo/v1/mms_mo_service.pb.h"
 
 namespace mmsmo {
 
@@ -23,6 +34,7 @@ struct SubscriberOptions {
   std::string target;  // HOST:PORT or unix:PATH
   // None: without encryption.
   std::shared_ptr<grpc::ChannelCredentials> credentials;
+  // Which events; with a start position only, since a named subscription has its own.
   v1::Filter filter;
   // Events a frame, and the gateway's sign of life; zero is the gateway's default.
   int max_batch_size = 0;
@@ -35,16 +47,31 @@ struct SubscriberOptions {
   // How long an attempt may take until its first frame.
   std::chrono::milliseconds connect_timeout{10'000};
   // Called on Run's thread: a stream began; a stream ended and will be tried again; everything that
-  // the gateway had was handed over.
+  // the gateway had was received.
   std::function<void()> on_connected;
   std::function<void(const absl::Status&)> on_disconnected;
   std::function<void()> on_caught_up;
+
+  // The rest is for named subscriptions.
+  // How many handlers run at once, at least 1. With 1, in the order of arrival, on one thread.
+  int concurrency = 1;
+  // What the gateway may have under way to this program, in deliveries and in bytes of events: what
+  // waits here included. Zero is the gateway's default.
+  int max_outstanding_messages = 0;
+  int64_t max_outstanding_bytes = 0;
+  // How long Run waits, once the last handler has returned, until what they said is answered.
+  std::chrono::milliseconds stop_timeout{10'000};
+  // An Ack or a DeadLetter had no effect: DeadlineExceeded where the lease had ended and the event
+  // is delivered again, InvalidArgument where the gateway doesn't know the ack_id, or what the call
+  // failed with for good. Called on a thread of its own, never after Run.
+  std::function<void(const std::string& ack_id, const absl::Status& why)> on_ack_failed;
 };
 
-// Run is called once; everything else is thread-safe.
+// One of the two Runs is called, once; everything else is thread-safe.
 class Subscriber {
  public:
   using Handler = std::function<void(const v1::Event&)>;
+  using DeliveryHandler = std::function<Verdict(const v1::Delivery&)>;
 
   explicit Subscriber(SubscriberOptions options);
   ~Subscriber();
@@ -57,16 +84,29 @@ class Subscriber {
   //   OutOfRange: the position is no longer retained; the message gives the earliest cursor.
   absl::Status Run(const v1::StartPosition& start, const Handler& handler);
 
-  // Ends Run soon: after the handler that is running, before the next event. Also before Run.
+  // Calls `handler` for each delivery of a named subscription, on threads of its own, and tells the
+  // gateway what it returns, in batches, again until that is answered. Leases are prolonged while
+  // a delivery waits here or is handled. One that throws is a Retry. Streams are replaced and the
+  // result is that of the other Run. An event can come more than once: delivery.attempt() counts,
+  // and whoever has a lease that ended, as after a lost connection, shares it with another.
+  absl::Status Run(const std::string& subscription, const DeliveryHandler& handler);
+
+  // Ends Run soon: after the handlers that are running, before the next event. What a named
+  // subscription has left here goes back to the gateway, which delivers it to others at once. Also
+  // before Run.
   void Stop();
 
   // The position of what was handed over: AfterCursor(cursor()) goes on from here. Empty before the
-  // first frame.
+  // first frame, and with a named subscription.
   std::string cursor() const;
 
+  // How often on_ack_failed was called, or would have been.
+  int64_t failed_acks() const;
+
  private:
-  class Stream;
   struct State;
+  class PositionSink;
+  class Running;
 
   const SubscriberOptions options_;
   const std::unique_ptr<State> state_;

@@ -6,17 +6,14 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
-#include <condition_variable>
-#include <functional>
 #include <future>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
-#include "mmsmo/v1/mms_mo_service.grpc.pb.h"
+#include "tests/client/scripted_gateway.h"
 
 namespace mmsmo {
 namespace {
@@ -24,84 +21,6 @@ namespace {
 using std::chrono::milliseconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-using Writer = grpc::ServerWriter<v1::SubscribeResponse>;
-// One Subscribe call, as the gateway answers it.
-using Script =
-    std::function<grpc::Status(grpc::ServerContext*, const v1::SubscribeRequest&, Writer*)>;
-
-v1::SubscribeResponse Started(const std::string& cursor, int heartbeat_millis = 60'000) {
-  v1::SubscribeResponse frame;
-  frame.set_cursor(cursor);
-  frame.mutable_started()->mutable_heartbeat_interval()->set_seconds(heartbeat_millis / 1000);
-  frame.mutable_started()->mutable_heartbeat_interval()->set_nanos(heartbeat_millis % 1000 *
-                                                                   1'000'000);
-  return frame;
-}
-
-v1::SubscribeResponse Batch(const std::vector<std::string>& cursors) {
-  v1::SubscribeResponse frame;
-  for (const std::string& cursor : cursors) {
-    frame.mutable_batch()->add_deliveries()->mutable_event()->set_cursor(cursor);
-    frame.set_cursor(cursor);
-  }
-  return frame;
-}
-
-grpc::Status Unavailable() { return {grpc::StatusCode::UNAVAILABLE, "gone"}; }
-
-// Holds a stream open until its client leaves.
-grpc::Status StayOpen(grpc::ServerContext* context) {
-  while (!context->IsCancelled()) std::this_thread::sleep_for(milliseconds(1));
-  return grpc::Status::CANCELLED;
-}
-
-class ScriptedGateway : public v1::MmsMoService::Service {
- public:
-  explicit ScriptedGateway(std::vector<Script> scripts, int port = 0)
-      : scripts_(std::move(scripts)) {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(),
-                             &port_);
-    builder.RegisterService(this);
-    server_ = builder.BuildAndStart();
-  }
-  ~ScriptedGateway() override {
-    server_->Shutdown(std::chrono::system_clock::now() + milliseconds(100));
-  }
-
-  std::string target() const { return "127.0.0.1:" + std::to_string(port_); }
-  int port() const { return port_; }
-  // The start positions of the calls so far.
-  std::vector<std::string> starts() const {
-    const std::lock_guard lock(mu_);
-    return starts_;
-  }
-
-  grpc::Status Subscribe(grpc::ServerContext* context, const v1::SubscribeRequest* request,
-                         Writer* writer) override {
-    size_t call = 0;
-    {
-      const std::lock_guard lock(mu_);
-      call = starts_.size();
-      const auto& start = request->start_position();
-      starts_.push_back(start.has_after_cursor() ? start.after_cursor()
-                                                 : v1::Boundary_Name(start.boundary()));
-    }
-    return call < scripts_.size() ? scripts_[call](context, *request, writer) : StayOpen(context);
-  }
-
- private:
-  const std::vector<Script> scripts_;
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
-  mutable std::mutex mu_;
-  std::vector<std::string> starts_;
-};
-
-SubscriberOptions Options(const std::string& target) {
-  return {.target = target, .min_backoff = milliseconds(1), .max_backoff = milliseconds(10)};
-}
 
 // Runs until `last` was handed over, or to the end.
 absl::Status Collect(SubscriberOptions options, const v1::StartPosition& start,
@@ -111,13 +30,6 @@ absl::Status Collect(SubscriberOptions options, const v1::StartPosition& start,
     cursors->push_back(event.cursor());
     if (event.cursor() == last) subscriber.Stop();
   });
-}
-
-Script Writes(const std::vector<v1::SubscribeResponse>& frames, const grpc::Status& end) {
-  return [frames, end](grpc::ServerContext*, const v1::SubscribeRequest&, Writer* writer) {
-    for (const auto& frame : frames) writer->Write(frame);
-    return end;
-  };
 }
 
 TEST(Subscriber, GoesOnAfterTheLastEventWhateverEndsTheStream) {

@@ -1,0 +1,75 @@
+// Tells the gateway what becomes of a subscription's deliveries, several calls at a time, and
+// prolongs the leases of those that are held.
+
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "client/deliveries.h"
+#include "client/outbox.h"
+#include "mmsmo/v1/mms_mo_service.grpc.pb.h"
+
+namespace mmsmo {
+
+// Thread-safe.
+class Acknowledger {
+ public:
+  using OnFailed = std::function<void(const FailedUpdate&)>;
+
+  // The references must outlive it. `on_failed` is called on a thread of its own, not after the
+  // destructor.
+  Acknowledger(v1::MmsMoService::Stub* stub, std::string subscription, const Deliveries& deliveries,
+               Backoff::Options backoff, OnFailed on_failed);
+  // Gives up what is not answered.
+  ~Acknowledger();
+
+  Acknowledger(const Acknowledger&) = delete;
+  Acknowledger& operator=(const Acknowledger&) = delete;
+
+  // Done soon, and tried again until it is answered.
+  void Add(const Update& update, std::string ack_id);
+  void AddAll(const Update& update, std::vector<std::string> ack_ids);
+
+  // From now on prolongs what is held, three times in each ack deadline; 0: not.
+  void KeepLeases(std::chrono::milliseconds ack_deadline);
+
+  // Waits until everything is answered, at the longest until `deadline`. Updates no longer wait for
+  // others to share a call with.
+  void Flush(Outbox::Time deadline);
+
+ private:
+  struct Exchange;  // one call
+
+  void Loop();
+  void TakeAnswers(std::unique_lock<std::mutex>* lock);
+  void SendWhatIsDue(std::unique_lock<std::mutex>* lock);
+  void ProlongLeases(std::list<Exchange>* calls, Outbox::Time now);
+  void Start(std::list<Exchange>::iterator exchange);
+  void OnDone(std::list<Exchange>::iterator exchange, const grpc::Status& status);
+  bool IsIdle() const;
+
+  v1::MmsMoService::Stub& stub_;
+  const std::string subscription_;
+  const Deliveries& deliveries_;
+  const OnFailed on_failed_;
+
+  std::mutex mu_;
+  std::condition_variable changed_;  // wakes the thread
+  std::condition_variable idle_;     // wakes Flush and the destructor
+  Outbox outbox_;
+  std::list<Exchange> under_way_, answered_;
+  std::chrono::milliseconds ack_deadline_{0};
+  Outbox::Time next_extension_ = Outbox::Time::max();
+  bool closing_ = false;
+
+  std::thread thread_;
+};
+
+}  // namespace mmsmo

@@ -1,0 +1,68 @@
+#include "client/deliveries.h"
+
+#include <iterator>
+#include <utility>
+
+namespace mmsmo {
+
+void Deliveries::Push(std::shared_ptr<v1::SubscribeResponse> response) {
+  std::list<Frame> added(1);
+  added.front().response = std::move(response);
+  added.front().held = added.front().size();
+  if (added.front().held == 0) return;
+  const std::lock_guard lock(mu_);
+  frames_.splice(frames_.end(), added);
+  if (waiting_ == frames_.end()) waiting_ = std::prev(frames_.end());
+  changed_.notify_all();
+}
+
+std::optional<Deliveries::Claim> Deliveries::Take() {
+  std::unique_lock lock(mu_);
+  changed_.wait(lock, [this] { return closed_ || waiting_ != frames_.end(); });
+  if (closed_) return std::nullopt;
+  Claim claim;
+  claim.frame_ = waiting_;
+  claim.index_ = waiting_->next++;
+  if (waiting_->next == waiting_->size()) ++waiting_;
+  return claim;
+}
+
+std::string Deliveries::Finish(const Claim& claim) {
+  std::list<Frame> done;  // freed without the lock
+  const std::lock_guard lock(mu_);
+  Frame& frame = *claim.frame_;
+  std::string ack_id = std::exchange(*frame.ack_id(claim.index_), {});
+  if (--frame.held == 0) done.splice(done.end(), frames_, claim.frame_);
+  return ack_id;
+}
+
+void Deliveries::DropWaiting() {
+  std::list<Frame> done;
+  const std::lock_guard lock(mu_);
+  while (waiting_ != frames_.end()) {
+    const auto frame = waiting_++;
+    for (; frame->next < frame->size(); ++frame->next, --frame->held) {
+      frame->ack_id(frame->next)->clear();
+    }
+    if (frame->held == 0) done.splice(done.end(), frames_, frame);
+  }
+}
+
+void Deliveries::Close() {
+  const std::lock_guard lock(mu_);
+  closed_ = true;
+  changed_.notify_all();
+}
+
+std::vector<std::string> Deliveries::held_ack_ids() const {
+  std::vector<std::string> ack_ids;
+  const std::lock_guard lock(mu_);
+  for (const Frame& frame : frames_) {
+    for (const v1::Delivery& delivery : frame.response->batch().deliveries()) {
+      if (!delivery.ack_id().empty()) ack_ids.push_back(delivery.ack_id());
+    }
+  }
+  return ack_ids;
+}
+
+}  // namespace mmsmo

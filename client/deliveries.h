@@ -1,0 +1,64 @@
+// The deliveries that this program holds: those that wait for a handler, and those in one.
+
+#pragma once
+
+#include <condition_variable>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mmsmo/v1/mms_mo_service.pb.h"
+
+namespace mmsmo {
+
+// Thread-safe. A delivery is held while its ack_id is not empty.
+class Deliveries {
+ private:
+  struct Frame {
+    std::shared_ptr<v1::SubscribeResponse> response;
+    int next = 0;  // the first that waits
+    int held = 0;
+
+    int size() const { return response->batch().deliveries_size(); }
+    std::string* ack_id(int i) {
+      return response->mutable_batch()->mutable_deliveries(i)->mutable_ack_id();
+    }
+  };
+
+ public:
+  class Claim {
+   public:
+    const v1::Delivery& delivery() const { return frame_->response->batch().deliveries(index_); }
+
+   private:
+    friend class Deliveries;
+    std::list<Frame>::iterator frame_;
+    int index_ = 0;
+  };
+
+  // A frame of a stream, as a whole: one wake-up, and nothing is copied.
+  void Push(std::shared_ptr<v1::SubscribeResponse> response);
+
+  // The next that waits, once there is one. Nothing after Close.
+  std::optional<Claim> Take();
+  // Returns the ack_id of what was taken, which is not held any more.
+  std::string Finish(const Claim& claim);
+
+  // Forgets what waits.
+  void DropWaiting();
+  void Close();
+
+  std::vector<std::string> held_ack_ids() const;
+
+ private:
+  mutable std::mutex mu_;
+  std::condition_variable changed_;
+  bool closed_ = false;
+  std::list<Frame> frames_;
+  std::list<Frame>::iterator waiting_ = frames_.end();  // the first frame of which some wait
+};
+
+}  // namespace mmsmo

@@ -1,0 +1,134 @@
+#include "client/stream_loop.h"
+
+#include <google/protobuf/arena.h>
+#include <google/protobuf/util/time_util.h>
+
+#include <thread>
+#include <utility>
+
+#include "client/backoff.h"
+#include "client/connection.h"
+
+namespace mmsmo {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr int kSilentHeartbeats = 3;
+
+// On an arena of its own: most of what a client does for an event is to allocate and to free it.
+std::shared_ptr<v1::SubscribeResponse> NewFrame() {
+  auto arena = std::make_shared<google::protobuf::Arena>();
+  auto* const frame = google::protobuf::Arena::CreateMessage<v1::SubscribeResponse>(arena.get());
+  return {std::move(arena), frame};
+}
+
+}  // namespace
+
+StreamLoop::StreamLoop(const SubscriberOptions& options, v1::MmsMoService::Stub* stub)
+    : options_(options), stub_(*stub) {}
+
+void StreamLoop::Stop() {
+  const std::lock_guard lock(mu_);
+  stopped_ = true;
+  if (context_ != nullptr) context_->TryCancel();
+  changed_.notify_all();
+}
+
+absl::Status StreamLoop::Run(Sink* sink) {
+  std::thread watchdog([this] { WatchForSilence(); });
+  Backoff backoff({.min = options_.min_backoff, .max = options_.max_backoff});
+  absl::Status status;
+  while (true) {
+    bool got_frame = false;
+    status = ReadStream(sink, &got_frame);
+    sink->OnStreamEnd();
+    if (stopped() || IsFinal(status)) break;
+    if (got_frame) backoff.Reset();
+    if (options_.on_disconnected) options_.on_disconnected(status);
+    std::unique_lock lock(mu_);
+    changed_.wait_for(lock, backoff.Next(), [this] { return stopped(); });
+  }
+  {
+    const std::lock_guard lock(mu_);
+    done_ = true;
+    changed_.notify_all();
+  }
+  watchdog.join();
+  return stopped() ? absl::OkStatus() : status;
+}
+
+absl::Status StreamLoop::ReadStream(Sink* sink, bool* got_frame) {
+  grpc::ClientContext context;
+  if (!Begin(&context)) return absl::CancelledError("stopped");
+  silence_ = options_.connect_timeout;
+  const auto reader = stub_.Subscribe(&context, Complete(sink->NextRequest()));
+  while (!stopped()) {
+    const std::shared_ptr<v1::SubscribeResponse> frame = NewFrame();
+    // The gateway has to say something now; it has not while the sink works.
+    SetDeadline(steady_clock::now() + silence_);
+    const bool read = reader->Read(frame.get());
+    SetDeadline(Time::max());
+    if (!read) break;
+    *got_frame = true;
+    if (frame->has_started()) OnStarted(frame->started());
+    sink->OnFrame(frame);
+    if (frame->has_caught_up() && options_.on_caught_up && !stopped()) options_.on_caught_up();
+  }
+  return End(reader->Finish());
+}
+
+bool StreamLoop::Begin(grpc::ClientContext* context) {
+  const std::lock_guard lock(mu_);
+  if (stopped_) return false;
+  context_ = context;
+  was_silent_ = false;
+  return true;
+}
+
+absl::Status StreamLoop::End(const grpc::Status& status) {
+  const std::lock_guard lock(mu_);
+  context_ = nullptr;
+  if (was_silent_) return absl::DeadlineExceededError("the gateway gave no sign of life");
+  return status.ok() ? absl::UnavailableError("the gateway ended the stream") : ToAbsl(status);
+}
+
+void StreamLoop::OnStarted(const v1::Started& started) {
+  silence_ = kSilentHeartbeats *
+             milliseconds(TimeUtil::DurationToMilliseconds(started.heartbeat_interval()));
+  if (options_.on_connected) options_.on_connected();
+}
+
+v1::SubscribeRequest StreamLoop::Complete(v1::SubscribeRequest request) const {
+  request.set_max_batch_size(options_.max_batch_size);
+  request.set_client_id(options_.client_id);
+  if (options_.heartbeat_interval > milliseconds(0)) {
+    *request.mutable_heartbeat_interval() =
+        TimeUtil::MillisecondsToDuration(options_.heartbeat_interval.count());
+  }
+  return request;
+}
+
+void StreamLoop::SetDeadline(Time deadline) {
+  const std::lock_guard lock(mu_);
+  deadline_ = deadline;
+  if (deadline < watchdog_sleeps_until_) changed_.notify_all();
+}
+
+void StreamLoop::WatchForSilence() {
+  std::unique_lock lock(mu_);
+  while (!done_) {
+    if (steady_clock::now() < deadline_) {
+      watchdog_sleeps_until_ = deadline_;
+      changed_.wait_until(lock, deadline_);
+      continue;
+    }
+    deadline_ = Time::max();
+    was_silent_ = true;
+    if (context_ != nullptr) context_->TryCancel();
+  }
+}
+
+}  // namespace mmsmo

@@ -1,0 +1,70 @@
+// Reads streams of Subscribe, one after the other: one that fails, ends, or is silent for three
+// heartbeats is replaced, after a wait that grows from failure to failure.
+
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+
+#include "absl/status/status.h"
+#include "client/subscriber.h"
+#include "grpcpp/client_context.h"
+#include "mmsmo/v1/mms_mo_service.grpc.pb.h"
+
+namespace mmsmo {
+
+// Run is called once; everything else is thread-safe.
+class StreamLoop {
+ public:
+  // What the streams are for. Called on Run's thread.
+  class Sink {
+   public:
+    virtual ~Sink() = default;
+    // What the next stream begins with: its source, and what belongs to that.
+    virtual v1::SubscribeRequest NextRequest() = 0;
+    // A sink that is slow is not taken for a silent gateway.
+    virtual void OnFrame(const std::shared_ptr<v1::SubscribeResponse>& frame) = 0;
+    virtual void OnStreamEnd() {}
+  };
+
+  // Both must outlive it.
+  StreamLoop(const SubscriberOptions& options, v1::MmsMoService::Stub* stub);
+
+  // Until Stop, or a failure that is final, which it returns.
+  absl::Status Run(Sink* sink);
+
+  // Ends Run soon. Also before Run.
+  void Stop();
+  bool stopped() const { return stopped_; }
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+
+  absl::Status ReadStream(Sink* sink, bool* got_frame);
+  bool Begin(grpc::ClientContext* context);
+  absl::Status End(const grpc::Status& status);
+  void OnStarted(const v1::Started& started);
+  v1::SubscribeRequest Complete(v1::SubscribeRequest request) const;
+  void SetDeadline(Time deadline);
+  void WatchForSilence();
+
+  const SubscriberOptions& options_;
+  v1::MmsMoService::Stub& stub_;
+  std::chrono::milliseconds silence_{0};  // no longer than this between two frames
+
+  std::atomic<bool> stopped_ = false;  // written with mu_ held
+  std::mutex mu_;
+  std::condition_variable changed_;
+  bool done_ = false;
+  // Of the stream that is being read: to be cancelled at the deadline or by Stop.
+  grpc::ClientContext* context_ = nullptr;
+  Time deadline_ = Time::max();
+  bool was_silent_ = false;
+  // A deadline that only moves away, as one does with each frame, need not wake the watchdog.
+  Time watchdog_sleeps_until_ = Time::max();
+};
+
+}  // namespace mmsmo
