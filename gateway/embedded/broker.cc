@@ -28,7 +28,9 @@ absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Open(const Optio
 }
 
 EmbeddedBroker::EmbeddedBroker(std::unique_ptr<Store> store, std::unique_ptr<Journal> journal)
-    : store_(std::move(store)), journal_(std::move(journal)) {}
+    : store_(std::move(store)),
+      journal_(std::move(journal)),
+      quarantine_(store_.get(), journal_.get()) {}
 
 void EmbeddedBroker::Append(std::vector<broker::Entry> entries, broker::AppendDone done) {
   journal_->Append(std::move(entries), std::move(done));

@@ -11,6 +11,7 @@
 #include "gateway/broker/broker.h"
 #include "gateway/embedded/journal.h"
 #include "gateway/embedded/options.h"
+#include "gateway/embedded/quarantine.h"
 #include "gateway/embedded/store.h"
 
 namespace mmsmo::embedded {
@@ -28,6 +29,7 @@ class EmbeddedBroker final : public broker::Broker {
   std::string EarliestCursor() const override;
   absl::StatusOr<std::string> GetEvent(std::string_view cursor) override;
   absl::StatusOr<broker::RawPostback> GetRawPostback(std::string_view cursor) override;
+  broker::Quarantine& quarantine() override { return quarantine_; }
   broker::LogStats Stats() const override;
 
  private:
@@ -41,6 +43,7 @@ class EmbeddedBroker final : public broker::Broker {
 
   const std::unique_ptr<Store> store_;
   const std::unique_ptr<Journal> journal_;  // destroyed before the store
+  EmbeddedQuarantine quarantine_;
 };
 
 }  // namespace mmsmo::embedded

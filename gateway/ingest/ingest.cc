@@ -139,6 +139,7 @@ Outcome Lane::Settle(Outcome judged, absl::StatusOr<broker::Receipt> receipt) {
   if (!receipt.ok()) return Unavailable(ReasonOf(receipt.status()), MessageOf(receipt.status()));
   switch (receipt->outcome) {
     case broker::Receipt::Outcome::kAccepted:
+    case broker::Receipt::Outcome::kDiscarded:  // not of a postback that comes in
       break;
     case broker::Receipt::Outcome::kDuplicate:
       judged.kind = Outcome::Kind::kDuplicate;

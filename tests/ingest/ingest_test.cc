@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <utility>
@@ -42,6 +43,7 @@ class FakeBroker : public broker::Broker {
   absl::StatusOr<broker::RawPostback> GetRawPostback(std::string_view) override {
     return NotFound("none");
   }
+  broker::Quarantine& quarantine() override { std::abort(); }
   broker::LogStats Stats() const override { return {}; }
 
   std::vector<std::vector<broker::Entry>> appended;
