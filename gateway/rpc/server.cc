@@ -13,7 +13,7 @@
 #include "gateway/base/status.h"
 #include "gateway/rpc/delivery_pool.h"
 #include "gateway/rpc/mms_mo_service.h"
-#include "mmsmo/v1/quarantine_service.grpc.pb.h"
+#include "gateway/rpc/quarantine_service.h"
 #include "mmsmo/v1/subscription_service.grpc.pb.h"
 
 namespace mmsmo::rpc {
@@ -51,7 +51,8 @@ class GrpcServer final : public Server {
              Metrics& metrics)
       : pool_(options.delivery_threads),
         service_({.heartbeat_interval = options.heartbeat_interval}, broker, &pool_, clock,
-                 metrics) {}
+                 metrics),
+        quarantine_(broker, &pool_) {}
   ~GrpcServer() override { Stop(std::chrono::steady_clock::now()); }
 
   absl::Status Listen(const std::string& listen) {
@@ -93,7 +94,10 @@ class GrpcServer final : public Server {
     if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(serving);
   }
 
-  void Drain(std::chrono::steady_clock::time_point close_at) override { service_.Drain(close_at); }
+  void Drain(std::chrono::steady_clock::time_point close_at) override {
+    quarantine_.Drain();
+    service_.Drain(close_at);
+  }
 
   void Stop(std::chrono::steady_clock::time_point deadline) override {
     if (!server_) return;
@@ -107,9 +111,9 @@ class GrpcServer final : public Server {
  private:
   DeliveryPool pool_;
   MmsMoService service_;
+  QuarantineService quarantine_;
   // Not served yet: every call is answered UNIMPLEMENTED.
   v1::SubscriptionService::CallbackService subscriptions_;
-  v1::QuarantineService::CallbackService quarantine_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
   bool loopback_ = false;
