@@ -162,15 +162,16 @@ void EmbeddedQuarantine::Discard(std::vector<std::string> ids, broker::DiscardDo
   for (std::string& id : ids) {
     if (ParseQuarantineId(id)) entries.push_back({.quarantine_id = std::move(id)});
   }
-  journal_->Append(std::move(entries), [done = std::move(done)](broker::Receipts receipts) mutable {
-    int64_t discarded = 0;
-    for (const auto& receipt : receipts) {
-      if (!receipt.ok() && !absl::IsNotFound(receipt.status()))
-        return std::move(done)(receipt.status());
-      discarded += receipt.ok() ? 1 : 0;
-    }
-    std::move(done)(discarded);
-  });
+  journal_->Append(std::move(entries),
+                   [done = std::move(done)](const broker::Receipts& receipts) mutable {
+                     int64_t discarded = 0;
+                     for (const auto& receipt : receipts) {
+                       if (!receipt.ok() && !absl::IsNotFound(receipt.status()))
+                         return std::move(done)(receipt.status());
+                       discarded += receipt.ok() ? 1 : 0;
+                     }
+                     std::move(done)(discarded);
+                   });
 }
 
 }  // namespace mmsmo::embedded

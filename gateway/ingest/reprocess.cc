@@ -49,7 +49,7 @@ class Batch {
     Postback postback{.body = std::move(*quarantined.mutable_body()),
                       .content_type = std::move(*about.mutable_content_type())};
     postback::Judgement judgement = Judge(postback, &event_);
-    results_.push_back(Response(about.id(), Outcome::Kind::kQuarantined));
+    results_.emplace_back(Response(about.id(), Outcome::Kind::kQuarantined));
     if (judgement.verdict != postback::Verdict::kAccepted) {
       results_.back()->set_reason(std::string(Name(judgement.reason)));
       return;

@@ -102,8 +102,8 @@ TEST_F(QuarantineShelvesTest, PublishesNothingThatHasGone) {
 }
 
 TEST_F(QuarantineShelvesTest, CountsExactlyAcrossAReopening) {
-  std::vector<std::string> ids;
-  for (int i = 0; i < 10; ++i) ids.push_back(Keep("bad_xml", std::string(i, 'x'), 400));
+  std::vector<std::string> ids(10);
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = Keep("bad_xml", std::string(i, 'x'), 400);
   EXPECT_EQ(*Discard({ids[9], ids[2]}), 2);
   ASSERT_THAT(Append(Again(ids[5], EventOf("a"))), IsOk());
   for (int i = 0; i < 2; ++i) {

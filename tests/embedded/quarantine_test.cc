@@ -78,8 +78,8 @@ TEST_F(QuarantineTest, ThePageThatTakesTheLastIsTheLast) {
 }
 
 TEST_F(QuarantineTest, PagesHoldStillWhileOthersComeAndGo) {
-  std::vector<std::string> ids;
-  for (int i = 0; i < 6; ++i) ids.push_back(Keep("bad_field", std::to_string(i)));
+  std::vector<std::string> ids(6);
+  for (std::string& id : ids) id = Keep("bad_field", "body");
   auto page = quarantine().List("", 2, "");
   EXPECT_EQ(*Discard({ids[0], ids[1], ids[3]}), 3);
   Keep("not_mms_mo", "new");
