@@ -23,5 +23,6 @@ void AddTail(CLI::App* app, Context* context);
 void AddSend(CLI::App* app, Context* context);
 void AddGet(CLI::App* app, Context* context);
 void AddRaw(CLI::App* app, Context* context);
+void AddQuarantine(CLI::App* app, Context* context);
 
 }  // namespace mmsmo::command

@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   mmsmo::command::AddSend(&app, &context);
   mmsmo::command::AddGet(&app, &context);
   mmsmo::command::AddRaw(&app, &context);
+  mmsmo::command::AddQuarantine(&app, &context);
   try {
     app.parse(argc, argv);
     return context.run();

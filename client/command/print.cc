@@ -12,24 +12,6 @@
 namespace mmsmo::command {
 namespace {
 
-// What a sender wrote, without what would move the cursor or change colours.
-std::string Visible(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    // C1 controls are 0xC2 0x80–0x9F in UTF-8.
-    const bool c1 =
-        c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    if (c < 0x20 || c == 0x7F || c1) {
-      out += ' ';
-      i += c1 ? 1 : 0;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
 // "ADDRESS_KIND_SHORT_CODE" without its first two words, as prose.
 std::string KindWords(std::string_view name, size_t prefix) {
   std::string words(name.substr(prefix));
@@ -57,7 +39,26 @@ class Lines {
   std::string out_;
 };
 
+constexpr std::string_view kQuarantineColumns = "{:<12}  {:<20}  {:<22}  {:>6}  {:>10}  {}\n";
+
 }  // namespace
+
+std::string Visible(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    // C1 controls are 0xC2 0x80–0x9F in UTF-8.
+    const bool c1 =
+        c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (c < 0x20 || c == 0x7F || c1) {
+      out += ' ';
+      i += c1 ? 1 : 0;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
 
 std::string Pretty(const v1::Event& event) {
   const v1::MmsMo& message = event.mms_mo();
@@ -86,6 +87,39 @@ std::string Pretty(const v1::Event& event) {
   return lines.Take(fmt::format("{}  {}",
                                 google::protobuf::util::TimeUtil::ToString(event.accept_time()),
                                 Visible(message.tracking_id())));
+}
+
+std::string Pretty(const v1::QuarantinedPostback& postback) {
+  Lines lines;
+  lines.Add("reason", Visible(postback.reason()));
+  lines.Add("detail", Visible(postback.detail()));
+  lines.Add("answered", fmt::format("{}", postback.http_status()));
+  lines.Add("endpoint", Visible(postback.endpoint()));
+  lines.Add("tracking", Visible(postback.tracking_id()));
+  lines.Add("type", Visible(postback.content_type()));
+  lines.Add("bytes", fmt::format("{}", postback.body_bytes()));
+  return lines.Take(fmt::format("{}  {}",
+                                google::protobuf::util::TimeUtil::ToString(postback.accept_time()),
+                                Visible(postback.id())));
+}
+
+std::string QuarantineHeading() {
+  return fmt::format(kQuarantineColumns, "ID", "ACCEPTED", "REASON", "STATUS", "BYTES",
+                     "TRACKING ID");
+}
+
+std::string QuarantineRow(const v1::QuarantinedPostback& postback) {
+  google::protobuf::Timestamp time = postback.accept_time();
+  time.set_nanos(0);  // so that the column has one width
+  return fmt::format(kQuarantineColumns, Visible(postback.id()),
+                     google::protobuf::util::TimeUtil::ToString(time), Visible(postback.reason()),
+                     postback.http_status(), postback.body_bytes(),
+                     Visible(postback.tracking_id()));
+}
+
+std::string ReprocessedRow(const v1::ReprocessQuarantinedResponse& response) {
+  return fmt::format("{:<12}  {:<11}  {}\n", Visible(response.id()), Visible(response.outcome()),
+                     Visible(response.reason().empty() ? response.cursor() : response.reason()));
 }
 
 std::string JsonLine(const google::protobuf::Message& message) {

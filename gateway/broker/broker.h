@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "gateway/broker/feed.h"
 #include "gateway/broker/subscriptions.h"
+#include "gateway/broker/quarantine.h"
 #include "mmsmo/v1/event.pb.h"
 
 namespace mmsmo::broker {
@@ -25,7 +26,8 @@ namespace mmsmo::broker {
 // it.
 using ContentId = std::array<uint8_t, 17>;
 
-// One postback on its way in: an event to publish, or what could not be published and why.
+// One postback on its way in: an event to publish, or what could not be published and why. Or one
+// on its way out of quarantine: an event to publish, or none to discard it.
 struct Entry {
   std::string endpoint;      // the endpoint's configured name; with tracking_id the dedupe key
   std::string tracking_id;   // empty where none was found
@@ -41,11 +43,18 @@ struct Entry {
   int http_status = 0;
   std::string reason;
   std::string detail;
+
+  // The quarantined postback that this is made of. It leaves the quarantine in the commit that
+  // publishes the event or finds it to be a duplicate; in conflict it stays there under this id.
+  std::string quarantine_id;
+  // Publish the event also where its tracking id has one of other content. From then on
+  // repetitions are compared with this one.
+  bool publish_conflict = false;
 };
 
 // What became of an entry once it is durable.
 struct Receipt {
-  enum class Outcome { kAccepted, kDuplicate, kQuarantined };
+  enum class Outcome { kAccepted, kDuplicate, kQuarantined, kDiscarded };
   Outcome outcome = Outcome::kAccepted;
   std::string cursor;         // kAccepted: the event's; kDuplicate: that of the event it repeats
   std::string quarantine_id;  // kQuarantined
@@ -55,7 +64,9 @@ struct Receipt {
 
 using Receipts = std::vector<absl::StatusOr<Receipt>>;
 // Takes one result for each entry, in order. Errors: Unavailable with reason "not_durable" (the
-// entry may still have been kept), ResourceExhausted with reason "quarantine_full".
+// entry may still have been kept), ResourceExhausted with reason "quarantine_full", NotFound with
+// reason "not_quarantined" where there is nothing under its quarantine_id, so that nothing was
+// done.
 using AppendDone = absl::AnyInvocable<void(Receipts) &&>;
 
 // A raw postback, as received.
@@ -107,6 +118,8 @@ class Broker {
   virtual absl::StatusOr<RawPostback> GetRawPostback(std::string_view cursor) = 0;
 
   virtual Subscriptions& subscriptions() = 0;
+  // Lives as long as the broker.
+  virtual Quarantine& quarantine() = 0;
 
   virtual LogStats Stats() const = 0;
 };

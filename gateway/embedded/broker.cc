@@ -26,7 +26,8 @@ absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Open(const Optio
 EmbeddedBroker::EmbeddedBroker(std::unique_ptr<Store> store, std::unique_ptr<Journal> journal)
     : store_(std::move(store)),
       journal_(std::move(journal)),
-      positions_(journal_.get(), store_.get()) {}
+      positions_(journal_.get(), store_.get()),
+      quarantine_(store_.get(), journal_.get()) {}
 
 void EmbeddedBroker::Append(std::vector<broker::Entry> entries, broker::AppendDone done) {
   journal_->Append(std::move(entries), std::move(done));

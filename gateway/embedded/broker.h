@@ -12,6 +12,7 @@
 #include "gateway/embedded/journal.h"
 #include "gateway/embedded/options.h"
 #include "gateway/embedded/positions.h"
+#include "gateway/embedded/quarantine.h"
 #include "gateway/embedded/store.h"
 #include "gateway/embedded/subscriptions.h"
 
@@ -31,6 +32,7 @@ class EmbeddedBroker final : public broker::Broker {
   absl::StatusOr<std::string> GetEvent(std::string_view cursor) override;
   absl::StatusOr<broker::RawPostback> GetRawPostback(std::string_view cursor) override;
   broker::Subscriptions& subscriptions() override { return *subscriptions_; }
+  broker::Quarantine& quarantine() override { return quarantine_; }
   broker::LogStats Stats() const override;
 
  private:
@@ -41,6 +43,7 @@ class EmbeddedBroker final : public broker::Broker {
   const std::unique_ptr<Journal> journal_;
   const Positions positions_;
   std::unique_ptr<EmbeddedSubscriptions> subscriptions_;
+  EmbeddedQuarantine quarantine_;
 };
 
 }  // namespace mmsmo::embedded

@@ -1,5 +1,8 @@
 #include "gateway/embedded/commit_group.h"
 
+#include <algorithm>
+#include <optional>
+
 #include "gateway/base/status.h"
 #include "gateway/broker/proto_time.h"
 #include "gateway/embedded/big_endian.h"
@@ -10,6 +13,13 @@ namespace {
 
 using broker::Entry;
 using broker::Receipt;
+
+// A header's bytes need not be UTF-8, a protobuf string's must.
+std::string Printable(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c != '\t' && (c < ' ' || c > '~'); }, '?');
+  return text;
+}
 
 }  // namespace
 
@@ -22,11 +32,26 @@ CommitGroup::CommitGroup(const Rooms& rooms, const LogState& state, int64_t acce
 }
 
 absl::StatusOr<Receipt> CommitGroup::Stage(Entry entry) {
+  if (entry.quarantine_id.empty()) return Decide(std::move(entry));
+  // Whoever removed it first, in this group or before, has decided what becomes of it.
+  auto held = rooms_.quarantine->Find(entry.quarantine_id);
+  if (!held.ok()) return held.status();
+  auto receipt = Decide(std::move(entry));
+  if (receipt.ok() && receipt->outcome != Receipt::Outcome::kQuarantined)
+    rooms_.quarantine->Remove(*held, &batch_);
+  return receipt;
+}
+
+absl::StatusOr<Receipt> CommitGroup::Decide(Entry entry) {
+  if (entry.event.empty() && !entry.quarantine_id.empty())
+    return Receipt{.outcome = Receipt::Outcome::kDiscarded};
   if (entry.event.empty()) return Keep(std::move(entry));
   const PostbackKey key = MakePostbackKey(entry.endpoint, entry.tracking_id);
   auto first = FindFirst(key);
   if (!first.ok()) return first.status();
-  return first->sequence == 0 ? Publish(entry, key) : Repeat(std::move(entry), *first);
+  if (first->sequence == 0) return Publish(entry, key);
+  if (entry.publish_conflict && first->content != entry.content) return Publish(entry, key);
+  return Repeat(std::move(entry), *first);
 }
 
 absl::StatusOr<CommitGroup::Staged> CommitGroup::FindFirst(const PostbackKey& key) const {
@@ -75,7 +100,11 @@ absl::StatusOr<Receipt> CommitGroup::Repeat(Entry entry, const Staged& first) {
   entry.reason = "id_conflict";
   entry.detail =
       fmt::format("the event at cursor {} has the same tracking id and other content", cursor);
-  return Keep(std::move(entry));
+  if (entry.quarantine_id.empty()) return Keep(std::move(entry));
+  return Receipt{.outcome = Receipt::Outcome::kQuarantined,
+                 .quarantine_id = std::move(entry.quarantine_id),
+                 .reason = std::move(entry.reason),
+                 .detail = std::move(entry.detail)};
 }
 
 absl::StatusOr<Receipt> CommitGroup::Keep(Entry entry) {
@@ -84,7 +113,7 @@ absl::StatusOr<Receipt> CommitGroup::Keep(Entry entry) {
   postback.set_endpoint(entry.endpoint);
   postback.set_reason(entry.reason);
   postback.set_detail(entry.detail);
-  postback.set_content_type(entry.content_type);
+  postback.set_content_type(Printable(std::move(entry.content_type)));
   postback.set_http_status(entry.http_status);
   postback.set_tracking_id(entry.tracking_id);
   auto id = rooms_.quarantine->Add(std::move(postback), entry.body, &batch_);

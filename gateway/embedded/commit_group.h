@@ -17,7 +17,7 @@
 #include "gateway/embedded/id_index.h"
 #include "gateway/embedded/log_reader.h"
 #include "gateway/embedded/newest_events.h"
-#include "gateway/embedded/quarantine.h"
+#include "gateway/embedded/quarantine_shelves.h"
 #include "gateway/embedded/record.h"
 #include "gateway/embedded/store.h"
 
@@ -39,7 +39,7 @@ class CommitGroup {
     Store* store;
     IdIndex* ids;
     const LogReader* reader;
-    Quarantine* quarantine;
+    QuarantineShelves* quarantine;
     bool keep_raw;
   };
 
@@ -62,6 +62,7 @@ class CommitGroup {
     broker::ContentId content;
   };
 
+  absl::StatusOr<broker::Receipt> Decide(broker::Entry entry);
   absl::StatusOr<broker::Receipt> Publish(const broker::Entry& entry, const PostbackKey& key);
   absl::StatusOr<broker::Receipt> Repeat(broker::Entry entry, const Staged& first);
   absl::StatusOr<broker::Receipt> Keep(broker::Entry entry);

@@ -105,7 +105,7 @@ absl::Status Journal::Load() {
   auto ids = IdIndex::Open(store_, state.oldest, state.head, {});
   if (!ids.ok()) return ids.status();
   ids_ = *std::move(ids);
-  auto quarantine = Quarantine::Open(store_, options_);
+  auto quarantine = QuarantineShelves::Open(store_, options_);
   if (!quarantine.ok()) return quarantine.status();
   quarantine_ = *std::move(quarantine);
 
@@ -212,7 +212,9 @@ void Journal::Commit(std::vector<Submission> group) {
 }
 
 absl::Status Journal::Write(rocksdb::WriteBatch* batch) {
-  return FromRocks(store_->db().Write(Synced(), batch), "writing to the journal");
+  absl::Status status = FromRocks(store_->db().Write(Synced(), batch), "writing to the journal");
+  if (status.ok()) quarantine_->Written();
+  return status;
 }
 
 void Journal::PublishGroup(const CommitGroup& group) {
@@ -283,12 +285,6 @@ absl::StatusOr<uint64_t> Journal::FirstToKeep(int64_t now) {
 void Journal::RemoveOld() {
   const int64_t now = clock_.NowMicros();
   rocksdb::WriteBatch batch;
-  if (options_.quarantine_age_micros > 0) {
-    if (auto status = quarantine_->RemoveBefore(now - options_.quarantine_age_micros, &batch);
-        !status.ok()) {
-      Log()->error("old quarantined postbacks could not be removed: {}", MessageOf(status));
-    }
-  }
   auto first = FirstToKeep(now);
   if (!first.ok()) Log()->error("old events could not be removed: {}", MessageOf(first.status()));
   LogState state = state_;
@@ -304,6 +300,12 @@ void Journal::RemoveOld() {
     batch.Put(store_->meta(), Slice(kRemovedBytesKey), BigEndian(state.removed_bytes));
     batch.Put(store_->meta(), Slice(kRemovedAcceptKey),
               BigEndian(static_cast<uint64_t>(last_removed->accept_micros)));
+  }
+  if (options_.quarantine_age_micros > 0) {
+    if (auto status = quarantine_->RemoveBefore(now - options_.quarantine_age_micros, &batch);
+        !status.ok()) {
+      Log()->error("old quarantined postbacks could not be removed: {}", MessageOf(status));
+    }
   }
   if (batch.Count() == 0) return;
 
@@ -335,13 +337,12 @@ void Journal::UpdateGauges() {
             .events_retained = state_.head + 1 - state_.oldest,
             .bytes_retained = state_.log_bytes - state_.removed_bytes,
             .quarantined = {}};
-  for (const auto shelf :
-       {Quarantine::Shelf::kRejected, Quarantine::Shelf::kNotMmsMo, Quarantine::Shelf::kKept}) {
-    const Quarantine::Usage& usage = quarantine_->usage(shelf);
-    stats_.quarantined.push_back({.shelf = std::string(Quarantine::Name(shelf)),
-                                  .count = usage.count,
-                                  .bytes = usage.bytes,
-                                  .dropped = usage.dropped});
+  for (const Shelf shelf : kShelves) {
+    const ShelfState& state = quarantine_->state(shelf);
+    stats_.quarantined.push_back({.shelf = std::string(Name(shelf)),
+                                  .count = state.count,
+                                  .bytes = state.bytes,
+                                  .dropped = state.dropped});
   }
 }
 

@@ -22,7 +22,7 @@
 #include "gateway/embedded/log_reader.h"
 #include "gateway/embedded/newest_events.h"
 #include "gateway/embedded/options.h"
-#include "gateway/embedded/quarantine.h"
+#include "gateway/embedded/quarantine_shelves.h"
 #include "gateway/embedded/store.h"
 
 namespace mmsmo::embedded {
@@ -87,7 +87,7 @@ class Journal {
   // The writer thread's own.
   LogState state_;
   std::unique_ptr<IdIndex> ids_;
-  std::unique_ptr<Quarantine> quarantine_;
+  std::unique_ptr<QuarantineShelves> quarantine_;
   std::chrono::steady_clock::time_point next_housekeeping_;
 
   HeadWatch head_;

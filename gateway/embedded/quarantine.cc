@@ -1,160 +1,177 @@
 #include "gateway/embedded/quarantine.h"
 
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "gateway/base/status.h"
 #include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/quarantine_record.h"
 
 namespace mmsmo::embedded {
 namespace {
 
-constexpr size_t kStateBytes = 5 * sizeof(uint64_t);
+// A page holds at most so many bytes of postbacks, under gRPC's default limit of 4 MiB a message.
+constexpr size_t kMaxPageBytes = 3 << 20;
+// And it reads at most so many, bodies included: a reason that few have gives short pages, as
+// AIP-158 allows.
+constexpr size_t kMaxPageReads = 64 << 20;
 
-std::string ShelfPrefix(Quarantine::Shelf shelf) {
-  return std::string(1, static_cast<char>(shelf));
+constexpr char kTokenVersion = 1;
+
+// For each shelf the number from which on a page reads. Not a time: numbers hold whatever the clock
+// does.
+using PagePosition = std::array<uint64_t, kShelves.size()>;
+
+std::string EncodeToken(const PagePosition& position) {
+  std::string bytes(1, kTokenVersion);
+  for (const uint64_t number : position) AppendBigEndian(number, &bytes);
+  return absl::WebSafeBase64Escape(bytes);
 }
 
-std::string Key(Quarantine::Shelf shelf, uint64_t number) {
-  return ShelfPrefix(shelf) + BigEndian(number);
+absl::StatusOr<PagePosition> DecodeToken(std::string_view token) {
+  PagePosition position{};
+  if (token.empty()) return position;
+  std::string bytes;
+  if (!absl::WebSafeBase64Unescape({token.data(), token.size()}, &bytes) ||
+      bytes.size() != 1 + sizeof position || bytes[0] != kTokenVersion) {
+    return InvalidArgument("page_token: it is not a next_page_token of this gateway");
+  }
+  std::string_view rest = std::string_view(bytes).substr(1);
+  for (uint64_t& number : position) {
+    number = LoadBigEndian64(rest);
+    rest.remove_prefix(sizeof number);
+  }
+  return position;
 }
 
-std::string StateKey(Quarantine::Shelf shelf) {
-  return fmt::format("quarantine.{}", Quarantine::Name(shelf));
+// One shelf, from a number on.
+class ShelfScan {
+ public:
+  ShelfScan(Store* store, Shelf shelf, uint64_t first)
+      : prefix_(ShelfPrefix(shelf)), position_(first) {
+    rocksdb::ReadOptions options;
+    options.fill_cache = false;
+    it_.reset(store->db().NewIterator(options, store->quarantine()));
+    it_->Seek(QuarantineKey({.shelf = shelf, .number = first}));
+  }
+
+  // Reads the postback at the position; there is none at the end.
+  absl::Status Read() {
+    postback_.reset();
+    if (!it_->Valid()) return FromRocks(it_->status(), "reading the quarantine");
+    if (!it_->key().starts_with(prefix_)) return absl::OkStatus();
+    auto stored = DecodeQuarantined(View(it_->value()));
+    if (!stored.ok()) return stored.status();
+    position_ = LoadBigEndian64(View(it_->key()).substr(prefix_.size()));
+    postback_ = std::move(*stored->mutable_postback());
+    return absl::OkStatus();
+  }
+  absl::Status Next() {
+    it_->Next();
+    ++position_;
+    return Read();
+  }
+
+  uint64_t position() const { return position_; }
+  bool at_end() const { return !postback_; }
+  v1::QuarantinedPostback& postback() { return *postback_; }
+  size_t stored_bytes() const { return it_->value().size(); }
+
+  // Of two at the same time, the one on the earlier shelf is the first.
+  friend bool operator<(const ShelfScan& a, const ShelfScan& b) {
+    if (a.at_end() || b.at_end()) return !a.at_end() && b.at_end();
+    const auto& x = a.postback_->accept_time();
+    const auto& y = b.postback_->accept_time();
+    return std::pair(x.seconds(), x.nanos()) < std::pair(y.seconds(), y.nanos());
+  }
+
+ private:
+  const std::string prefix_;
+  std::unique_ptr<rocksdb::Iterator> it_;
+  uint64_t position_;
+  std::optional<v1::QuarantinedPostback> postback_;
+};
+
+absl::StatusOr<std::vector<ShelfScan>> Scan(Store* store, const PagePosition& position) {
+  std::vector<ShelfScan> scans;
+  for (const Shelf shelf : kShelves) {
+    auto state = ReadShelfState(store, shelf);
+    if (!state.ok()) return state.status();
+    scans.emplace_back(store, shelf, std::max(position[scans.size()], state->oldest));
+    if (auto status = scans.back().Read(); !status.ok()) return status;
+  }
+  return scans;
 }
 
-Quarantine::Shelf ShelfOf(const v1::QuarantinedPostback& postback) {
-  if (postback.http_status() >= 400) return Quarantine::Shelf::kRejected;
-  return postback.reason() == "not_mms_mo" ? Quarantine::Shelf::kNotMmsMo
-                                           : Quarantine::Shelf::kKept;
-}
-
-int64_t Micros(const google::protobuf::Timestamp& time) {
-  return time.seconds() * 1'000'000 + time.nanos() / 1000;
+std::string TokenFor(const std::vector<ShelfScan>& scans) {
+  PagePosition position{};
+  std::transform(scans.begin(), scans.end(), position.begin(),
+                 [](const ShelfScan& scan) { return scan.position(); });
+  return EncodeToken(position);
 }
 
 }  // namespace
 
-std::string_view Quarantine::Name(Shelf shelf) {
-  switch (shelf) {
-    case Shelf::kRejected:
-      return "rejected";
-    case Shelf::kNotMmsMo:
-      return "not_mms_mo";
-    case Shelf::kKept:
-      return "kept";
+absl::StatusOr<v1::ListQuarantinedResponse> EmbeddedQuarantine::List(std::string_view reason,
+                                                                     int page_size,
+                                                                     std::string_view page_token) {
+  auto position = DecodeToken(page_token);
+  if (!position.ok()) return position.status();
+  auto scans = Scan(store_, *position);
+  if (!scans.ok()) return scans.status();
+  v1::ListQuarantinedResponse page;
+  size_t page_bytes = 0;
+  size_t read_bytes = 0;
+  while (true) {
+    ShelfScan& oldest = *std::min_element(scans->begin(), scans->end());
+    if (oldest.at_end()) return page;
+    const bool wanted = reason.empty() || oldest.postback().reason() == reason;
+    if (wanted) page_bytes += oldest.postback().ByteSizeLong();
+    const bool full = page.postbacks_size() == page_size ||
+                      (page_bytes > kMaxPageBytes && page.postbacks_size() > 0) ||
+                      read_bytes > kMaxPageReads;
+    if (full) {
+      page.set_next_page_token(TokenFor(*scans));
+      return page;
+    }
+    read_bytes += oldest.stored_bytes();
+    if (wanted) page.add_postbacks()->Swap(&oldest.postback());
+    if (auto status = oldest.Next(); !status.ok()) return status;
   }
-  return "";
 }
 
-Quarantine::Quarantine(Store* store, const Options& options)
-    : store_(store),
-      budgets_{options.rejected_budget, options.not_mms_mo_budget, options.kept_budget} {}
-
-absl::StatusOr<std::unique_ptr<Quarantine>> Quarantine::Open(Store* store, const Options& options) {
-  std::unique_ptr<Quarantine> quarantine(new Quarantine(store, options));
-  if (auto status = quarantine->Reload(); !status.ok()) return status;
-  return quarantine;
-}
-
-absl::Status Quarantine::Reload() {
-  for (const Shelf shelf : {Shelf::kRejected, Shelf::kNotMmsMo, Shelf::kKept}) {
-    state(shelf) = State();
-    std::string value;
-    const rocksdb::Status status = store_->db().Get({}, store_->meta(), StateKey(shelf), &value);
-    if (status.IsNotFound()) continue;
-    if (!status.ok()) return FromRocks(status, "reading the quarantine's state");
-    if (value.size() != kStateBytes)
-      return DataLoss("the quarantine's state has {} bytes, not {}", value.size(), kStateBytes);
-    const std::string_view view = value;
-    state(shelf) = {.next = LoadBigEndian64(view),
-                    .oldest = LoadBigEndian64(view.substr(8)),
-                    .usage = {.count = LoadBigEndian64(view.substr(16)),
-                              .bytes = LoadBigEndian64(view.substr(24)),
-                              .dropped = LoadBigEndian64(view.substr(32))}};
-  }
-  return absl::OkStatus();
-}
-
-void Quarantine::Save(Shelf shelf, rocksdb::WriteBatch* batch) {
+absl::StatusOr<v1::GetQuarantinedResponse> EmbeddedQuarantine::Get(std::string_view id) {
+  const std::optional<Place> place = ParseQuarantineId(id);
   std::string value;
-  const State& now = state(shelf);
-  for (const uint64_t number :
-       {now.next, now.oldest, now.usage.count, now.usage.bytes, now.usage.dropped}) {
-    AppendBigEndian(number, &value);
-  }
-  batch->Put(store_->meta(), StateKey(shelf), value);
+  const rocksdb::Status status =
+      place ? store_->db().Get({}, store_->quarantine(), QuarantineKey(*place), &value)
+            : rocksdb::Status::NotFound();
+  // Not more of what was given than an id has: it goes into a header.
+  if (status.IsNotFound()) return NotFound("no postback '{:.12}' is in quarantine", id);
+  if (!status.ok()) return FromRocks(status, "reading the quarantine");
+  return DecodeQuarantined(value);
 }
 
-absl::StatusOr<std::string> Quarantine::Add(v1::QuarantinedPostback postback,
-                                            const std::string& body, rocksdb::WriteBatch* batch) {
-  const Shelf shelf = ShelfOf(postback);
-  const auto full = [&] {
-    const Usage& used = state(shelf).usage;
-    return used.count + 1 > budget(shelf).count || used.bytes + body.size() > budget(shelf).bytes;
-  };
-  while (full()) {
-    if (shelf == Shelf::kKept) {
-      return WithReason(
-          MakeStatus(absl::StatusCode::kResourceExhausted,
-                     "the quarantine is full; look through it and discard, or raise its budget"),
-          "quarantine_full");
-    }
-    const uint64_t count_before = state(shelf).usage.count;
-    if (auto status = RemoveOldest(shelf, batch); !status.ok()) return status;
-    // What this very batch has put there cannot be removed yet: over budget by a batch, until the
-    // next one.
-    if (state(shelf).usage.count == count_before) break;
+void EmbeddedQuarantine::Discard(std::vector<std::string> ids, broker::DiscardDone done) {
+  std::vector<broker::Entry> entries;
+  entries.reserve(ids.size());
+  for (std::string& id : ids) {
+    if (ParseQuarantineId(id)) entries.push_back({.quarantine_id = std::move(id)});
   }
-
-  State& now = state(shelf);
-  const std::string key = Key(shelf, now.next++);
-  now.usage.count += 1;
-  now.usage.bytes += body.size();
-  std::string id = absl::WebSafeBase64Escape(key);
-  postback.set_id(id);
-  postback.set_body_bytes(static_cast<int64_t>(body.size()));
-  v1::GetQuarantinedResponse stored;
-  *stored.mutable_postback() = std::move(postback);
-  stored.set_body(body);
-  batch->Put(store_->quarantine(), key, stored.SerializeAsString());
-  Save(shelf, batch);
-  return id;
-}
-
-absl::Status Quarantine::RemoveOldest(Shelf shelf, rocksdb::WriteBatch* batch) {
-  const std::unique_ptr<rocksdb::Iterator> it(store_->db().NewIterator({}, store_->quarantine()));
-  it->Seek(Key(shelf, state(shelf).oldest));
-  if (!it->Valid() || !it->key().starts_with(ShelfPrefix(shelf))) {
-    return FromRocks(it->status(), "reading the quarantine");
-  }
-  v1::GetQuarantinedResponse stored;
-  stored.ParseFromArray(it->value().data(), static_cast<int>(it->value().size()));
-  batch->Delete(store_->quarantine(), it->key());
-  State& now = state(shelf);
-  now.oldest = LoadBigEndian64(View(it->key()).substr(1)) + 1;
-  now.usage.count -= 1;
-  now.usage.bytes -= stored.body().size();
-  now.usage.dropped += 1;
-  Save(shelf, batch);
-  return absl::OkStatus();
-}
-
-absl::Status Quarantine::RemoveBefore(int64_t accept_micros, rocksdb::WriteBatch* batch) {
-  for (const Shelf shelf : {Shelf::kRejected, Shelf::kNotMmsMo, Shelf::kKept}) {
-    // Bounded, so that appends do not wait for long; the rest goes next time.
-    for (int removed = 0; removed < 1000 && state(shelf).usage.count > 0; ++removed) {
-      const std::unique_ptr<rocksdb::Iterator> it(
-          store_->db().NewIterator({}, store_->quarantine()));
-      it->Seek(Key(shelf, state(shelf).oldest));
-      if (!it->Valid() || !it->key().starts_with(ShelfPrefix(shelf))) break;
-      v1::GetQuarantinedResponse stored;
-      stored.ParseFromArray(it->value().data(), static_cast<int>(it->value().size()));
-      if (Micros(stored.postback().accept_time()) >= accept_micros) break;
-      if (auto status = RemoveOldest(shelf, batch); !status.ok()) return status;
-    }
-  }
-  return absl::OkStatus();
+  journal_->Append(std::move(entries),
+                   [done = std::move(done)](const broker::Receipts& receipts) mutable {
+                     int64_t discarded = 0;
+                     for (const auto& receipt : receipts) {
+                       if (!receipt.ok() && !absl::IsNotFound(receipt.status()))
+                         return std::move(done)(receipt.status());
+                       discarded += receipt.ok() ? 1 : 0;
+                     }
+                     std::move(done)(discarded);
+                   });
 }
 
 }  // namespace mmsmo::embedded

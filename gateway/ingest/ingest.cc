@@ -3,20 +3,13 @@
 #include <chrono>
 #include <memory>
 #include <string_view>
-#include <tuple>
 
 #include "gateway/base/status.h"
 
 namespace mmsmo::ingest {
 namespace {
 
-using postback::Reason;
 using postback::Verdict;
-
-int StatusOf(Verdict verdict, Reason reason) {
-  if (verdict != Verdict::kRejected) return 200;
-  return reason == Reason::kUnsupportedMediaType ? 415 : 400;
-}
 
 Outcome::Kind KindOf(Verdict verdict) {
   switch (verdict) {
@@ -28,14 +21,6 @@ Outcome::Kind KindOf(Verdict verdict) {
       return Outcome::Kind::kRejected;
   }
   return Outcome::Kind::kRejected;
-}
-
-broker::ContentId ContentOf(const postback::Fingerprint& fingerprint) {
-  broker::ContentId content;
-  static_assert(std::tuple_size_v<broker::ContentId> == 1 + sizeof(fingerprint.digest));
-  content[0] = fingerprint.version;
-  std::copy(fingerprint.digest.begin(), fingerprint.digest.end(), content.begin() + 1);
-  return content;
 }
 
 }  // namespace
@@ -93,31 +78,12 @@ void Lane::Submit(Postback postback, Done done) {
 
 broker::Entry Lane::Judge(Postback postback, Outcome* judged) {
   const auto start = std::chrono::steady_clock::now();
-  event_.Clear();
-  postback::Judgement judgement = postback::Judge({.body = postback.body,
-                                                   .content_type = postback.content_type,
-                                                   .content_encoding = postback.content_encoding},
-                                                  event_.mutable_mms_mo());
+  postback::Judgement judgement = ingest::Judge(postback, &event_);
   ingest_->decode_seconds_.Observe(
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-
-  broker::Entry entry{.endpoint = ingest_->endpoint_,
-                      .tracking_id = std::move(judgement.tracking_id),
-                      .content_type = std::move(postback.content_type),
-                      .body = std::move(postback.body)};
   judged->kind = KindOf(judgement.verdict);
-  judged->http_status = StatusOf(judgement.verdict, judgement.reason);
-  if (judgement.verdict == Verdict::kAccepted) {
-    event_.set_endpoint(entry.endpoint);
-    event_.set_trace_parent(std::move(postback.trace_parent));
-    event_.SerializeToString(&entry.event);
-    entry.content = ContentOf(judgement.fingerprint);
-  } else {
-    entry.http_status = judged->http_status;
-    entry.reason = Name(judgement.reason);
-    entry.detail = std::move(judgement.detail);
-  }
-  return entry;
+  judged->http_status = StatusOf(judgement);
+  return MakeEntry(ingest_->endpoint_, std::move(postback), std::move(judgement), &event_);
 }
 
 void Lane::Flush() {
@@ -139,6 +105,7 @@ Outcome Lane::Settle(Outcome judged, absl::StatusOr<broker::Receipt> receipt) {
   if (!receipt.ok()) return Unavailable(ReasonOf(receipt.status()), MessageOf(receipt.status()));
   switch (receipt->outcome) {
     case broker::Receipt::Outcome::kAccepted:
+    case broker::Receipt::Outcome::kDiscarded:  // not of a postback that comes in
       break;
     case broker::Receipt::Outcome::kDuplicate:
       judged.kind = Outcome::Kind::kDuplicate;

@@ -13,19 +13,11 @@
 #include "absl/functional/any_invocable.h"
 #include "gateway/base/metrics.h"
 #include "gateway/broker/broker.h"
+#include "gateway/ingest/entry.h"
 #include "gateway/ingest/outcome.h"
-#include "gateway/postback/postback.h"
 #include "mmsmo/v1/event.pb.h"
 
 namespace mmsmo::ingest {
-
-// One POST, its body within the size limit.
-struct Postback {
-  std::string body;
-  std::string content_type;      // empty where there is none
-  std::string content_encoding;  // likewise
-  std::string trace_parent;      // a valid W3C traceparent, or empty
-};
 
 // What all lanes share. Thread-safe.
 class Ingest {

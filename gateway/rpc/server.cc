@@ -13,8 +13,8 @@
 #include "gateway/base/status.h"
 #include "gateway/rpc/delivery_pool.h"
 #include "gateway/rpc/mms_mo_service.h"
+#include "gateway/rpc/quarantine_service.h"
 #include "gateway/rpc/subscription_service.h"
-#include "mmsmo/v1/quarantine_service.grpc.pb.h"
 
 namespace mmsmo::rpc {
 namespace {
@@ -53,7 +53,8 @@ class GrpcServer final : public Server {
       : pool_(options.delivery_threads),
         service_({.heartbeat_interval = options.heartbeat_interval}, broker, &pool_, clock,
                  metrics),
-        subscriptions_(broker, &pool_) {}
+        subscriptions_(broker, &pool_),
+        quarantine_(broker, &pool_) {}
   ~GrpcServer() override { Stop(std::chrono::steady_clock::now()); }
 
   absl::Status Listen(const std::string& listen) {
@@ -95,7 +96,10 @@ class GrpcServer final : public Server {
     if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(serving);
   }
 
-  void Drain(std::chrono::steady_clock::time_point close_at) override { service_.Drain(close_at); }
+  void Drain(std::chrono::steady_clock::time_point close_at) override {
+    quarantine_.Drain();
+    service_.Drain(close_at);
+  }
 
   void Stop(std::chrono::steady_clock::time_point deadline) override {
     if (!server_) return;
@@ -111,8 +115,7 @@ class GrpcServer final : public Server {
   DeliveryPool pool_;
   MmsMoService service_;
   SubscriptionService subscriptions_;
-  // Not served yet: every call is answered UNIMPLEMENTED.
-  v1::QuarantineService::CallbackService quarantine_;
+  QuarantineService quarantine_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
   bool loopback_ = false;

@@ -41,6 +41,50 @@ TEST(Pretty, KeepsControlCharactersFromTheTerminal) {
   EXPECT_NE(Pretty(event).find("  subject   a [2Jb c d\xC3\xA9\n"), std::string::npos);
 }
 
+v1::QuarantinedPostback AQuarantinedPostback() {
+  v1::QuarantinedPostback postback;
+  postback.set_id("AgAAAAAAAAAB");
+  postback.mutable_accept_time()->set_seconds(1391444389);
+  postback.mutable_accept_time()->set_nanos(123456000);
+  postback.set_reason("id_conflict");
+  postback.set_http_status(200);
+  postback.set_content_type("text/xml\t\x1b[2J");
+  postback.set_body_bytes(321);
+  postback.set_tracking_id("MMS\n1");
+  return postback;
+}
+
+TEST(Pretty, ShowsWhatIsKnownOfAQuarantinedPostback) {
+  EXPECT_EQ(Pretty(AQuarantinedPostback()),
+            "2014-02-03T16:19:49.123456Z  AgAAAAAAAAAB\n"
+            "  reason    id_conflict\n"
+            "  answered  200\n"
+            "  tracking  MMS 1\n"
+            "  type      text/xml  [2J\n"
+            "  bytes     321\n"
+            "\n");
+}
+
+TEST(QuarantineRow, StandsUnderItsHeading) {
+  EXPECT_EQ(QuarantineHeading(),
+            "ID            ACCEPTED              REASON                  STATUS       BYTES  "
+            "TRACKING ID\n");
+  EXPECT_EQ(QuarantineRow(AQuarantinedPostback()),
+            "AgAAAAAAAAAB  2014-02-03T16:19:49Z  id_conflict                200         321  "
+            "MMS 1\n");
+}
+
+TEST(ReprocessedRow, SaysWhereOrWhy) {
+  v1::ReprocessQuarantinedResponse response;
+  response.set_id("AgAAAAAAAAAB");
+  response.set_outcome("accepted");
+  response.set_cursor("AQ");
+  EXPECT_EQ(ReprocessedRow(response), "AgAAAAAAAAAB  accepted     AQ\n");
+  response.set_outcome("quarantined");
+  response.set_reason("bad_xml");
+  EXPECT_EQ(ReprocessedRow(response), "AgAAAAAAAAAB  quarantined  bad_xml\n");
+}
+
 TEST(JsonLine, IsOneLine) {
   EXPECT_EQ(JsonLine(v1::Event()), "{}\n");
   EXPECT_EQ(JsonLine(AnEvent()).find('\n'), JsonLine(AnEvent()).size() - 1);

@@ -189,38 +189,5 @@ TEST_F(EmbeddedBrokerTest, SaysSoWhereRawBodiesAreNotKept) {
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("was not kept")));
 }
 
-class SmallQuarantineTest : public testing::Test, protected Engine {
- protected:
-  SmallQuarantineTest() {
-    options().rejected_budget = {.count = 3, .bytes = 1000};
-    options().not_mms_mo_budget = {.count = 100, .bytes = 10};
-    options().kept_budget = {.count = 2, .bytes = 1000};
-    Open();
-  }
-  broker::LogStats::Shelf Shelf(size_t i) { return broker().Stats().quarantined[i]; }
-};
-
-TEST_F(SmallQuarantineTest, MakesRoomAmongTheRejected) {
-  for (int i = 0; i < 5; ++i) EXPECT_THAT(Append(Rejected(400, "bad_xml", "body")), IsOk());
-  EXPECT_EQ(Shelf(0).count, 3u);
-  EXPECT_EQ(Shelf(0).dropped, 2u);
-}
-
-TEST_F(SmallQuarantineTest, MakesRoomAmongOtherKindsByBytes) {
-  for (int i = 0; i < 5; ++i) EXPECT_THAT(Append(Rejected(200, "not_mms_mo", "12345")), IsOk());
-  EXPECT_EQ(Shelf(1).count, 2u);
-  EXPECT_EQ(Shelf(1).bytes, 10u);
-}
-
-TEST_F(SmallQuarantineTest, RefusesWhatItMayNotPushOut) {
-  EXPECT_THAT(Append(Rejected(200, "missing_field", "1")), IsOk());
-  EXPECT_THAT(Append(Rejected(200, "bad_field", "2")), IsOk());
-  EXPECT_THAT(Append(Rejected(200, "bad_field", "3")), HasReason("quarantine_full"));
-  EXPECT_THAT(Append(EventOf("a")), IsOk());
-  Reopen();
-  EXPECT_EQ(Shelf(2).count, 2u);
-  EXPECT_THAT(Append(EventOf("a", 1)), HasReason("quarantine_full"));
-}
-
 }  // namespace
 }  // namespace mmsmo::embedded

@@ -10,6 +10,7 @@
 
 #include "gateway/base/metrics.h"
 #include "gateway/embedded/broker.h"
+#include "gateway/embedded/quarantine_record.h"
 #include "mmsmo/v1/mms_mo_service.pb.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/status_matchers.h"
@@ -29,6 +30,16 @@ inline broker::Entry EventOf(const std::string& tracking_id, uint8_t content = 0
                       .body = "<" + tracking_id + "/>"};
   entry.event = event.SerializeAsString();
   entry.content.fill(content);
+  return entry;
+}
+
+// What reprocessing appends once a quarantined postback is understood.
+inline broker::Entry Again(const std::string& quarantine_id, broker::Entry entry) {
+  entry.quarantine_id = quarantine_id;
+  return entry;
+}
+inline broker::Entry ByForce(broker::Entry entry) {
+  entry.publish_conflict = true;
   return entry;
 }
 
@@ -111,6 +122,39 @@ class Engine {
       for (const auto& event : *events) ids.push_back(event.mms_mo().tracking_id());
     }
     return ids;
+  }
+
+  broker::Quarantine& quarantine() { return broker_->quarantine(); }
+  broker::LogStats::Shelf StatsOf(Shelf shelf) {
+    return broker_->Stats().quarantined[static_cast<size_t>(shelf)];
+  }
+  // The id of one that was kept for that reason.
+  std::string Keep(const std::string& reason, const std::string& body, int http_status = 200) {
+    auto receipt = Append(Rejected(http_status, reason, body));
+    EXPECT_THAT(receipt, IsOk());
+    return receipt.ok() ? receipt->quarantine_id : "";
+  }
+  absl::StatusOr<int64_t> Discard(std::vector<std::string> ids) {
+    std::promise<absl::StatusOr<int64_t>> promise;
+    quarantine().Discard(std::move(ids), [&promise](absl::StatusOr<int64_t> discarded) {
+      promise.set_value(std::move(discarded));
+    });
+    return promise.get_future().get();
+  }
+  // The bodies in quarantine in the order of the list, page by page.
+  std::vector<std::string> Bodies(int page_size = 1000, const std::string& reason = "") {
+    std::vector<std::string> bodies;
+    std::string token;
+    do {
+      auto page = quarantine().List(reason, page_size, token);
+      EXPECT_THAT(page, IsOk());
+      if (!page.ok()) break;
+      EXPECT_LE(page->postbacks_size(), page_size);
+      for (const auto& postback : page->postbacks())
+        bodies.push_back(quarantine().Get(postback.id())->body());
+      token = page->next_page_token();
+    } while (!token.empty());
+    return bodies;
   }
 
  private:

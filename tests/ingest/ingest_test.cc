@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <utility>
@@ -43,6 +44,7 @@ class FakeBroker : public broker::Broker {
     return NotFound("none");
   }
   broker::Subscriptions& subscriptions() override { std::abort(); }
+  broker::Quarantine& quarantine() override { std::abort(); }
   broker::LogStats Stats() const override { return {}; }
 
   std::vector<std::vector<broker::Entry>> appended;

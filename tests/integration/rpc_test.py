@@ -165,10 +165,6 @@ class RpcTest(TestCase):
         odd = self.rpc.call("ListEvents", filter=event_pb2.Filter(keywords=["odd"]))
         self.assertEqual(ids(odd.events), ["L1", "L3"])
 
-    def test_answers_unimplemented_for_what_is_to_come(self):
-        call = self.rpc.channel.unary_unary("/mmsmo.v1.QuarantineService/ListQuarantined")
-        self.fails(grpc.StatusCode.UNIMPLEMENTED, lambda: call(b"", timeout=10))
-
     def test_serves_health_and_reflection(self):
         health = self.rpc.channel.unary_unary("/grpc.health.v1.Health/Check")
         self.assertEqual(health(b"", timeout=10), b"\x08\x01")  # SERVING

@@ -1,0 +1,88 @@
+#include "gateway/embedded/quarantine_record.h"
+
+#include "absl/strings/escaping.h"
+#include "gateway/base/status.h"
+#include "gateway/embedded/big_endian.h"
+
+namespace mmsmo::embedded {
+namespace {
+
+constexpr size_t kKeyBytes = 1 + sizeof(uint64_t);
+constexpr size_t kIdCharacters = kKeyBytes * 4 / 3;
+constexpr size_t kStateBytes = 5 * sizeof(uint64_t);
+
+std::string StateKey(Shelf shelf) { return fmt::format("quarantine.{}", Name(shelf)); }
+
+}  // namespace
+
+std::string_view Name(Shelf shelf) {
+  switch (shelf) {
+    case Shelf::kRejected:
+      return "rejected";
+    case Shelf::kNotMmsMo:
+      return "not_mms_mo";
+    case Shelf::kKept:
+      return "kept";
+  }
+  return "";
+}
+
+Shelf ShelfOf(const v1::QuarantinedPostback& postback) {
+  if (postback.http_status() >= 400) return Shelf::kRejected;
+  return postback.reason() == "not_mms_mo" ? Shelf::kNotMmsMo : Shelf::kKept;
+}
+
+std::string ShelfPrefix(Shelf shelf) { return std::string(1, static_cast<char>(shelf)); }
+
+std::string QuarantineKey(const Place& place) {
+  return ShelfPrefix(place.shelf) + BigEndian(place.number);
+}
+
+std::string QuarantineId(const Place& place) {
+  return absl::WebSafeBase64Escape(QuarantineKey(place));
+}
+
+std::optional<Place> ParseQuarantineId(std::string_view id) {
+  std::string key;
+  if (id.size() != kIdCharacters || !absl::WebSafeBase64Unescape({id.data(), id.size()}, &key) ||
+      key.size() != kKeyBytes) {
+    return std::nullopt;
+  }
+  for (const Shelf shelf : kShelves) {
+    if (key[0] == static_cast<char>(shelf))
+      return Place{.shelf = shelf, .number = LoadBigEndian64(std::string_view(key).substr(1))};
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<v1::GetQuarantinedResponse> DecodeQuarantined(std::string_view bytes) {
+  v1::GetQuarantinedResponse quarantined;
+  if (!quarantined.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return DataLoss("a quarantined postback cannot be read");
+  return quarantined;
+}
+
+absl::StatusOr<ShelfState> ReadShelfState(Store* store, Shelf shelf) {
+  std::string value;
+  const rocksdb::Status status = store->db().Get({}, store->meta(), StateKey(shelf), &value);
+  if (status.IsNotFound()) return ShelfState();
+  if (!status.ok()) return FromRocks(status, "reading the quarantine's state");
+  if (value.size() != kStateBytes)
+    return DataLoss("the quarantine's state has {} bytes, not {}", value.size(), kStateBytes);
+  const std::string_view view = value;
+  return ShelfState{.next = LoadBigEndian64(view),
+                    .oldest = LoadBigEndian64(view.substr(8)),
+                    .count = LoadBigEndian64(view.substr(16)),
+                    .bytes = LoadBigEndian64(view.substr(24)),
+                    .dropped = LoadBigEndian64(view.substr(32))};
+}
+
+void PutShelfState(const Store& store, Shelf shelf, const ShelfState& state,
+                   rocksdb::WriteBatch* batch) {
+  std::string value;
+  for (const uint64_t number : {state.next, state.oldest, state.count, state.bytes, state.dropped})
+    AppendBigEndian(number, &value);
+  batch->Put(store.meta(), StateKey(shelf), value);
+}
+
+}  // namespace mmsmo::embedded

@@ -1,0 +1,54 @@
+// How the quarantine stands on disk: shelves, on each of which postbacks have numbers in the order
+// in which they came.
+
+#pragma once
+
+#include <rocksdb/write_batch.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "gateway/embedded/store.h"
+#include "mmsmo/v1/quarantine_service.pb.h"
+
+namespace mmsmo::embedded {
+
+// What has a budget of its own: the postbacks answered 4xx, those of another kind, the rest.
+enum class Shelf : char { kRejected, kNotMmsMo, kKept };
+inline constexpr std::array kShelves = {Shelf::kRejected, Shelf::kNotMmsMo, Shelf::kKept};
+
+// "rejected", "not_mms_mo", "kept".
+std::string_view Name(Shelf shelf);
+Shelf ShelfOf(const v1::QuarantinedPostback& postback);
+
+// Where one postback lies. Never given twice.
+struct Place {
+  Shelf shelf = Shelf::kRejected;
+  uint64_t number = 0;
+};
+// What the keys of a shelf begin with; they sort by number.
+std::string ShelfPrefix(Shelf shelf);
+std::string QuarantineKey(const Place& place);
+std::string QuarantineId(const Place& place);
+// nullopt for what QuarantineId did not make.
+std::optional<Place> ParseQuarantineId(std::string_view id);
+
+// DataLoss for bytes that are no postback.
+absl::StatusOr<v1::GetQuarantinedResponse> DecodeQuarantined(std::string_view bytes);
+
+struct ShelfState {
+  uint64_t next = 1;    // the number of the next postback
+  uint64_t oldest = 1;  // none has a lower number; those from here on may have gaps
+  uint64_t count = 0;
+  uint64_t bytes = 0;    // of bodies
+  uint64_t dropped = 0;  // made room or grew too old, ever
+};
+absl::StatusOr<ShelfState> ReadShelfState(Store* store, Shelf shelf);
+void PutShelfState(const Store& store, Shelf shelf, const ShelfState& state,
+                   rocksdb::WriteBatch* batch);
+
+}  // namespace mmsmo::embedded

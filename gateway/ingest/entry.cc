@@ -1,0 +1,55 @@
+#include "gateway/ingest/entry.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+namespace mmsmo::ingest {
+namespace {
+
+using postback::Judgement;
+using postback::Verdict;
+
+broker::ContentId ContentOf(const postback::Fingerprint& fingerprint) {
+  broker::ContentId content;
+  static_assert(std::tuple_size_v<broker::ContentId> == 1 + sizeof(fingerprint.digest));
+  content[0] = fingerprint.version;
+  std::copy(fingerprint.digest.begin(), fingerprint.digest.end(), content.begin() + 1);
+  return content;
+}
+
+}  // namespace
+
+Judgement Judge(const Postback& postback, v1::Event* event) {
+  event->Clear();
+  return postback::Judge({.body = postback.body,
+                          .content_type = postback.content_type,
+                          .content_encoding = postback.content_encoding},
+                         event->mutable_mms_mo());
+}
+
+broker::Entry MakeEntry(std::string endpoint, Postback postback, Judgement judgement,
+                        v1::Event* event) {
+  broker::Entry entry{.endpoint = std::move(endpoint),
+                      .tracking_id = std::move(judgement.tracking_id),
+                      .content_type = std::move(postback.content_type),
+                      .body = std::move(postback.body)};
+  if (judgement.verdict == Verdict::kAccepted) {
+    event->set_endpoint(entry.endpoint);
+    event->set_trace_parent(std::move(postback.trace_parent));
+    event->SerializeToString(&entry.event);
+    entry.content = ContentOf(judgement.fingerprint);
+  } else {
+    entry.http_status = StatusOf(judgement);
+    entry.reason = Name(judgement.reason);
+    entry.detail = std::move(judgement.detail);
+  }
+  return entry;
+}
+
+int StatusOf(const Judgement& judgement) {
+  if (judgement.verdict != Verdict::kRejected) return 200;
+  return judgement.reason == postback::Reason::kUnsupportedMediaType ? 415 : 400;
+}
+
+}  // namespace mmsmo::ingest

@@ -1,0 +1,31 @@
+// What a postback is on its way to the broker, once it is judged.
+
+#pragma once
+
+#include <string>
+
+#include "gateway/broker/broker.h"
+#include "gateway/postback/postback.h"
+#include "mmsmo/v1/event.pb.h"
+
+namespace mmsmo::ingest {
+
+// One POST, its body within the size limit.
+struct Postback {
+  std::string body;
+  std::string content_type;      // empty where there is none
+  std::string content_encoding;  // likewise
+  std::string trace_parent;      // a valid W3C traceparent, or empty
+};
+
+// Judges a postback. `event` is cleared first, and holds its message where it is accepted.
+postback::Judgement Judge(const Postback& postback, v1::Event* event);
+
+// The entry of a postback with that judgement; `event` as Judge left it.
+broker::Entry MakeEntry(std::string endpoint, Postback postback, postback::Judgement judgement,
+                        v1::Event* event);
+
+// The HTTP status of such a postback.
+int StatusOf(const postback::Judgement& judgement);
+
+}  // namespace mmsmo::ingest

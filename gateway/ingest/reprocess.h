@@ -1,0 +1,28 @@
+// The use case: what lies in quarantine is judged again by today's rules, and published where it is
+// understood now.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "gateway/broker/broker.h"
+#include "mmsmo/v1/quarantine_service.pb.h"
+
+namespace mmsmo::ingest {
+
+// One result for each id, in order. Errors: NotFound where it is not in quarantine, any more at
+// least; those of Broker::Append.
+using Reprocessed = std::vector<absl::StatusOr<v1::ReprocessQuarantinedResponse>>;
+using ReprocessDone = absl::AnyInvocable<void(Reprocessed) &&>;
+
+// Reprocesses quarantined postbacks together; all their bodies are in memory meanwhile. What is
+// still not understood stays as it is. `publish_conflicts` as broker::Entry::publish_conflict.
+// Reads the store, so not for threads that must not block; calls `done` once, on this thread or on
+// one of the engine, which must not be held up. `broker` must live until then.
+void Reprocess(const std::vector<std::string>& ids, bool publish_conflicts, broker::Broker* broker,
+               ReprocessDone done);
+
+}  // namespace mmsmo::ingest

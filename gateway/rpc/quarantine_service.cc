@@ -1,0 +1,65 @@
+#include "gateway/rpc/quarantine_service.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/base/status.h"
+#include "gateway/rpc/reprocess_stream.h"
+#include "gateway/rpc/status.h"
+
+namespace mmsmo::rpc {
+
+grpc::ServerUnaryReactor* QuarantineService::ListQuarantined(
+    grpc::CallbackServerContext* context, const v1::ListQuarantinedRequest* request,
+    v1::ListQuarantinedResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  pool_->Run([this, request, response, reactor] {
+    reactor->Finish(ToGrpc(FillPage(*request, response)));
+  });
+  return reactor;
+}
+
+absl::Status QuarantineService::FillPage(const v1::ListQuarantinedRequest& request,
+                                         v1::ListQuarantinedResponse* response) {
+  if (request.page_size() < 0)
+    return InvalidArgument("page_size: {} is negative", request.page_size());
+  const int page_size =
+      request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
+  auto page = broker_->quarantine().List(request.reason(), page_size, request.page_token());
+  if (page.ok()) response->Swap(&*page);
+  return page.status();
+}
+
+grpc::ServerUnaryReactor* QuarantineService::GetQuarantined(
+    grpc::CallbackServerContext* context, const v1::GetQuarantinedRequest* request,
+    v1::GetQuarantinedResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  pool_->Run([this, request, response, reactor] {
+    auto quarantined = broker_->quarantine().Get(request->id());
+    if (quarantined.ok()) response->Swap(&*quarantined);
+    reactor->Finish(ToGrpc(quarantined.status()));
+  });
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::ReprocessQuarantinedResponse>* QuarantineService::ReprocessQuarantined(
+    grpc::CallbackServerContext*, const v1::ReprocessQuarantinedRequest* request) {
+  return ReprocessStream::Start(*request, broker_, pool_, &draining_);
+}
+
+grpc::ServerUnaryReactor* QuarantineService::DiscardQuarantined(
+    grpc::CallbackServerContext* context, const v1::DiscardQuarantinedRequest* request,
+    v1::DiscardQuarantinedResponse* response) {
+  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  broker_->quarantine().Discard(
+      std::vector<std::string>(request->ids().begin(), request->ids().end()),
+      [this, response, reactor](const absl::StatusOr<int64_t>& discarded) {
+        if (discarded.ok()) response->set_discarded_count(*discarded);
+        pool_->Run([reactor, status = discarded.status()] { reactor->Finish(ToGrpc(status)); });
+      });
+  return reactor;
+}
+
+}  // namespace mmsmo::rpc

@@ -1,0 +1,47 @@
+// mmsmo.v1.QuarantineService.
+
+#pragma once
+
+#include <atomic>
+
+#include "gateway/broker/broker.h"
+#include "gateway/rpc/delivery_pool.h"
+#include "mmsmo/v1/quarantine_service.grpc.pb.h"
+
+namespace mmsmo::rpc {
+
+// Thread-safe.
+class QuarantineService final : public v1::QuarantineService::CallbackService {
+ public:
+  static constexpr int kDefaultPageSize = 100;
+  static constexpr int kMaxPageSize = 1'000;
+
+  // Both must outlive the service.
+  QuarantineService(broker::Broker* broker, DeliveryPool* pool) : broker_(broker), pool_(pool) {}
+
+  // From now on reprocessing is UNAVAILABLE; what is under way ends where it has got to.
+  void Drain() { draining_ = true; }
+
+  grpc::ServerUnaryReactor* ListQuarantined(grpc::CallbackServerContext* context,
+                                            const v1::ListQuarantinedRequest* request,
+                                            v1::ListQuarantinedResponse* response) override;
+  grpc::ServerUnaryReactor* GetQuarantined(grpc::CallbackServerContext* context,
+                                           const v1::GetQuarantinedRequest* request,
+                                           v1::GetQuarantinedResponse* response) override;
+  grpc::ServerWriteReactor<v1::ReprocessQuarantinedResponse>* ReprocessQuarantined(
+      grpc::CallbackServerContext* context,
+      const v1::ReprocessQuarantinedRequest* request) override;
+  grpc::ServerUnaryReactor* DiscardQuarantined(grpc::CallbackServerContext* context,
+                                               const v1::DiscardQuarantinedRequest* request,
+                                               v1::DiscardQuarantinedResponse* response) override;
+
+ private:
+  absl::Status FillPage(const v1::ListQuarantinedRequest& request,
+                        v1::ListQuarantinedResponse* response);
+
+  broker::Broker* const broker_;
+  DeliveryPool* const pool_;
+  std::atomic<bool> draining_{false};
+};
+
+}  // namespace mmsmo::rpc

@@ -1,0 +1,120 @@
+#include "gateway/rpc/reprocess_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "gateway/base/status.h"
+#include "gateway/rpc/status.h"
+
+namespace mmsmo::rpc {
+namespace {
+
+// A step looks at so many ids at most, so that it does not keep streams waiting.
+constexpr int kIdsAStep = 1000;
+// Bodies of so many are in memory together, and become durable with one sync.
+constexpr size_t kBatchSize = 32;
+
+absl::Status ShuttingDown() {
+  return Unavailable("this gateway is shutting down; what is left can be reprocessed later");
+}
+
+}  // namespace
+
+ReprocessStream* ReprocessStream::Start(v1::ReprocessQuarantinedRequest request,
+                                        broker::Broker* broker, DeliveryPool* pool,
+                                        const std::atomic<bool>* draining) {
+  auto* const stream = new ReprocessStream(std::move(request), broker, pool, draining);
+  stream->AskForStep();
+  return stream;
+}
+
+ReprocessStream::ReprocessStream(v1::ReprocessQuarantinedRequest request, broker::Broker* broker,
+                                 DeliveryPool* pool, const std::atomic<bool>* draining)
+    : request_(std::move(request)), broker_(broker), pool_(pool), draining_(draining) {}
+
+void ReprocessStream::OnWriteDone(bool ok) {
+  if (!ok) cancelled_ = true;
+  AskForStep();
+}
+
+void ReprocessStream::AskForStep() {
+  pool_->Run([this] { Step(); });
+}
+
+// What a batch did is told before anything else: it cannot be found out later.
+void ReprocessStream::Step() {
+  if (cancelled_) return End(MakeStatus(absl::StatusCode::kCancelled, "the call was cancelled"));
+  if (WriteNext()) return;
+  if (*draining_) return End(ShuttingDown());
+  if (!collected_) return Collect();
+  if (next_id_ < ids_.size()) return ReprocessBatch();
+  End(absl::OkStatus());
+}
+
+// Whether it has ended the step.
+bool ReprocessStream::WriteNext() {
+  while (next_result_ < results_.size()) {
+    auto& result = results_[next_result_++];
+    if (absl::IsNotFound(result.status())) continue;  // somebody else has removed it meanwhile
+    if (result.ok()) {
+      response_ = *std::move(result);
+      StartWrite(&response_);
+    } else {
+      End(result.status());
+    }
+    return true;
+  }
+  return false;
+}
+
+void ReprocessStream::Collect() {
+  absl::Status status = broker_->Ready();
+  if (!status.ok()) {
+    status = Unavailable("nothing can be made durable now: {}", MessageOf(status));
+  } else if (request_.ids().empty()) {
+    status = ListPage();
+  } else {
+    status = CheckGiven();
+  }
+  if (!status.ok()) return End(status);
+  AskForStep();
+}
+
+absl::Status ReprocessStream::ListPage() {
+  auto page = broker_->quarantine().List(request_.reason(), kIdsAStep, page_token_);
+  if (!page.ok()) return page.status();
+  for (auto& postback : *page->mutable_postbacks())
+    ids_.push_back(std::move(*postback.mutable_id()));
+  page_token_ = page->next_page_token();
+  collected_ = page_token_.empty();
+  return absl::OkStatus();
+}
+
+absl::Status ReprocessStream::CheckGiven() {
+  if (!request_.reason().empty()) return InvalidArgument("reason: it goes without ids only");
+  const auto begin = request_.ids().begin() + static_cast<ptrdiff_t>(ids_.size());
+  const auto end = begin + std::min<ptrdiff_t>(kIdsAStep, request_.ids().end() - begin);
+  for (auto id = begin; id != end; ++id) {
+    if (auto quarantined = broker_->quarantine().Get(*id); !quarantined.ok())
+      return quarantined.status();
+    ids_.push_back(*id);
+  }
+  collected_ = end == request_.ids().end();
+  return absl::OkStatus();
+}
+
+void ReprocessStream::ReprocessBatch() {
+  const auto begin = ids_.begin() + static_cast<ptrdiff_t>(next_id_);
+  const size_t size = std::min(kBatchSize, ids_.size() - next_id_);
+  next_id_ += size;
+  ingest::Reprocess(std::vector<std::string>(begin, begin + static_cast<ptrdiff_t>(size)),
+                    request_.publish_conflicts(), broker_, [this](ingest::Reprocessed results) {
+                      results_ = std::move(results);
+                      next_result_ = 0;
+                      AskForStep();
+                    });
+}
+
+void ReprocessStream::End(const absl::Status& status) { Finish(ToGrpc(status)); }
+
+}  // namespace mmsmo::rpc

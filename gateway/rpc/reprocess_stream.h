@@ -1,0 +1,62 @@
+// One ReprocessQuarantined call: postbacks go to be judged again batch by batch, and what became of
+// them to the client one by one.
+
+#pragma once
+
+#include <grpcpp/support/server_callback.h>
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gateway/broker/broker.h"
+#include "gateway/ingest/reprocess.h"
+#include "gateway/rpc/delivery_pool.h"
+#include "mmsmo/v1/quarantine_service.pb.h"
+
+namespace mmsmo::rpc {
+
+// A chain of steps on the pool, each of which ends with the one thing that asks for the next: a
+// write, a batch on its way, or nothing to wait for. So no two run at once, and while a batch is
+// on its way the call does not end. Only OnCancel comes in between.
+class ReprocessStream final : public grpc::ServerWriteReactor<v1::ReprocessQuarantinedResponse> {
+ public:
+  // All must outlive the call, which frees itself. The call ends with UNAVAILABLE once `draining`.
+  static ReprocessStream* Start(v1::ReprocessQuarantinedRequest request, broker::Broker* broker,
+                                DeliveryPool* pool, const std::atomic<bool>* draining);
+
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override { cancelled_ = true; }
+  void OnDone() override { delete this; }
+
+ private:
+  ReprocessStream(v1::ReprocessQuarantinedRequest request, broker::Broker* broker,
+                  DeliveryPool* pool, const std::atomic<bool>* draining);
+
+  void AskForStep();
+  void Step();
+  bool WriteNext();
+  void Collect();
+  absl::Status CheckGiven();
+  absl::Status ListPage();
+  void ReprocessBatch();
+  void End(const absl::Status& status);
+
+  const v1::ReprocessQuarantinedRequest request_;
+  broker::Broker* const broker_;
+  DeliveryPool* const pool_;
+  const std::atomic<bool>* const draining_;
+  std::atomic<bool> cancelled_{false};
+
+  // The steps' own.
+  bool collected_ = false;
+  std::string page_token_;
+  std::vector<std::string> ids_;  // what is reprocessed: what was there when the call began
+  size_t next_id_ = 0;
+  ingest::Reprocessed results_;  // of the last batch
+  size_t next_result_ = 0;
+  v1::ReprocessQuarantinedResponse response_;  // in flight
+};
+
+}  // namespace mmsmo::rpc
