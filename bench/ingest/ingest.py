@@ -5,90 +5,45 @@ rounds alternate, and the ratio is of the rounds' medians.
     script/bench ingest [--rounds N] [--seconds S] [--connections 64,256]
 """
 import argparse
-import http.client
+import contextlib
 import os
 import re
-import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-HERE = os.path.join(ROOT, "bench", "ingest")
-GATEWAY = os.path.join(ROOT, "build", "release", "gateway", "mmsmo-gateway")
-SERVER_CORE, LOAD_CORE = "0", "1"
-TICKS = os.sysconf("SC_CLK_TCK")
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+from server import BUILD, LOAD_CORE, Server, free_port, get, sync_micros  # noqa: E402
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def get(port, path):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+@contextlib.contextmanager
+def running(command, ready_port, ready_path, directory):
+    server = Server(command, ready_port, ready_path, directory)
     try:
-        connection.request("GET", path)
-        return connection.getresponse().read().decode()
+        yield server
     finally:
-        connection.close()
+        server.stop()
 
 
-class Server:
-    """A server pinned to its core, with a directory of its own."""
-
-    def __init__(self, command, ready_port, ready_path, directory):
-        self.directory = directory
-        begin = time.perf_counter()
-        self.process = subprocess.Popen(["taskset", "-c", SERVER_CORE, *command], cwd=directory,
-                                        stderr=open(os.path.join(directory, "log"), "wb"))
-        while True:
-            try:
-                get(ready_port, ready_path)
-                break
-            except OSError:
-                if self.process.poll() is not None:
-                    sys.exit(open(os.path.join(directory, "log")).read())
-                time.sleep(0.001)
-        self.ready_ms = (time.perf_counter() - begin) * 1000
-
-    def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat") as stat:
-            fields = stat.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def peak_mib(self):
-        with open(f"/proc/{self.process.pid}/status") as status:
-            return int(re.search(r"VmHWM:\s+(\d+)", status.read()).group(1)) / 1024
-
-    def resident_mib(self):
-        with open(f"/proc/{self.process.pid}/status") as status:
-            return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1)) / 1024
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
-        shutil.rmtree(self.directory)
-
-
+@contextlib.contextmanager
 def nginx(port):
-    directory = tempfile.mkdtemp(prefix="mmsmo-bench-")
-    config = os.path.join(directory, "nginx.conf")
-    with open(os.path.join(HERE, "nginx.conf")) as template, open(config, "w") as out:
-        out.write(template.read().replace("PORT", str(port)))
-    return Server(["nginx", "-p", directory, "-c", config], port, "/", directory)
+    with tempfile.TemporaryDirectory(prefix="mmsmo-bench-") as directory:
+        config = os.path.join(directory, "nginx.conf")
+        with open(os.path.join(HERE, "nginx.conf")) as template, open(config, "w") as out:
+            out.write(template.read().replace("PORT", str(port)))
+        with running(["nginx", "-p", directory, "-c", config], port, "/", directory) as server:
+            yield server
 
 
+@contextlib.contextmanager
 def gateway(port, admin):
-    directory = tempfile.mkdtemp(prefix="mmsmo-bench-")
-    return Server([GATEWAY, "--http-listen", f"127.0.0.1:{port}", "--grpc-listen", "127.0.0.1:0", "--admin-listen",
-                   f"127.0.0.1:{admin}", "--data-dir", os.path.join(directory, "data"), "--http-threads", "1"],
-                  admin, "/readyz", directory)
+    with tempfile.TemporaryDirectory(prefix="mmsmo-bench-") as directory:
+        with running([os.path.join(BUILD, "gateway", "mmsmo-gateway"), "--http-listen", f"127.0.0.1:{port}",
+                      "--grpc-listen", "127.0.0.1:0", "--admin-listen", f"127.0.0.1:{admin}", "--data-dir",
+                      os.path.join(directory, "data"), "--http-threads", "1"], admin, "/readyz", directory) as server:
+            yield server
 
 
 def load(port, connections, seconds, prefix):
@@ -109,18 +64,6 @@ def measure(server, port, connections, seconds, prefix):
     return answers, rate, (server.cpu_seconds() - before) / answers * 1e6
 
 
-def sync_micros(directory):
-    """The median of fdatasync after 4 KiB, in microseconds."""
-    times = []
-    with open(os.path.join(directory, "sync"), "wb", buffering=0) as file:
-        for _ in range(200):
-            file.write(b"x" * 4096)
-            begin = time.perf_counter()
-            os.fdatasync(file.fileno())
-            times.append((time.perf_counter() - begin) * 1e6)
-    return statistics.median(times)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
@@ -137,19 +80,17 @@ def main():
         results = {"nginx": [], "gateway": []}
         for i in range(options.rounds):
             port, admin = free_port(), free_port()
-            server = nginx(port)
-            results["nginx"].append(measure(server, port, connections, options.seconds, f"n{i}"))
-            server.stop()
-            server = gateway(port, admin)
-            ready.append(server.ready_ms)
-            idle.append(server.resident_mib())
-            answers, rate, cpu = measure(server, port, connections, options.seconds, f"g{i}")
-            accepted = re.search(r'mmsmo_postbacks_total\{outcome="accepted",reason=""\} (\S+)', get(admin, "/metrics"))
-            if float(accepted.group(1)) < answers:
-                sys.exit(f"{answers} were answered, {accepted.group(1)} accepted")
-            results["gateway"].append((answers, rate, cpu))
-            peak = max(peak, server.peak_mib())
-            server.stop()
+            with nginx(port) as server:
+                results["nginx"].append(measure(server, port, connections, options.seconds, f"n{i}"))
+            with gateway(port, admin) as server:
+                ready.append(server.ready_ms)
+                idle.append(server.resident_mib())
+                answers, rate, cpu = measure(server, port, connections, options.seconds, f"g{i}")
+                accepted = re.search(r'mmsmo_postbacks_total\{outcome="accepted",reason=""\} (\S+)', get(admin, "/metrics"))
+                if float(accepted.group(1)) < answers:
+                    sys.exit(f"{answers} were answered, {accepted.group(1)} accepted")
+                results["gateway"].append((answers, rate, cpu))
+                peak = max(peak, server.peak_mib())
         rates = {name: statistics.median(r for _, r, _ in rounds) for name, rounds in results.items()}
         cpus = {name: statistics.median(c for _, _, c in rounds) for name, rounds in results.items()}
         pairs = [g[1] / n[1] for g, n in zip(results["gateway"], results["nginx"])]

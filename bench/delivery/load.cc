@@ -1,0 +1,206 @@
+// The client's side of the delivery benchmarks: delivery_load MODE …, one JSON object to stdout.
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "client/command/load.h"
+#include "client/subscriber.h"
+#include "fmt/format.h"
+#include "mmsmo/v1/mms_mo_service.grpc.pb.h"
+
+namespace mmsmo {
+namespace {
+
+using std::chrono::steady_clock;
+
+double SecondsSince(steady_clock::time_point begin) {
+  return std::chrono::duration<double>(steady_clock::now() - begin).count();
+}
+
+// A Subscribe call whose frames stay bytes.
+using RawReader = std::unique_ptr<grpc::ClientReader<grpc::ByteBuffer>>;
+RawReader SubscribeRaw(grpc::Channel* channel, grpc::ClientContext* context,
+                       const v1::SubscribeRequest& request) {
+  const std::string bytes = request.SerializeAsString();
+  const grpc::Slice slice(bytes);
+  return RawReader(grpc::internal::ClientReaderFactory<grpc::ByteBuffer>::Create(
+      channel,
+      grpc::internal::RpcMethod("/mmsmo.v1.MmsMoService/Subscribe",
+                                grpc::internal::RpcMethod::SERVER_STREAMING),
+      context, grpc::ByteBuffer(&slice, 1)));
+}
+
+v1::SubscribeRequest From(const v1::StartPosition& start) {
+  v1::SubscribeRequest request;
+  *request.mutable_start_position() = start;
+  request.set_max_batch_size(1024);
+  return request;
+}
+
+std::shared_ptr<grpc::Channel> Connect(const std::string& target, int number = 0) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt("number", number);  // a connection of its own
+  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+}
+
+// Everything from the earliest to the tail, of which there are `count`.
+int CatchUp(const std::string& target, int64_t count, bool parse) {
+  const auto channel = Connect(target);
+  grpc::ClientContext context;
+  const auto begin = steady_clock::now();
+  int64_t events = 0;
+  if (parse) {
+    const auto stub = v1::MmsMoService::NewStub(channel);
+    const auto reader = stub->Subscribe(&context, From(FromEarliest()));
+    google::protobuf::Arena arena;
+    auto* frame = google::protobuf::Arena::CreateMessage<v1::SubscribeResponse>(&arena);
+    while (reader->Read(frame) && !frame->has_caught_up()) {
+      events += frame->batch().deliveries_size();
+      if (arena.SpaceUsed() > (1 << 20)) {
+        arena.Reset();
+        frame = google::protobuf::Arena::CreateMessage<v1::SubscribeResponse>(&arena);
+      }
+    }
+  } else {
+    // The first frame is Started, the next small one CaughtUp.
+    const auto reader = SubscribeRaw(channel.get(), &context, From(FromEarliest()));
+    grpc::ByteBuffer frame;
+    for (int64_t i = 0; reader->Read(&frame) && (i == 0 || frame.Length() > 64); ++i) {
+    }
+    events = count;
+  }
+  const double seconds = SecondsSince(begin);
+  context.TryCancel();
+  fmt::print("{{\"events\": {}, \"per_second\": {:.0f}}}\n", events,
+             static_cast<double>(events) / seconds);
+  return events == count ? 0 : 1;
+}
+
+// `count` deliveries of a named subscription, acknowledged by the library.
+int Acknowledged(const std::string& target, const std::string& name, int64_t count, int64_t every) {
+  SubscriberOptions options{.target = target};
+  options.max_batch_size = 1024;
+  options.max_outstanding_messages = every > 1 ? 1'000'000 : 0;
+  options.max_outstanding_bytes = every > 1 ? int64_t{4} << 30 : 0;
+  Subscriber subscriber(std::move(options));
+  const auto begin = steady_clock::now();
+  int64_t handled = 0;
+  const absl::Status status = subscriber.Run(name, [&](const v1::Delivery&) {
+    ++handled;
+    if (handled == count) subscriber.Stop();
+    return handled % every == 0 ? Ack() : RetryAfter(std::chrono::hours(24));
+  });
+  // Run has returned, so that every acknowledgement was answered.
+  fmt::print("{{\"events\": {}, \"per_second\": {:.0f}, \"failed\": {}}}\n", handled,
+             static_cast<double>(handled) / SecondsSince(begin), subscriber.failed_acks());
+  return status.ok() ? 0 : 1;
+}
+
+// `streams` live streams, each of which must receive `count` events.
+int Live(const std::string& target, int streams, int64_t count) {
+  std::vector<std::thread> threads;
+  std::atomic<int> complete{0}, started{0};
+  for (int i = 0; i < streams; ++i) {
+    threads.emplace_back([&, i] {
+      const auto channel = Connect(target, i);
+      const auto stub = v1::MmsMoService::NewStub(channel);
+      grpc::ClientContext context;
+      const auto reader = stub->Subscribe(&context, From(FromLatest()));
+      v1::SubscribeResponse frame;
+      int64_t events = 0;
+      while (events < count && reader->Read(&frame)) {
+        if (frame.has_started() && ++started == streams) {
+          std::puts("ready");
+          std::fflush(stdout);
+        }
+        events += frame.batch().deliveries_size();
+      }
+      if (events == count) ++complete;
+      context.TryCancel();
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  fmt::print("{{\"complete\": {}}}\n", complete.load());
+  return complete == streams ? 0 : 1;
+}
+
+// From the moment a postback is due to its delivery, at a fixed rate.
+int Latency(const std::string& target, const std::string& url, double rate, int64_t count) {
+  const std::string prefix = command::NewTrackingId();
+  std::vector<double> millis;
+  std::atomic<bool> started{false};
+  steady_clock::time_point begin;
+  std::thread reader_thread([&] {
+    grpc::ClientContext context;
+    const auto stub = v1::MmsMoService::NewStub(Connect(target));
+    const auto reader = stub->Subscribe(&context, From(FromLatest()));
+    v1::SubscribeResponse frame;
+    while (static_cast<int64_t>(millis.size()) < count && reader->Read(&frame)) {
+      const auto now = steady_clock::now();
+      if (frame.has_started()) {
+        started = true;
+        started.notify_all();
+      }
+      for (const auto& delivery : frame.batch().deliveries()) {
+        const std::string& id = delivery.event().mms_mo().tracking_id();
+        const double index = std::stod(id.substr(prefix.size() + 1)) - 1;
+        millis.push_back(std::chrono::duration<double, std::milli>(now - begin).count() -
+                         index / rate * 1000);
+      }
+    }
+    context.TryCancel();
+  });
+  started.wait(false);
+  command::LoadOptions load{.url = *command::ParseUrl(url)};
+  load.sample.tracking_id = prefix;
+  load.count = count;
+  load.rate = rate;
+  load.connections = 64;
+  begin = steady_clock::now();
+  const auto summary = command::RunLoad(load);
+  reader_thread.join();
+  std::sort(millis.begin(), millis.end());
+  const auto at = [&](double share) {
+    return millis[static_cast<size_t>(share * static_cast<double>(millis.size() - 1))];
+  };
+  fmt::print("{{\"p50_ms\": {:.2f}, \"p99_ms\": {:.2f}, \"p999_ms\": {:.2f}, \"max_ms\": {:.2f}}}\n",
+             at(0.5), at(0.99), at(0.999), millis.back());
+  return summary.ok() && summary->accepted == count ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace mmsmo
+
+int main(int argc, char** argv) {
+  CLI::App app("The client's side of the delivery benchmarks.");
+  std::string mode, target, url, name = "bench";
+  int64_t count = 1, every = 1;
+  int streams = 1;
+  double rate = 2000;
+  bool parse = false;
+  app.add_option("mode", mode)->required()->check(
+      CLI::IsMember({"catch-up", "acknowledged", "live", "latency"}));
+  app.add_option("--grpc", target)->required();
+  app.add_option("--url", url);
+  app.add_option("--subscription", name);
+  app.add_option("--count", count);
+  app.add_option("--every", every, "acknowledge only each so many-th");
+  app.add_option("--streams", streams);
+  app.add_option("--rate", rate);
+  app.add_flag("--parse", parse);
+  CLI11_PARSE(app, argc, argv);
+  if (mode == "catch-up") return mmsmo::CatchUp(target, count, parse);
+  if (mode == "acknowledged") return mmsmo::Acknowledged(target, name, count, every);
+  if (mode == "live") return mmsmo::Live(target, streams, count);
+  return mmsmo::Latency(target, url, rate, count);
+}
