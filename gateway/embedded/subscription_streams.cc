@@ -159,10 +159,10 @@ absl::Status Subscription::TakeNew(Filling* filling) {
                                           : filling->scan.Read(state_.next());
     if (event.ok()) {
       if (auto status = OfferNext(*event, filling); !status.ok()) return status;
-    } else if (absl::IsOutOfRange(event.status())) {
-      ExpireRemoved();
     } else {
-      return event.status();
+      const uint64_t missing = state_.next();
+      ExpireRemoved();
+      if (state_.next() == missing) return event.status();  // it was not retention
     }
   }
   return absl::OkStatus();
