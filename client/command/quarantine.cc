@@ -105,6 +105,7 @@ class Tally {
     if (response.outcome() == "duplicate") ++duplicate_;
     if (show_progress_ && total_ % kProgressEvery == 0) fmt::print(stderr, "\r{}", Text());
   }
+  bool empty() const { return total_ == 0; }
   void Finish() const { fmt::print(stderr, "{}{}\n", show_progress_ ? "\r" : "", Text()); }
 
  private:
@@ -137,8 +138,8 @@ int Reprocess(const std::string& target, const ReprocessOptions& options) {
     tally.Add(response);
   }
   std::fflush(stdout);
-  tally.Finish();
   const grpc::Status status = stream->Finish();
+  if (status.ok() || !tally.empty()) tally.Finish();
   return status.ok() ? Succeeded() : Failed(status.error_message());
 }
 

@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "absl/status/status.h"
 #include "gateway/broker/broker.h"
 #include "gateway/rpc/delivery_pool.h"
 #include "mmsmo/v1/quarantine_service.grpc.pb.h"

@@ -23,9 +23,11 @@ absl::Status ShuttingDown() {
 ReprocessStream* ReprocessStream::Start(v1::ReprocessQuarantinedRequest request,
                                         broker::Broker* broker, DeliveryPool* pool,
                                         const std::atomic<bool>* draining) {
-  auto* const stream = new ReprocessStream(std::move(request), broker, pool, draining);
-  stream->AskForStep();
-  return stream;
+  const std::shared_ptr<ReprocessStream> stream(
+      new ReprocessStream(std::move(request), broker, pool, draining));
+  stream->self_ = stream;
+  stream->RunStep();
+  return stream.get();
 }
 
 ReprocessStream::ReprocessStream(v1::ReprocessQuarantinedRequest request, broker::Broker* broker,
@@ -34,11 +36,23 @@ ReprocessStream::ReprocessStream(v1::ReprocessQuarantinedRequest request, broker
 
 void ReprocessStream::OnWriteDone(bool ok) {
   if (!ok) cancelled_ = true;
-  AskForStep();
+  Meet();
 }
 
-void ReprocessStream::AskForStep() {
-  pool_->Run([this] { Step(); });
+void ReprocessStream::OnDone() {
+  const auto last = std::move(self_);  // the step that has finished the call may not have returned
+}
+
+void ReprocessStream::RunStep() {
+  pool_->Run([self = shared_from_this()] { self->Step(); });
+}
+
+// The step has done its part, or what it waits for has come: the later of the two runs the next
+// one. So steps do not overlap even where a write is done before StartWrite returns.
+void ReprocessStream::Meet() {
+  if (!met_.exchange(true)) return;
+  met_ = false;
+  RunStep();
 }
 
 // What a batch did is told before anything else: it cannot be found out later.
@@ -59,6 +73,7 @@ bool ReprocessStream::WriteNext() {
     if (result.ok()) {
       response_ = *std::move(result);
       StartWrite(&response_);
+      Meet();
     } else {
       End(result.status());
     }
@@ -77,7 +92,7 @@ void ReprocessStream::Collect() {
     status = CheckGiven();
   }
   if (!status.ok()) return End(status);
-  AskForStep();
+  RunStep();
 }
 
 absl::Status ReprocessStream::ListPage() {
@@ -111,8 +126,9 @@ void ReprocessStream::ReprocessBatch() {
                     request_.publish_conflicts(), broker_, [this](ingest::Reprocessed results) {
                       results_ = std::move(results);
                       next_result_ = 0;
-                      AskForStep();
+                      Meet();
                     });
+  Meet();
 }
 
 void ReprocessStream::End(const absl::Status& status) { Finish(ToGrpc(status)); }

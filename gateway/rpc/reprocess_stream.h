@@ -6,6 +6,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <atomic>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,24 +18,27 @@
 
 namespace mmsmo::rpc {
 
-// A chain of steps on the pool, each of which ends with the one thing that asks for the next: a
-// write, a batch on its way, or nothing to wait for. So no two run at once, and while a batch is
-// on its way the call does not end. Only OnCancel comes in between.
-class ReprocessStream final : public grpc::ServerWriteReactor<v1::ReprocessQuarantinedResponse> {
+// A chain of steps on the pool, each of which waits for one thing before the next: a write, a batch
+// on its way to the disk, or nothing. So no two run at once, and the call does not end while a
+// batch is on its way. Only OnCancel comes in between.
+class ReprocessStream final : public grpc::ServerWriteReactor<v1::ReprocessQuarantinedResponse>,
+                              public std::enable_shared_from_this<ReprocessStream> {
  public:
-  // All must outlive the call, which frees itself. The call ends with UNAVAILABLE once `draining`.
+  // All must outlive the call. It ends with UNAVAILABLE once `draining`. The stream keeps itself
+  // alive until OnDone.
   static ReprocessStream* Start(v1::ReprocessQuarantinedRequest request, broker::Broker* broker,
                                 DeliveryPool* pool, const std::atomic<bool>* draining);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override { cancelled_ = true; }
-  void OnDone() override { delete this; }
+  void OnDone() override;
 
  private:
   ReprocessStream(v1::ReprocessQuarantinedRequest request, broker::Broker* broker,
                   DeliveryPool* pool, const std::atomic<bool>* draining);
 
-  void AskForStep();
+  void RunStep();
+  void Meet();
   void Step();
   bool WriteNext();
   void Collect();
@@ -47,7 +51,9 @@ class ReprocessStream final : public grpc::ServerWriteReactor<v1::ReprocessQuara
   broker::Broker* const broker_;
   DeliveryPool* const pool_;
   const std::atomic<bool>* const draining_;
+  std::shared_ptr<ReprocessStream> self_;  // until OnDone
   std::atomic<bool> cancelled_{false};
+  std::atomic<bool> met_{false};
 
   // The steps' own.
   bool collected_ = false;

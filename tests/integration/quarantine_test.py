@@ -278,7 +278,8 @@ class CommandTest(QuarantineTestCase):
         self.mmsmo("reprocess", "--all", "--publish-conflicts")
         self.assertEqual(self.events(), ["A", "N", "A"])
         self.assertEqual(self.quarantine.ids(), [broken])
-        self.assertIn(conflict, self.mmsmo("reprocess", conflict, code=1).stderr)
+        self.assertEqual(self.mmsmo("reprocess", conflict, code=1).stderr,
+                         f"no postback '{conflict}' is in quarantine\n")
 
 
 if __name__ == "__main__":
