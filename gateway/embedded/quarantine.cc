@@ -6,9 +6,9 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "gateway/base/status.h"
 #include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/opaque_text.h"
 #include "gateway/embedded/quarantine_record.h"
 
 namespace mmsmo::embedded {
@@ -29,18 +29,17 @@ using PagePosition = std::array<uint64_t, kShelves.size()>;
 std::string EncodeToken(const PagePosition& position) {
   std::string bytes(1, kTokenVersion);
   for (const uint64_t number : position) AppendBigEndian(number, &bytes);
-  return absl::WebSafeBase64Escape(bytes);
+  return EncodeOpaque(std::move(bytes));
 }
 
 absl::StatusOr<PagePosition> DecodeToken(std::string_view token) {
   PagePosition position{};
   if (token.empty()) return position;
-  std::string bytes;
-  if (!absl::WebSafeBase64Unescape({token.data(), token.size()}, &bytes) ||
-      bytes.size() != 1 + sizeof position || bytes[0] != kTokenVersion) {
+  const std::optional<std::string> bytes = DecodeOpaque(token, 1 + sizeof position);
+  if (!bytes || (*bytes)[0] != kTokenVersion) {
     return InvalidArgument("page_token: it is not a next_page_token of this gateway");
   }
-  std::string_view rest = std::string_view(bytes).substr(1);
+  std::string_view rest = std::string_view(*bytes).substr(1);
   for (uint64_t& number : position) {
     number = LoadBigEndian64(rest);
     rest.remove_prefix(sizeof number);

@@ -1,11 +1,10 @@
 #include "gateway/rpc/quarantine_service.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "gateway/base/status.h"
+#include "gateway/rpc/pages.h"
 #include "gateway/rpc/reprocess_stream.h"
 #include "gateway/rpc/status.h"
 
@@ -23,11 +22,9 @@ grpc::ServerUnaryReactor* QuarantineService::ListQuarantined(
 
 absl::Status QuarantineService::FillPage(const v1::ListQuarantinedRequest& request,
                                          v1::ListQuarantinedResponse* response) {
-  if (request.page_size() < 0)
-    return InvalidArgument("page_size: {} is negative", request.page_size());
-  const int page_size =
-      request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
-  auto page = broker_->quarantine().List(request.reason(), page_size, request.page_token());
+  const auto page_size = PageSize(request.page_size());
+  if (!page_size.ok()) return page_size.status();
+  auto page = broker_->quarantine().List(request.reason(), *page_size, request.page_token());
   if (page.ok()) response->Swap(&*page);
   return page.status();
 }

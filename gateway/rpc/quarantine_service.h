@@ -14,9 +14,6 @@ namespace mmsmo::rpc {
 // Thread-safe.
 class QuarantineService final : public v1::QuarantineService::CallbackService {
  public:
-  static constexpr int kDefaultPageSize = 100;
-  static constexpr int kMaxPageSize = 1'000;
-
   // Both must outlive the service.
   QuarantineService(broker::Broker* broker, DeliveryPool* pool) : broker_(broker), pool_(pool) {}
 
