@@ -23,5 +23,8 @@ void AddTail(CLI::App* app, Context* context);
 void AddSend(CLI::App* app, Context* context);
 void AddGet(CLI::App* app, Context* context);
 void AddRaw(CLI::App* app, Context* context);
+void AddSubscription(CLI::App* app, Context* context);
+void AddSubscribe(CLI::App* app, Context* context);
+void AddDeadLetters(CLI::App* app, Context* context);
 
 }  // namespace mmsmo::command

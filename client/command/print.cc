@@ -12,33 +12,6 @@
 namespace mmsmo::command {
 namespace {
 
-// What a sender wrote, without what would move the cursor or change colours.
-std::string Visible(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    // C1 controls are 0xC2 0x80–0x9F in UTF-8.
-    const bool c1 =
-        c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    if (c < 0x20 || c == 0x7F || c1) {
-      out += ' ';
-      i += c1 ? 1 : 0;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
-// "ADDRESS_KIND_SHORT_CODE" without its first two words, as prose.
-std::string KindWords(std::string_view name, size_t prefix) {
-  std::string words(name.substr(prefix));
-  std::replace(words.begin(), words.end(), '_', ' ');
-  std::transform(words.begin(), words.end(), words.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return words;
-}
-
 std::string AddressText(const v1::Address& address) {
   std::string text = Visible(address.value());
   if (address.kind() == v1::ADDRESS_KIND_UNSPECIFIED) return text;
@@ -58,6 +31,31 @@ class Lines {
 };
 
 }  // namespace
+
+std::string Visible(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    // C1 controls are 0xC2 0x80–0x9F in UTF-8.
+    const bool c1 =
+        c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (c < 0x20 || c == 0x7F || c1) {
+      out += ' ';
+      i += c1 ? 1 : 0;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+std::string KindWords(std::string_view name, size_t prefix) {
+  std::string words(name.substr(prefix));
+  std::replace(words.begin(), words.end(), '_', ' ');
+  std::transform(words.begin(), words.end(), words.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return words;
+}
 
 std::string Pretty(const v1::Event& event) {
   const v1::MmsMo& message = event.mms_mo();
