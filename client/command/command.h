@@ -24,5 +24,8 @@ void AddSend(CLI::App* app, Context* context);
 void AddGet(CLI::App* app, Context* context);
 void AddRaw(CLI::App* app, Context* context);
 void AddQuarantine(CLI::App* app, Context* context);
+void AddSubscription(CLI::App* app, Context* context);
+void AddSubscribe(CLI::App* app, Context* context);
+void AddDeadLetters(CLI::App* app, Context* context);
 
 }  // namespace mmsmo::command

@@ -1,9 +1,7 @@
-#include <grpcpp/grpcpp.h>
-
-#include <chrono>
 #include <cstdio>
 #include <memory>
 
+#include "client/command/call.h"
 #include "client/command/command.h"
 #include "client/command/print.h"
 #include "fmt/format.h"
@@ -12,27 +10,17 @@
 namespace mmsmo::command {
 namespace {
 
-constexpr std::chrono::seconds kTimeout{10};
-
 // Calls one method with a request that names an event.
 template <typename Request, typename Response>
 int Lookup(const std::string& target, const std::string& cursor,
            grpc::Status (v1::MmsMoService::Stub::*method)(grpc::ClientContext*, const Request&,
                                                           Response*),
            const std::function<void(const Response&)>& print) {
-  const auto stub =
-      v1::MmsMoService::NewStub(grpc::CreateChannel(target, grpc::InsecureChannelCredentials()));
-  grpc::ClientContext call;
-  call.set_deadline(std::chrono::system_clock::now() + kTimeout);
   Request request;
   request.set_cursor(cursor);
-  Response response;
-  const grpc::Status status = (*stub.*method)(&call, request, &response);
-  if (!status.ok()) {
-    fmt::print(stderr, "{}\n", status.error_message());
-    return kFailed;
-  }
-  print(response);
+  const auto response = Call(StubOf<v1::MmsMoService>(target).get(), method, request);
+  if (!response) return kFailed;
+  print(*response);
   return std::fflush(stdout) == 0 ? kOk : kFailed;
 }
 

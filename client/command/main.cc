@@ -22,6 +22,9 @@ int main(int argc, char** argv) {
   mmsmo::command::AddGet(&app, &context);
   mmsmo::command::AddRaw(&app, &context);
   mmsmo::command::AddQuarantine(&app, &context);
+  mmsmo::command::AddSubscription(&app, &context);
+  mmsmo::command::AddSubscribe(&app, &context);
+  mmsmo::command::AddDeadLetters(&app, &context);
   try {
     app.parse(argc, argv);
     return context.run();

@@ -12,15 +12,6 @@
 namespace mmsmo::command {
 namespace {
 
-// "ADDRESS_KIND_SHORT_CODE" without its first two words, as prose.
-std::string KindWords(std::string_view name, size_t prefix) {
-  std::string words(name.substr(prefix));
-  std::replace(words.begin(), words.end(), '_', ' ');
-  std::transform(words.begin(), words.end(), words.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return words;
-}
-
 std::string AddressText(const v1::Address& address) {
   std::string text = Visible(address.value());
   if (address.kind() == v1::ADDRESS_KIND_UNSPECIFIED) return text;
@@ -58,6 +49,14 @@ std::string Visible(std::string_view text) {
     }
   }
   return out;
+}
+
+std::string KindWords(std::string_view name, size_t prefix) {
+  std::string words(name.substr(prefix));
+  std::replace(words.begin(), words.end(), '_', ' ');
+  std::transform(words.begin(), words.end(), words.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return words;
 }
 
 std::string Pretty(const v1::Event& event) {

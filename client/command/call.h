@@ -1,0 +1,38 @@
+// One unary call of a command.
+
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "fmt/format.h"
+
+namespace mmsmo::command {
+
+// The stub of a service at `target`.
+template <typename Service>
+std::unique_ptr<typename Service::Stub> StubOf(const std::string& target) {
+  return Service::NewStub(grpc::CreateChannel(target, grpc::InsecureChannelCredentials()));
+}
+
+// Nothing, with the reason on stderr, where it fails.
+template <typename Stub, typename Request, typename Response>
+std::optional<Response> Call(Stub* stub,
+                             grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                          Response*),
+                             const Request& request) {
+  constexpr std::chrono::seconds kTimeout{30};
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kTimeout);
+  Response response;
+  const grpc::Status status = (stub->*method)(&context, request, &response);
+  if (status.ok()) return response;
+  fmt::print(stderr, "{}\n", status.error_message());
+  return std::nullopt;
+}
+
+}  // namespace mmsmo::command

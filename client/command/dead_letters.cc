@@ -1,0 +1,109 @@
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "client/command/call.h"
+#include "client/command/command.h"
+#include "client/command/print.h"
+#include "client/command/progress_bar.h"
+#include "client/command/subscription_text.h"
+#include "mmsmo/v1/subscription_service.grpc.pb.h"
+
+namespace mmsmo::command {
+namespace {
+
+using Stub = v1::SubscriptionService::Stub;
+
+constexpr int kPage = 1000;
+
+struct Options {
+  std::string subscription;
+  std::vector<std::string> cursors;
+  bool all = false;
+  bool json = false;
+};
+
+// Calls `use` with each page. False where a call failed.
+bool ForEachPage(Stub* stub, const std::string& subscription,
+                 const std::function<void(const v1::ListDeadLettersResponse&)>& use) {
+  v1::ListDeadLettersRequest request;
+  request.set_subscription(subscription);
+  request.set_page_size(kPage);
+  do {
+    const auto page = Call(stub, &Stub::ListDeadLetters, request);
+    if (!page) return false;
+    use(*page);
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  return true;
+}
+
+int List(const std::string& target, Options options) {
+  const auto stub = StubOf<v1::SubscriptionService>(target);
+  Table table = DeadLetterTable();
+  const bool ok = ForEachPage(stub.get(), options.subscription, [&](const auto& page) {
+    for (const v1::DeadLetter& dead_letter : page.dead_letters()) {
+      if (options.json) fmt::print("{}", JsonLine(dead_letter));
+      if (!options.json) table.Add(RowOf(dead_letter));
+    }
+    if (!options.json) fmt::print("{}", table.Take());
+  });
+  return ok && std::fflush(stdout) == 0 ? kOk : kFailed;
+}
+
+int Replay(const std::string& target, Options options) {
+  if (options.all != options.cursors.empty()) {
+    fmt::print(stderr, "give either the cursors of dead letters, or --all\n");
+    return kUsage;
+  }
+  const auto stub = StubOf<v1::SubscriptionService>(target);
+  std::vector<std::string>& cursors = options.cursors;
+  // Those that are there now: one that fails again meanwhile must not be replayed for ever.
+  if (options.all && !ForEachPage(stub.get(), options.subscription, [&](const auto& page) {
+        for (const auto& dead_letter : page.dead_letters()) {
+          cursors.push_back(dead_letter.event().cursor());
+        }
+      })) {
+    return kFailed;
+  }
+  int64_t replayed = 0;
+  bool ok = true;
+  {
+    ProgressBar progress(static_cast<int64_t>(cursors.size()));
+    for (size_t begin = 0; ok && begin < cursors.size(); begin += kPage) {
+      progress.Show(static_cast<int64_t>(begin));
+      v1::ReplayDeadLettersRequest request;
+      request.set_subscription(options.subscription);
+      const size_t end = std::min<size_t>(cursors.size(), begin + kPage);
+      for (size_t i = begin; i < end; ++i) request.add_cursors(std::move(cursors[i]));
+      const auto response = Call(stub.get(), &Stub::ReplayDeadLetters, request);
+      ok = response.has_value();
+      if (ok) replayed += response->replayed_count();
+    }
+  }
+  fmt::print("{} of {} replayed\n", replayed, cursors.size());
+  return ok && std::fflush(stdout) == 0 ? kOk : kFailed;
+}
+
+}  // namespace
+
+void AddDeadLetters(CLI::App* app, Context* context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* group = app->add_subcommand("dead-letters", "What a named subscription gave up on");
+  group->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help,
+                       int (*run)(const std::string&, Options)) {
+    CLI::App* one = group->add_subcommand(name, help);
+    one->add_option("name", options->subscription, "The subscription")->required();
+    one->callback([=] { context->run = [=] { return run(context->grpc, *options); }; });
+    return one;
+  };
+  add("list", "Print them, the oldest first", List)
+      ->add_flag("--json", options->json, "One JSON object a line");
+  CLI::App* replay = add("replay", "Deliver them again", Replay);
+  replay->add_option("cursor", options->cursors, "Their events' cursors");
+  replay->add_flag("--all", options->all, "All that are there now");
+}
+
+}  // namespace mmsmo::command
