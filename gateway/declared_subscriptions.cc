@@ -63,13 +63,13 @@ class TableReader {
       ReadMediaKinds(key, value, &filter);
     } else if (key == "ack-deadline") {
       ReadDuration(key, value, to->mutable_ack_deadline());
-    } else if (key == "minimum-backoff") {
+    } else if (key == "min-backoff") {
       ReadDuration(key, value, to->mutable_retry_policy()->mutable_minimum_backoff());
-    } else if (key == "maximum-backoff") {
+    } else if (key == "max-backoff") {
       ReadDuration(key, value, to->mutable_retry_policy()->mutable_maximum_backoff());
     } else if (key == "max-attempts") {
       to->set_max_attempts(Number(key, value));
-    } else if (key == "max-outstanding-messages") {
+    } else if (key == "max-outstanding") {
       to->set_max_outstanding_messages(Number(key, value));
     } else if (key == "order-by-sender") {
       if (!value.is_boolean()) Fail(key, "it must be true or false");
@@ -182,10 +182,10 @@ toml::table TableOf(const v1::Subscription& subscription) {
   table.insert("operator-ids", ArrayOf(filter.operator_ids()));
   table.insert("media-kinds", MediaKindsOf(filter));
   table.insert("ack-deadline", TextOf(subscription.ack_deadline()));
-  table.insert("minimum-backoff", TextOf(subscription.retry_policy().minimum_backoff()));
-  table.insert("maximum-backoff", TextOf(subscription.retry_policy().maximum_backoff()));
+  table.insert("min-backoff", TextOf(subscription.retry_policy().minimum_backoff()));
+  table.insert("max-backoff", TextOf(subscription.retry_policy().maximum_backoff()));
   table.insert("max-attempts", subscription.max_attempts());
-  table.insert("max-outstanding-messages", subscription.max_outstanding_messages());
+  table.insert("max-outstanding", subscription.max_outstanding_messages());
   table.insert("order-by-sender", subscription.order_by_sender());
   if (subscription.has_expiration_ttl()) {
     table.insert("expiration-ttl", TextOf(subscription.expiration_ttl()));

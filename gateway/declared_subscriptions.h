@@ -5,10 +5,10 @@
 //   start = "earliest"              # or "latest", or a time as RFC 3339 has it
 //   keywords = ["order"]            # and recipients, senders, operator-ids, media-kinds
 //   ack-deadline = "30s"
-//   minimum-backoff = "1s"
-//   maximum-backoff = "10m"
+//   min-backoff = "1s"
+//   max-backoff = "10m"
 //   max-attempts = 5
-//   max-outstanding-messages = 1000
+//   max-outstanding = 1000
 //   order-by-sender = true
 //   expiration-ttl = "7d"
 

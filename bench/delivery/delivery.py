@@ -37,16 +37,17 @@ class Gateway:
         self.server.stop()
         shutil.rmtree(self.directory)
 
-    def start(self, *flags):
+    def start(self):
         self.server = Server(
             [os.path.join(BUILD, "gateway", "mmsmo-gateway"), "--http-listen", self.http, "--grpc-listen", self.grpc,
-             "--admin-listen", self.admin, "--data-dir", os.path.join(self.directory, "data"), *self.flags, *flags],
+             "--admin-listen", self.admin, "--data-dir", os.path.join(self.directory, "data"), *self.flags],
             int(self.admin.split(":")[1]), "/readyz", self.directory)
         return self
 
     def restart(self, *flags):
         self.server.stop()
-        return self.start(*flags)
+        self.flags = flags
+        return self.start()
 
     def url(self):
         return f"http://{self.http}/postbacks/mms-mo"
