@@ -44,34 +44,42 @@ void AddQuarantine(const broker::LogStats& stats, Families* families) {
         [](const auto& shelf) { return shelf.dropped; });
 }
 
+struct SubscriptionMeasure {
+  const char* name;
+  const char* help;
+  prometheus::MetricType type;
+  double (*value)(const broker::SubscriptionStats&);
+};
+
+constexpr auto kGauge = prometheus::MetricType::Gauge;
+constexpr auto kCounter = prometheus::MetricType::Counter;
+
+#define FIELD(field) [](const broker::SubscriptionStats& s) { return static_cast<double>(s.field); }
+constexpr SubscriptionMeasure kSubscriptionMeasures[] = {
+    {"backlog", "Events that are not acknowledged, before filtering.", kGauge, FIELD(backlog)},
+    {"oldest_unacked_seconds", "Age of the oldest unacknowledged event.", kGauge,
+     FIELD(oldest_unacked_seconds)},
+    {"in_flight", "Deliveries that are not acknowledged.", kGauge, FIELD(in_flight)},
+    {"dead_letters", "Dead letters that are kept.", kGauge, FIELD(dead_letters)},
+    {"expired_events", "Events that retention removed before they were acknowledged.", kGauge,
+     FIELD(expired)},
+    {"delivered_total", "Deliveries.", kCounter, FIELD(delivered_total)},
+    {"redelivered_total", "Deliveries after the first of an event.", kCounter,
+     FIELD(redelivered_total)},
+    {"acked_total", "Acknowledgements.", kCounter, FIELD(acked_total)},
+    {"lease_expired_total", "Deliveries that were not acknowledged in time.", kCounter,
+     FIELD(lease_expired_total)},
+    {"dead_lettered_total", "Events that became dead letters.", kCounter,
+     FIELD(dead_lettered_total)},
+};
+#undef FIELD
+
 void AddSubscriptions(const std::vector<broker::SubscriptionStats>& stats, Families* families) {
-  const auto add = [&](const std::string& name, const std::string& help,
-                       prometheus::MetricType type, auto value) {
+  for (const SubscriptionMeasure& measure : kSubscriptionMeasures) {
     AddEach(
-        "mmsmo_subscription_" + name, help, type, "subscription", stats,
-        [](const auto& one) { return one.name; }, value, families);
-  };
-  using Type = prometheus::MetricType;
-  add("backlog", "Events that are not acknowledged, before filtering.", Type::Gauge,
-      [](const auto& one) { return one.backlog; });
-  add("oldest_unacked_seconds", "Age of the oldest unacknowledged event.", Type::Gauge,
-      [](const auto& one) { return one.oldest_unacked_seconds; });
-  add("in_flight", "Deliveries that are not acknowledged.", Type::Gauge,
-      [](const auto& one) { return one.in_flight; });
-  add("dead_letters", "Dead letters that are kept.", Type::Gauge,
-      [](const auto& one) { return one.dead_letters; });
-  add("expired_events", "Events that retention removed before they were acknowledged.", Type::Gauge,
-      [](const auto& one) { return one.expired; });
-  add("delivered_total", "Deliveries.", Type::Counter,
-      [](const auto& one) { return one.delivered_total; });
-  add("redelivered_total", "Deliveries after the first of an event.", Type::Counter,
-      [](const auto& one) { return one.redelivered_total; });
-  add("acked_total", "Acknowledgements.", Type::Counter,
-      [](const auto& one) { return one.acked_total; });
-  add("lease_expired_total", "Deliveries that were not acknowledged in time.", Type::Counter,
-      [](const auto& one) { return one.lease_expired_total; });
-  add("dead_lettered_total", "Events that became dead letters.", Type::Counter,
-      [](const auto& one) { return one.dead_lettered_total; });
+        std::string("mmsmo_subscription_") + measure.name, measure.help, measure.type,
+        "subscription", stats, [](const auto& one) { return one.name; }, measure.value, families);
+  }
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // The client's side of the delivery benchmarks: delivery_load MODE …, one JSON object to stdout.
 
+#include "client/command/load.h"
+
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/byte_buffer.h>
 
@@ -13,7 +15,6 @@
 #include <thread>
 #include <vector>
 
-#include "client/command/load.h"
 #include "client/subscriber.h"
 #include "fmt/format.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
@@ -173,8 +174,9 @@ int Latency(const std::string& target, const std::string& url, double rate, int6
   const auto at = [&](double share) {
     return millis[static_cast<size_t>(share * static_cast<double>(millis.size() - 1))];
   };
-  fmt::print("{{\"p50_ms\": {:.2f}, \"p99_ms\": {:.2f}, \"p999_ms\": {:.2f}, \"max_ms\": {:.2f}}}\n",
-             at(0.5), at(0.99), at(0.999), millis.back());
+  fmt::print(
+      "{{\"p50_ms\": {:.2f}, \"p99_ms\": {:.2f}, \"p999_ms\": {:.2f}, \"max_ms\": {:.2f}}}\n",
+      at(0.5), at(0.99), at(0.999), millis.back());
   return summary.ok() && summary->accepted == count ? 0 : 1;
 }
 
@@ -188,8 +190,9 @@ int main(int argc, char** argv) {
   int streams = 1;
   double rate = 2000;
   bool parse = false;
-  app.add_option("mode", mode)->required()->check(
-      CLI::IsMember({"catch-up", "acknowledged", "live", "latency"}));
+  app.add_option("mode", mode)
+      ->required()
+      ->check(CLI::IsMember({"catch-up", "acknowledged", "live", "latency"}));
   app.add_option("--grpc", target)->required();
   app.add_option("--url", url);
   app.add_option("--subscription", name);

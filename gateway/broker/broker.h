@@ -16,8 +16,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gateway/broker/feed.h"
-#include "gateway/broker/subscriptions.h"
 #include "gateway/broker/quarantine.h"
+#include "gateway/broker/subscriptions.h"
 #include "mmsmo/v1/event.pb.h"
 
 namespace mmsmo::broker {

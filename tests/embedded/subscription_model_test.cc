@@ -429,7 +429,12 @@ INSTANTIATE_TEST_SUITE_P(Policies, SubscriptionModelTest,
                                                             .max_backoff = 20,
                                                             .max_attempts = 3,
                                                             .max_outstanding = 15,
-                                                            .order_by_sender = true}));
+                                                            .order_by_sender = true}),
+                         [](const auto& policy) {
+                           return std::string(policy.param.max_attempts > 0 ? "Limited"
+                                                                            : "Unlimited") +
+                                  (policy.param.order_by_sender ? "BySender" : "");
+                         });
 
 }  // namespace
 }  // namespace mmsmo::embedded

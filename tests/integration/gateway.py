@@ -188,6 +188,19 @@ def is_ordered(cursors):
     return all(a < b for a, b in zip(positions, positions[1:]))
 
 
+def fill_disk(path):
+    with open(os.path.join(path, "ballast"), "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 65536)
+        except OSError:
+            pass
+
+
+def free_disk(path):
+    os.remove(os.path.join(path, "ballast"))
+
+
 class TestCase(unittest.TestCase):
     """Starts gateways, and sees to it that they end as they should."""
 
@@ -199,6 +212,27 @@ class TestCase(unittest.TestCase):
         gateway = Gateway(self.directory, *flags, **options)
         self.addCleanup(lambda: self.assertIn(gateway.stop(), (0, -signal.SIGKILL), gateway.log_text()[-5000:]))
         return gateway.start()
+
+    def mount_small_disk(self, size):
+        """Makes the data directory a small file system in memory, where one can be mounted."""
+        path = os.path.join(self.directory, "data")
+        os.mkdir(path)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest("no file system can be mounted here")
+        self.addCleanup(lambda: subprocess.run(["umount", path], check=True))
+        return path
+
+    def post_until_refused(self, gateway, cursors=None):
+        """Fills what a full disk has left; returns the first answer that is not 200."""
+        deadline = time.monotonic() + 60
+        for i in range(100_000):
+            answer = gateway.post(xml(f"FULL{i}", note="x" * 20000))
+            if answer[0] != 200:
+                return answer
+            if cursors is not None:
+                cursors.append(answer[1]["cursor"])
+            self.assertLess(time.monotonic(), deadline, "the disk does not become full")
 
     def service(self, gateway):
         channel = gateway.channel()

@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from tests.integration.gateway import SANITIZED, Service, TestCase, earliest, xml
+from tests.integration.gateway import SANITIZED, Service, TestCase, earliest, fill_disk, free_disk, xml
 from mmsmo.v1 import subscription_service_pb2
 
 GATEWAY = os.environ["MMSMO_GATEWAY"]
@@ -220,43 +220,19 @@ class RetentionTest(TestCase):
 
 
 class FullDiskTest(TestCase):
-    """A small file system in memory, where one can be mounted."""
-
-    def mount(self, size):
-        path = os.path.join(self.directory, "data")
-        os.mkdir(path)
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True)
-        if mounted.returncode != 0:
-            self.skipTest("no file system can be mounted here")
-        self.addCleanup(lambda: subprocess.run(["umount", path], check=True))
-        return path
-
     def test_says_so_at_the_start(self):
         result = run("--http-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
-                     "--data-dir", self.mount("16k"))
+                     "--data-dir", self.mount_small_disk("16k"))
         self.assertEqual(result.returncode, 1, result)
         for part in ("data-dir", "is full", "free some space"):
             self.assertIn(part, result.stderr)
 
     def test_answers_503_and_recovers_without_a_restart(self):
-        path = self.mount("32m")
+        path = self.mount_small_disk("32m")
         gateway = self.gateway()
         kept = [self.accepted(gateway, "BEFORE")]
-        ballast = os.path.join(path, "ballast")
-        with open(ballast, "wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(b"x" * 65536)
-            except OSError:
-                pass
-        # Preallocated log space may take a few more.
-        deadline = time.monotonic() + 60
-        for i in range(100_000):
-            status, answer, headers = gateway.post(xml(f"FULL{i}", note="x" * 20000))
-            if status != 200:
-                break
-            kept.append(answer["cursor"])
-            self.assertLess(time.monotonic(), deadline)
+        fill_disk(path)
+        status, answer, headers = self.post_until_refused(gateway, kept)
         self.assertEqual((status, answer["reason"], headers["Retry-After"]), (503, "not_durable", "5"))
         ready, text = gateway.get("/readyz")
         self.assertEqual(ready, 503)
@@ -264,7 +240,7 @@ class FullDiskTest(TestCase):
         reprocess = gateway.mmsmo("quarantine", "reprocess", "--all")
         self.assertEqual(reprocess.returncode, 1)
         self.assertIn("nothing can be made durable now", reprocess.stderr)
-        os.remove(ballast)
+        free_disk(path)
         gateway.wait_until_ready()
         kept.append(self.accepted(gateway, "AFTER"))
         events = self.service(gateway).events(earliest())

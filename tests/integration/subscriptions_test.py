@@ -4,7 +4,7 @@ import unittest
 import grpc
 from google.protobuf import duration_pb2, field_mask_pb2
 
-from tests.integration.gateway import Service, TestCase, earliest, latest
+from tests.integration.gateway import Service, TestCase, earliest, fill_disk, free_disk, latest
 from mmsmo.v1 import event_pb2, mms_mo_service_pb2 as service_pb2, subscription_pb2, subscription_service_pb2
 
 
@@ -177,6 +177,38 @@ class SubscriptionsTest(TestCase):
         self.assertEqual(self.server.process.wait(30), 0)
         self.server.start()
         self.assertEqual(self.get().backlog_count, 0)
+
+
+class FullDiskTest(TestCase):
+    def test_keeps_what_cannot_be_acknowledged_and_goes_on(self):
+        path = self.mount_small_disk("32m")
+        gateway = self.gateway()
+        rpc = self.service(gateway)
+        admin = Service(rpc.channel, subscription_service_pb2, "SubscriptionService")
+        for i in range(2):
+            self.accepted(gateway, f"F{i}")
+        admin.call("CreateSubscription", subscription=subscription_pb2.Subscription(
+            name="orders", start_position=earliest(), ack_deadline=seconds(600)))
+        stream = rpc.subscribe(subscription="orders")
+        self.addCleanup(stream.cancel)
+        deliveries = []
+        while len(deliveries) < 2:
+            deliveries += next(stream).batch.deliveries
+        fill_disk(path)
+        self.post_until_refused(gateway)
+
+        def acknowledge():
+            return rpc.call("Acknowledge", subscription="orders", ack_ids=[d.ack_id for d in deliveries[:1]])
+        with self.assertRaises(grpc.RpcError) as raised:
+            acknowledge()
+        self.assertEqual(raised.exception.code(), grpc.StatusCode.UNAVAILABLE)
+        free_disk(path)
+        gateway.wait_until_ready()
+        self.assertEqual(list(acknowledge().failures), [])
+        gateway.kill()
+        gateway.start()
+        again = next(frame.batch.deliveries[0] for frame in rpc.subscribe(subscription="orders") if frame.HasField("batch"))
+        self.assertEqual(again.event.mms_mo.tracking_id, "F1", "the first is done with")
 
 
 if __name__ == "__main__":
