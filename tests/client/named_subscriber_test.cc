@@ -1,19 +1,19 @@
-// The subscriber on a named subscription, against a gateway that does what the test says.
+// What handlers say and what the gateway is told, on a named subscription.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <future>
+#include <map>
 #include <mutex>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "client/subscriber.h"
-#include "google/protobuf/util/time_util.h"
 #include "mmsmo/v1/subscription_service.grpc.pb.h"
 #include "tests/client/scripted_gateway.h"
 
@@ -26,46 +26,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 using testing::UnorderedElementsAre;
-
-constexpr int kMinute = 60'000;
-
-v1::SubscribeResponse Begun(int ack_deadline_millis = kMinute) {
-  return Started("c0", kMinute, ack_deadline_millis);
-}
-
-std::vector<std::string> AckIds(const ScriptedGateway& gateway) {
-  std::vector<std::string> ids;
-  for (const auto& request : gateway.acknowledged()) {
-    ids.insert(ids.end(), request.ack_ids().begin(), request.ack_ids().end());
-  }
-  return ids;
-}
-
-// "a b after 5" and the like, but for extensions.
-std::vector<std::string> Modifications(const ScriptedGateway& gateway) {
-  std::vector<std::string> all;
-  for (const auto& request : gateway.modified()) {
-    if (request.has_extend_by()) continue;
-    std::string text;
-    for (const std::string& id : request.ack_ids()) text += id + " ";
-    all.push_back(
-        request.has_redeliver_after()
-            ? text + "after " +
-                  std::to_string(TimeUtil::DurationToMilliseconds(request.redeliver_after()))
-            : text + "dead: " + request.dead_letter_reason());
-  }
-  return all;
-}
-
-// Runs until the handler has had `last`.
-absl::Status RunUntil(const std::string& last, SubscriberOptions options,
-                      const Subscriber::DeliveryHandler& handler) {
-  Subscriber subscriber(std::move(options));
-  return subscriber.Run("billing", [&](const v1::Delivery& delivery) {
-    if (delivery.event().cursor() == last) subscriber.Stop();
-    return handler(delivery);
-  });
-}
 
 TEST(NamedSubscriber, AsksForItsSubscription) {
   v1::SubscribeRequest asked;
@@ -104,8 +64,8 @@ TEST(NamedSubscriber, AcknowledgesEachOfManyOnce) {
   std::vector<v1::SubscribeResponse> frames = {Begun()};
   std::set<std::string> sent;
   for (int frame = 0; frame < 50; ++frame) {
-    std::vector<std::string> cursors;
-    for (int i = 0; i < 100; ++i) cursors.push_back(std::to_string(frame * 100 + i));
+    std::vector<std::string> cursors(100);
+    for (int i = 0; i < 100; ++i) cursors[i] = std::to_string(frame * 100 + i);
     sent.insert(cursors.begin(), cursors.end());
     frames.push_back(Batch(cursors, 1));
   }
@@ -251,136 +211,6 @@ TEST(NamedSubscriber, ReportsAcksThatHaveNoEffectAndDoesNotRepeatThem) {
                                   std::pair("b", absl::StatusCode::kInvalidArgument)));
   EXPECT_EQ(subscriber.failed_acks(), 2);
   EXPECT_THAT(AckIds(gateway), ElementsAre("a", "b"));
-}
-
-TEST(NamedSubscriber, StopFinishesWhatIsInHandAndHandsBackTheRest) {
-  ScriptedGateway gateway({WritesAndStaysOpen({Begun(90), Batch({"a", "b", "c"}, 1)})});
-  std::vector<std::string> handled;
-  Subscriber subscriber(Options(gateway.target()));
-  EXPECT_TRUE(subscriber
-                  .Run("billing",
-                       [&](const v1::Delivery& delivery) {
-                         handled.push_back(delivery.ack_id());
-                         subscriber.Stop();
-                         // The stream is still there: so are its leases.
-                         gateway.WaitUntilExtended("a");
-                         EXPECT_THAT(Modifications(gateway), IsEmpty());
-                         return Ack();
-                       })
-                  .ok());
-  EXPECT_THAT(handled, ElementsAre("a"));
-  EXPECT_THAT(AckIds(gateway), ElementsAre("a"));
-  EXPECT_THAT(Modifications(gateway), ElementsAre("b c after 0"));
-  EXPECT_THAT(gateway.starts(), ElementsAre("billing"));
-}
-
-TEST(NamedSubscriber, StopDoesNotWaitForAnswersForEver) {
-  ScriptedGateway gateway(
-      {WritesAndStaysOpen({Begun(), Batch({"a"}, 1)})}, 0,
-      [](grpc::ServerContext* context, int, const auto&, auto*) { return StayOpen(context); });
-  SubscriberOptions options = Options(gateway.target());
-  options.stop_timeout = milliseconds(20);
-  EXPECT_TRUE(RunUntil("a", options, [](const auto&) { return Ack(); }).ok());
-}
-
-TEST(NamedSubscriber, StopsBeforeItRuns) {
-  Subscriber subscriber(Options("127.0.0.1:1"));
-  subscriber.Stop();
-  EXPECT_TRUE(subscriber.Run("billing", [](const auto&) { return Ack(); }).ok());
-}
-
-TEST(NamedSubscriber, StopsWhileNothingArrives) {
-  ScriptedGateway gateway({WritesAndStaysOpen({Begun()})});
-  SubscriberOptions options = Options(gateway.target());
-  std::promise<void> connected;
-  options.on_connected = [&] { connected.set_value(); };
-  Subscriber subscriber(options);
-  auto result = std::async(std::launch::async, [&] {
-    return subscriber.Run("billing", [](const auto&) { return Ack(); });
-  });
-  connected.get_future().wait();
-  subscriber.Stop();
-  EXPECT_TRUE(result.get().ok());
-}
-
-// Counts the handlers that run, and lets them go on once there are `wanted` at once.
-class Rendezvous {
- public:
-  explicit Rendezvous(int wanted) : wanted_(wanted) {}
-  void Meet() {
-    std::unique_lock lock(mu_);
-    most_ = std::max(most_, ++running_);
-    if (running_ == wanted_) met_ = true;
-    changed_.notify_all();
-    changed_.wait(lock, [this] { return met_; });
-    --running_;
-  }
-  int most() const { return most_; }
-
- private:
-  const int wanted_;
-  std::mutex mu_;
-  std::condition_variable changed_;
-  int running_ = 0, most_ = 0;
-  bool met_ = false;
-};
-
-TEST(NamedSubscriber, RunsAsManyHandlersAtOnceAsItMay) {
-  ScriptedGateway gateway(
-      {WritesAndStaysOpen({Begun(), Batch({"1", "2", "3", "4", "5", "6", "7", "8", "9"}, 1)})});
-  SubscriberOptions options = Options(gateway.target());
-  options.concurrency = 3;
-  Subscriber subscriber(options);
-  Rendezvous rendezvous(3);
-  std::atomic<int> handled = 0;
-  EXPECT_TRUE(subscriber
-                  .Run("billing",
-                       [&](const v1::Delivery&) {
-                         rendezvous.Meet();
-                         if (++handled == 9) subscriber.Stop();
-                         return Ack();
-                       })
-                  .ok());
-  EXPECT_EQ(rendezvous.most(), 3);
-  EXPECT_THAT(AckIds(gateway), SizeIs(9));
-}
-
-TEST(NamedSubscriber, DoesNotBeginWhatWaitedWhenTheStreamEnded) {
-  std::promise<void> begun, ended;
-  ScriptedGateway gateway({[&](grpc::ServerContext*, const v1::SubscribeRequest&, Writer* writer) {
-                             writer->Write(Begun());
-                             writer->Write(Batch({"a", "b"}, 1));
-                             begun.get_future().wait();
-                             return Unavailable();
-                           },
-                           WritesAndStaysOpen({Begun(), Batch({"b"}, 2)})});
-  SubscriberOptions options = Options(gateway.target());
-  options.on_disconnected = [&](const absl::Status&) { ended.set_value(); };
-  std::vector<std::string> handled;
-  EXPECT_TRUE(RunUntil("b", options, [&](const v1::Delivery& delivery) {
-                if (delivery.ack_id() == "a") {
-                  begun.set_value();
-                  ended.get_future().wait();
-                }
-                handled.push_back(delivery.ack_id() + std::to_string(delivery.attempt()));
-                return Ack();
-              }).ok());
-  EXPECT_THAT(handled, ElementsAre("a1", "b2"));
-}
-
-TEST(NamedSubscriber, ReplacesAStreamThatIsSilentForThreeHeartbeats) {
-  ScriptedGateway gateway({WritesAndStaysOpen({Started("c0", 10, kMinute)}),
-                           WritesAndStaysOpen({Begun(), Batch({"a"}, 1)})});
-  EXPECT_TRUE(RunUntil("a", Options(gateway.target()), [](const auto&) { return Ack(); }).ok());
-  EXPECT_THAT(gateway.starts(), ElementsAre("billing", "billing"));
-}
-
-TEST(NamedSubscriber, ReturnsThatItsSubscriptionIsNotThere) {
-  ScriptedGateway gateway({Writes({}, {grpc::StatusCode::NOT_FOUND, "no such subscription"})});
-  const absl::Status status =
-      RunUntil("", Options(gateway.target()), [](const auto&) { return Ack(); });
-  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(gateway.starts(), SizeIs(1));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <google/protobuf/util/time_util.h>
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
@@ -186,6 +187,46 @@ inline SubscriberOptions Options(const std::string& target) {
   return {.target = target,
           .min_backoff = std::chrono::milliseconds(1),
           .max_backoff = std::chrono::milliseconds(10)};
+}
+
+// The first frame of a named subscription.
+inline v1::SubscribeResponse Begun(int ack_deadline_millis = 60'000) {
+  return Started("c0", 60'000, ack_deadline_millis);
+}
+
+// What was acknowledged.
+inline std::vector<std::string> AckIds(const ScriptedGateway& gateway) {
+  std::vector<std::string> ids;
+  for (const auto& request : gateway.acknowledged()) {
+    ids.insert(ids.end(), request.ack_ids().begin(), request.ack_ids().end());
+  }
+  return ids;
+}
+
+// What else became of deliveries, but for extensions, as "a b after 5" or "c dead: reason".
+inline std::vector<std::string> Modifications(const ScriptedGateway& gateway) {
+  std::vector<std::string> all;
+  for (const auto& request : gateway.modified()) {
+    if (request.has_extend_by()) continue;
+    std::string text;
+    for (const std::string& id : request.ack_ids()) text += id + " ";
+    all.push_back(request.has_redeliver_after()
+                      ? text + "after " +
+                            std::to_string(google::protobuf::util::TimeUtil::DurationToMilliseconds(
+                                request.redeliver_after()))
+                      : text + "dead: " + request.dead_letter_reason());
+  }
+  return all;
+}
+
+// Runs on a named subscription until the handler has had `last`.
+inline absl::Status RunUntil(const std::string& last, SubscriberOptions options,
+                             const Subscriber::DeliveryHandler& handler) {
+  Subscriber subscriber(std::move(options));
+  return subscriber.Run("billing", [&](const v1::Delivery& delivery) {
+    if (delivery.event().cursor() == last) subscriber.Stop();
+    return handler(delivery);
+  });
 }
 
 }  // namespace mmsmo

@@ -1,0 +1,156 @@
+// How a Run on a named subscription begins anew and ends, and that its handlers run at once.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <future>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "client/subscriber.h"
+#include "tests/client/scripted_gateway.h"
+
+namespace mmsmo {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+TEST(NamedSubscriberEnd, StopFinishesWhatIsInHandAndHandsBackTheRest) {
+  ScriptedGateway gateway({WritesAndStaysOpen({Begun(90), Batch({"a", "b", "c"}, 1)})});
+  std::vector<std::string> handled;
+  Subscriber subscriber(Options(gateway.target()));
+  EXPECT_TRUE(subscriber
+                  .Run("billing",
+                       [&](const v1::Delivery& delivery) {
+                         handled.push_back(delivery.ack_id());
+                         subscriber.Stop();
+                         // The stream is still there: so are its leases.
+                         gateway.WaitUntilExtended("a");
+                         EXPECT_THAT(Modifications(gateway), IsEmpty());
+                         return Ack();
+                       })
+                  .ok());
+  EXPECT_THAT(handled, ElementsAre("a"));
+  EXPECT_THAT(AckIds(gateway), ElementsAre("a"));
+  EXPECT_THAT(Modifications(gateway), ElementsAre("b c after 0"));
+  EXPECT_THAT(gateway.starts(), ElementsAre("billing"));
+}
+
+TEST(NamedSubscriberEnd, StopDoesNotWaitForAnswersForEver) {
+  ScriptedGateway gateway(
+      {WritesAndStaysOpen({Begun(), Batch({"a"}, 1)})}, 0,
+      [](grpc::ServerContext* context, int, const auto&, auto*) { return StayOpen(context); });
+  SubscriberOptions options = Options(gateway.target());
+  options.stop_timeout = milliseconds(20);
+  EXPECT_TRUE(RunUntil("a", options, [](const auto&) { return Ack(); }).ok());
+}
+
+TEST(NamedSubscriberEnd, StopsBeforeItRuns) {
+  Subscriber subscriber(Options("127.0.0.1:1"));
+  subscriber.Stop();
+  EXPECT_TRUE(subscriber.Run("billing", [](const auto&) { return Ack(); }).ok());
+}
+
+TEST(NamedSubscriberEnd, StopsWhileNothingArrives) {
+  ScriptedGateway gateway({WritesAndStaysOpen({Begun()})});
+  SubscriberOptions options = Options(gateway.target());
+  std::promise<void> connected;
+  options.on_connected = [&] { connected.set_value(); };
+  Subscriber subscriber(options);
+  auto result = std::async(std::launch::async, [&] {
+    return subscriber.Run("billing", [](const auto&) { return Ack(); });
+  });
+  connected.get_future().wait();
+  subscriber.Stop();
+  EXPECT_TRUE(result.get().ok());
+}
+
+// Counts the handlers that run, and lets them go on once there are `wanted` at once.
+class Rendezvous {
+ public:
+  explicit Rendezvous(int wanted) : wanted_(wanted) {}
+  void Meet() {
+    std::unique_lock lock(mu_);
+    most_ = std::max(most_, ++running_);
+    if (running_ == wanted_) met_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return met_; });
+    --running_;
+  }
+  int most() const { return most_; }
+
+ private:
+  const int wanted_;
+  std::mutex mu_;
+  std::condition_variable changed_;
+  int running_ = 0, most_ = 0;
+  bool met_ = false;
+};
+
+TEST(NamedSubscriberEnd, RunsAsManyHandlersAtOnceAsItMay) {
+  ScriptedGateway gateway(
+      {WritesAndStaysOpen({Begun(), Batch({"1", "2", "3", "4", "5", "6", "7", "8", "9"}, 1)})});
+  SubscriberOptions options = Options(gateway.target());
+  options.concurrency = 3;
+  Subscriber subscriber(options);
+  Rendezvous rendezvous(3);
+  std::atomic<int> handled = 0;
+  EXPECT_TRUE(subscriber
+                  .Run("billing",
+                       [&](const v1::Delivery&) {
+                         rendezvous.Meet();
+                         if (++handled == 9) subscriber.Stop();
+                         return Ack();
+                       })
+                  .ok());
+  EXPECT_EQ(rendezvous.most(), 3);
+  EXPECT_THAT(AckIds(gateway), SizeIs(9));
+}
+
+TEST(NamedSubscriberEnd, DoesNotBeginWhatWaitedWhenTheStreamEnded) {
+  std::promise<void> begun, ended;
+  ScriptedGateway gateway({[&](grpc::ServerContext*, const v1::SubscribeRequest&, Writer* writer) {
+                             writer->Write(Begun());
+                             writer->Write(Batch({"a", "b"}, 1));
+                             begun.get_future().wait();
+                             return Unavailable();
+                           },
+                           WritesAndStaysOpen({Begun(), Batch({"b"}, 2)})});
+  SubscriberOptions options = Options(gateway.target());
+  options.on_disconnected = [&](const absl::Status&) { ended.set_value(); };
+  std::vector<std::string> handled;
+  EXPECT_TRUE(RunUntil("b", options, [&](const v1::Delivery& delivery) {
+                if (delivery.ack_id() == "a") {
+                  begun.set_value();
+                  ended.get_future().wait();
+                }
+                handled.push_back(delivery.ack_id() + std::to_string(delivery.attempt()));
+                return Ack();
+              }).ok());
+  EXPECT_THAT(handled, ElementsAre("a1", "b2"));
+}
+
+TEST(NamedSubscriberEnd, ReplacesAStreamThatIsSilentForThreeHeartbeats) {
+  ScriptedGateway gateway({WritesAndStaysOpen({Started("c0", 10, 60'000)}),
+                           WritesAndStaysOpen({Begun(), Batch({"a"}, 1)})});
+  EXPECT_TRUE(RunUntil("a", Options(gateway.target()), [](const auto&) { return Ack(); }).ok());
+  EXPECT_THAT(gateway.starts(), ElementsAre("billing", "billing"));
+}
+
+TEST(NamedSubscriberEnd, ReturnsThatItsSubscriptionIsNotThere) {
+  ScriptedGateway gateway({Writes({}, {grpc::StatusCode::NOT_FOUND, "no such subscription"})});
+  const absl::Status status =
+      RunUntil("", Options(gateway.target()), [](const auto&) { return Ack(); });
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(gateway.starts(), SizeIs(1));
+}
+
+}  // namespace
+}  // namespace mmsmo
