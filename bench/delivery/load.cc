@@ -111,6 +111,7 @@ int Acknowledged(const std::string& target, const std::string& name, int64_t cou
 int Live(const std::string& target, int streams, int64_t count) {
   std::vector<std::thread> threads;
   std::atomic<int> complete{0}, started{0};
+  threads.reserve(static_cast<size_t>(streams));
   for (int i = 0; i < streams; ++i) {
     threads.emplace_back([&, i] {
       const auto channel = Connect(target, i);

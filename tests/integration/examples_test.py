@@ -2,19 +2,26 @@
 import os
 import subprocess
 import sys
+import time
 import unittest
 
 from tests.integration.gateway import TestCase
 
 PYTHON = "client/python/examples/subscriber.py"
 CPP = os.path.join(os.path.dirname(os.environ["MMSMO_COMMAND"]), "example_subscriber")
+NAMED = os.path.join(os.path.dirname(os.environ["MMSMO_COMMAND"]), "example_named_subscriber")
 
 
 class ExamplesTest(TestCase):
-    def receives_each_message_once(self, *command):
+    def receives_each_message_once(self, *command, subscription=None):
         gateway = self.gateway()
         self.accepted(gateway, "P1", message_subject="hello")
-        example = subprocess.Popen([*command, gateway.grpc], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        arguments = [gateway.grpc]
+        if subscription:
+            created = gateway.mmsmo("subscription", "create", subscription, "--from", "earliest")
+            self.assertEqual(created.returncode, 0, created.stderr)
+            arguments.append(subscription)
+        example = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                    text=True, env={**os.environ, "PYTHONPATH": os.environ["MMSMO_PYTHON"]})
         self.addCleanup(example.stdout.close)
         self.addCleanup(example.wait)
@@ -22,6 +29,11 @@ class ExamplesTest(TestCase):
         first = example.stdout.readline()
         self.accepted(gateway, "P2")
         received = [first.split()[0], example.stdout.readline().split()[0]]
+        if subscription:  # what is not acknowledged comes again
+            backlog = f'mmsmo_subscription_backlog{{subscription="{subscription}"}}'
+            deadline = time.monotonic() + 30
+            while gateway.metric(backlog) > 0:
+                self.assertLess(time.monotonic(), deadline, "not acknowledged")
         gateway.kill()
         gateway.start()
         self.accepted(gateway, "P3")
@@ -37,6 +49,9 @@ class ExamplesTest(TestCase):
 
     def test_cpp(self):
         self.assertEqual(self.receives_each_message_once(CPP), "P1 hello\n")
+
+    def test_cpp_on_a_named_subscription(self):
+        self.assertEqual(self.receives_each_message_once(NAMED, subscription="billing"), "P1\n")
 
 
 if __name__ == "__main__":
