@@ -240,6 +240,8 @@ std::string FormatDeclaredSubscriptions(const std::vector<v1::Subscription>& dec
 
 absl::Status DeclareSubscriptions(const std::vector<v1::Subscription>& declared,
                                   broker::Subscriptions& subscriptions) {
+  google::protobuf::FieldMask everything;
+  everything.add_paths("*");
   for (const v1::Subscription& wanted : declared) {
     auto existing = subscriptions.Get(wanted.name());
     absl::Status status;
@@ -248,7 +250,7 @@ absl::Status DeclareSubscriptions(const std::vector<v1::Subscription>& declared,
     } else if (existing->order_by_sender() != wanted.order_by_sender()) {
       status = FailedPrecondition("order-by-sender cannot be changed; delete it first");
     } else {
-      status = subscriptions.Update(wanted).status();
+      status = subscriptions.Update(wanted, everything).status();
     }
     if (!status.ok()) {
       return MakeStatus(status.code(),

@@ -47,6 +47,21 @@ absl::Status CheckRange(std::string_view field, int64_t value, int64_t at_least,
   return InvalidArgument("subscription.{}: {} is not in {}..{}", field, value, at_least, at_most);
 }
 
+google::protobuf::FieldMask Changeable() {
+  google::protobuf::FieldMask mask;
+  for (const std::string_view setting : kChangeable) mask.add_paths(std::string(setting));
+  return mask;
+}
+
+// What `mask` names, replaced rather than merged.
+void Copy(const v1::Subscription& from, const google::protobuf::FieldMask& mask,
+          v1::Subscription* to) {
+  FieldMaskUtil::MergeOptions replace;
+  replace.set_replace_message_fields(true);
+  replace.set_replace_repeated_fields(true);
+  FieldMaskUtil::MergeMessageTo(from, mask, replace, to);
+}
+
 bool IsChangeable(std::string_view path) {
   const std::string_view top = path.substr(0, path.find('.'));
   return std::find(std::begin(kChangeable), std::end(kChangeable), top) != std::end(kChangeable);
@@ -106,7 +121,9 @@ absl::StatusOr<v1::Subscription> UpdatedSubscription(const v1::Subscription& exi
                                                      const v1::Subscription& wanted,
                                                      const google::protobuf::FieldMask& mask) {
   google::protobuf::FieldMask paths = mask;
-  if (paths.paths().empty()) {
+  if (paths.paths_size() == 1 && paths.paths(0) == "*") {
+    paths = Changeable();
+  } else if (paths.paths().empty()) {
     for (const std::string_view setting : kChangeable) {
       const auto* field = v1::Subscription::descriptor()->FindFieldByName(std::string(setting));
       const auto* reflection = v1::Subscription::GetReflection();
@@ -120,10 +137,7 @@ absl::StatusOr<v1::Subscription> UpdatedSubscription(const v1::Subscription& exi
     if (!IsChangeable(path)) return InvalidArgument("update_mask: {} cannot be changed", path);
   }
   v1::Subscription updated = existing;
-  FieldMaskUtil::MergeOptions replace;
-  replace.set_replace_message_fields(true);
-  replace.set_replace_repeated_fields(true);
-  FieldMaskUtil::MergeMessageTo(wanted, paths, replace, &updated);
+  Copy(wanted, paths, &updated);
   return CompleteSubscription(updated);
 }
 
@@ -139,12 +153,7 @@ std::string DifferenceBetween(const v1::Subscription& a, const v1::Subscription&
 }
 
 void CopyChangeableSettings(const v1::Subscription& from, v1::Subscription* to) {
-  google::protobuf::FieldMask changeable;
-  for (const std::string_view setting : kChangeable) changeable.add_paths(std::string(setting));
-  FieldMaskUtil::MergeOptions replace;
-  replace.set_replace_message_fields(true);
-  replace.set_replace_repeated_fields(true);
-  FieldMaskUtil::MergeMessageTo(from, changeable, replace, to);
+  Copy(from, Changeable(), to);
 }
 
 }  // namespace mmsmo::broker

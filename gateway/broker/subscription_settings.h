@@ -20,8 +20,9 @@ absl::Status ValidateSubscriptionName(std::string_view field, std::string_view n
 // names the field that is out of range. The start position is not looked at.
 absl::StatusOr<v1::Subscription> CompleteSubscription(const v1::Subscription& wanted);
 
-// `existing` with what `mask` names of `wanted`; with an empty mask, with what is set in it
-// (AIP-134). InvalidArgument for a path that is no setting or cannot be changed.
+// `existing` with what `mask` names of `wanted`; with an empty mask, with what is set in it; with
+// the mask "*", with everything that can be changed (AIP-134). InvalidArgument for a path that is
+// no setting or cannot be changed.
 absl::StatusOr<v1::Subscription> UpdatedSubscription(const v1::Subscription& existing,
                                                      const v1::Subscription& wanted,
                                                      const google::protobuf::FieldMask& mask);

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gateway/broker/feed.h"
+#include "google/protobuf/field_mask.pb.h"
 #include "mmsmo/v1/mms_mo_service.pb.h"
 #include "mmsmo/v1/subscription_service.pb.h"
 
@@ -75,10 +76,12 @@ class Subscriptions {
   // Broker::OpenFeed.
   virtual absl::StatusOr<v1::Subscription> Create(const v1::Subscription& subscription) = 0;
   virtual absl::StatusOr<v1::Subscription> Get(const std::string& name) = 0;
-  // By name; at most `page_size`, from the name that `page_token` is.
+  // By name; at most `page_size`, and under gRPC's limit of a message, from the name that
+  // `page_token` is.
   virtual v1::ListSubscriptionsResponse List(int page_size, const std::string& page_token) = 0;
-  // Replaces the settings that can be changed. `subscription` as for Create.
-  virtual absl::StatusOr<v1::Subscription> Update(const v1::Subscription& subscription) = 0;
+  // Changes what `mask` names. Errors as UpdatedSubscription.
+  virtual absl::StatusOr<v1::Subscription> Update(const v1::Subscription& wanted,
+                                                  const google::protobuf::FieldMask& mask) = 0;
   // Ends its streams with NotFound.
   virtual absl::Status Delete(const std::string& name) = 0;
   // Ends every lease. Dead letters stay.
@@ -96,8 +99,9 @@ class Subscriptions {
   virtual absl::StatusOr<SubscriptionStream> OpenStream(const std::string& name,
                                                         const StreamLimits& limits) = 0;
 
-  // Changes deliveries, on whichever stream they were made. Idempotent. When it answers, the change
-  // is durable; an extension is not, since no lease outlives the process. Does not block.
+  // Changes deliveries, on whichever stream they were made. Once more has the effect of once, so
+  // that a call whose answer was lost can be made again. When it answers, the change is durable; an
+  // extension is not, since no lease outlives the process. Does not block.
   virtual void Change(const std::string& name, std::vector<std::string> ack_ids, AckChange change,
                       AckDone done) = 0;
 

@@ -64,7 +64,7 @@ rocksdb::DBOptions DatabaseOptions() {
   options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
-  // One writer: no need to be ready for several.
+  // Few writers, which mostly wait for the disk: no need to be ready for more.
   options.allow_concurrent_memtable_write = false;
   options.enable_write_thread_adaptive_yield = false;
   return options;

@@ -47,7 +47,11 @@ Subscription::Subscription(const Rooms& rooms, SubscriptionHeader header,
       progress_(progress),
       state_(std::move(state)),
       recorded_through_(state_.delivered_through()),
-      saved_floor_(progress.floor) {}
+      saved_floor_(progress.floor),
+      saved_delivered_through_(state_.delivered_through()) {
+  // Whether it was used while there was no gateway cannot be known.
+  header_.last_used_micros = rooms_.clock->NowMicros();
+}
 
 absl::Status Subscription::LoadReplays() {
   MutexLock lock(&mu_);
@@ -61,10 +65,13 @@ absl::Status Subscription::LoadReplays() {
       status = DataLoss("a dead letter of subscription {} cannot be read", name_);
     }
     if (!status.ok()) return false;
+    const int64_t now = rooms_.clock->MonotonicMicros();
     state_.Replay({.sequence = sequence,
                    .sender = SenderHash(dead_letter.event().mms_mo()),
                    .bytes = static_cast<uint32_t>(dead_letter.event().ByteSizeLong()),
-                   .attempts = record->attempts.value_or(0)});
+                   .attempts = record->attempts.value_or(0),
+                   .retry_at = record->retry_at_micros - rooms_.clock->NowMicros() + now},
+                  now);
     return true;
   };
   auto visited = rooms_.records->Visit(SubscriptionRecords::Grave::kReplay, id_, 0, load);
@@ -79,6 +86,7 @@ SubscriptionHeader Subscription::header() const {
 void Subscription::SetHeader(SubscriptionHeader header) {
   MutexLock lock(&mu_);
   header_ = std::move(header);
+  header_.last_used_micros = rooms_.clock->NowMicros();
   state_.set_policy(PolicyOf(header_.settings));
   if (filter_) filter_ = std::make_unique<broker::EventFilter>(header_.settings.filter());
   Changed();
@@ -94,9 +102,13 @@ std::string Subscription::Cursor() const {
   return rooms_.positions->Cursor(state_.next() - 1);
 }
 
-// Those that are leased or wait for another attempt count too: they are not done with.
 int64_t Subscription::Backlog() const {
   MutexLock lock(&mu_);
+  return BacklogLocked();
+}
+
+// Those that are leased or wait for another attempt count too: they are not done with.
+int64_t Subscription::BacklogLocked() const {
   const uint64_t head = rooms_.journal->head().head();
   const uint64_t floor = state_.acked().floor();
   const uint64_t above = head > floor ? head - floor - state_.acked().count_above() : 0;
@@ -104,43 +116,41 @@ int64_t Subscription::Backlog() const {
 }
 
 v1::Subscription Subscription::Describe() const {
-  const int64_t backlog = Backlog();
   MutexLock lock(&mu_);
   v1::Subscription description = header_.settings;
-  description.set_backlog_count(backlog);
+  description.set_backlog_count(BacklogLocked());
   description.set_dead_letter_count(static_cast<int64_t>(progress_.dead_letters));
   description.set_stream_count(state_.streams());
   description.set_expired_count(static_cast<int64_t>(progress_.expired));
-  const uint64_t oldest = state_.acked().floor() + 1;
-  if (oldest <= rooms_.journal->head().head()) {
-    if (auto header = rooms_.journal->reader().Header(oldest); header.ok()) {
-      *description.mutable_oldest_unacked_accept_time() =
-          broker::ToTimestamp(header->accept_micros);
-    }
+  if (const int64_t micros = OldestUnacked(); micros > 0) {
+    *description.mutable_oldest_unacked_accept_time() = broker::ToTimestamp(micros);
   }
   return description;
 }
 
+int64_t Subscription::OldestUnacked() const {
+  const uint64_t oldest = state_.acked().floor() + 1;
+  if (oldest > rooms_.journal->head().head()) return 0;
+  const auto header = rooms_.journal->reader().Header(oldest);
+  return header.ok() ? header->accept_micros : 0;
+}
+
 broker::SubscriptionStats Subscription::Stats() const {
-  const v1::Subscription description = Describe();
   MutexLock lock(&mu_);
   const SubscriptionState::Totals& totals = state_.totals();
-  broker::SubscriptionStats stats{.name = name_,
-                                  .backlog = description.backlog_count(),
-                                  .in_flight = static_cast<int64_t>(state_.leased()),
-                                  .dead_letters = description.dead_letter_count(),
-                                  .expired = description.expired_count(),
-                                  .delivered_total = totals.delivered,
-                                  .redelivered_total = totals.redelivered,
-                                  .acked_total = totals.acked,
-                                  .lease_expired_total = totals.lease_expired,
-                                  .dead_lettered_total = totals.dead_lettered};
-  if (description.has_oldest_unacked_accept_time()) {
-    const int64_t micros = broker::MicrosOf(description.oldest_unacked_accept_time());
-    stats.oldest_unacked_seconds =
-        static_cast<double>(std::max<int64_t>(rooms_.clock->NowMicros() - micros, 0)) / 1e6;
-  }
-  return stats;
+  const int64_t oldest = OldestUnacked();
+  const int64_t age = oldest > 0 ? std::max<int64_t>(rooms_.clock->NowMicros() - oldest, 0) : 0;
+  return {.name = name_,
+          .backlog = BacklogLocked(),
+          .oldest_unacked_seconds = static_cast<double>(age) / 1e6,
+          .in_flight = static_cast<int64_t>(state_.leased()),
+          .dead_letters = static_cast<int64_t>(progress_.dead_letters),
+          .expired = static_cast<int64_t>(progress_.expired),
+          .delivered_total = totals.delivered,
+          .redelivered_total = totals.redelivered,
+          .acked_total = totals.acked,
+          .lease_expired_total = totals.lease_expired,
+          .dead_lettered_total = totals.dead_lettered};
 }
 
 absl::StatusOr<std::vector<uint64_t>> Subscription::DeadLettersAt(
@@ -151,7 +161,11 @@ absl::StatusOr<std::vector<uint64_t>> Subscription::DeadLettersAt(
     if (!decoded.ok()) return InvalidArgument("cursors: {}", MessageOf(decoded.status()));
     if (decoded->journal == rooms_.store->journal_id()) sequences.push_back(decoded->sequence);
   }
-  if (!cursors.empty()) return sequences;
+  if (!cursors.empty()) {
+    std::sort(sequences.begin(), sequences.end());
+    sequences.erase(std::unique(sequences.begin(), sequences.end()), sequences.end());
+    return sequences;
+  }
   auto status = rooms_.records->Visit(SubscriptionRecords::Grave::kDeadLetter, id_, 0,
                                       [&](uint64_t sequence, std::string_view) {
                                         sequences.push_back(sequence);
@@ -173,6 +187,7 @@ absl::StatusOr<v1::ListDeadLettersResponse> Subscription::ListDeadLetters(
   v1::ListDeadLettersResponse response;
   size_t bytes = 0;
   uint64_t last = 0;
+  bool readable = true;
   const auto add = [&](uint64_t sequence, std::string_view dead_letter) {
     bytes += dead_letter.size();
     if (response.dead_letters_size() >= page_size ||
@@ -181,11 +196,13 @@ absl::StatusOr<v1::ListDeadLettersResponse> Subscription::ListDeadLetters(
       return false;
     }
     last = sequence;
-    return response.add_dead_letters()->ParseFromArray(dead_letter.data(),
-                                                       static_cast<int>(dead_letter.size()));
+    readable = response.add_dead_letters()->ParseFromArray(dead_letter.data(),
+                                                           static_cast<int>(dead_letter.size()));
+    return readable;
   };
   auto status = rooms_.records->Visit(SubscriptionRecords::Grave::kDeadLetter, id_, from, add);
   if (!status.ok()) return status;
+  if (!readable) return DataLoss("a dead letter of subscription {} cannot be read", name_);
   return response;
 }
 

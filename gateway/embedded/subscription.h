@@ -77,16 +77,15 @@ class Subscription {
   // --- For the thread that writes.
 
   // Changes deliveries, in memory; Save makes it durable. Appends what could not be changed.
-  void Apply(const std::vector<std::string>& ack_ids, const broker::AckChange& change,
-             rocksdb::WriteBatch* batch, std::vector<v1::AckFailure>* failures);
+  // NotFound once the subscription was deleted.
+  absl::Status Apply(const std::vector<std::string>& ack_ids, const broker::AckChange& change,
+                     rocksdb::WriteBatch* batch, std::vector<v1::AckFailure>* failures);
   // Ends what has taken too long or was removed by retention.
   void OnTime();
   // Whether OnTime or Save have something to do.
   bool IsDue() const;
   // Whether Save has something to do that can wait.
   bool HasMoved() const;
-  // Whether it had no stream for longer than its expiration_ttl.
-  bool IsAbandoned() const;
   // Puts what has changed into the batch, dead letters with it; Saved says whether it was written.
   void Save(rocksdb::WriteBatch* batch);
   void Saved(bool written);
@@ -97,6 +96,8 @@ class Subscription {
   // How many of these dead letters will be delivered again.
   absl::StatusOr<int64_t> Replay(const std::vector<uint64_t>& sequences, const Write& write);
   absl::Status Delete(const Write& write);
+  // The same, if it is abandoned; returns whether it was.
+  bool DeleteIfAbandoned(const Write& write);
 
  private:
   // A batch that is being filled.
@@ -108,20 +109,34 @@ class Subscription {
   static uint64_t SenderHash(const v1::MmsMo& message);
 
   void Use() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  int64_t BacklogLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // When the oldest event that is not done with was accepted; 0 where there is none. Reads the
+  // disk.
+  int64_t OldestUnacked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   uint64_t Available() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status TakeReady(Filling* filling) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status TakeNew(Filling* filling) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status OfferNext(const LogScan::Event& event, Filling* filling)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::StatusOr<std::string> EventOf(const SubscriptionState::Lease& lease, Filling* filling)
+  absl::Status RecordDeliveries(Filling* filling) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<std::string> EventOf(const SubscriptionState::Lease& lease)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Deliver(const SubscriptionState::Lease& lease, std::string_view event, Filling* filling)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ExpireRemoved() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  SubscriptionState::Effect ApplyOne(const AckId& id, const broker::AckChange& change,
-                                     rocksdb::WriteBatch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Unspecified where it has had its effect.
+  v1::AckFailureReason ApplyOne(const AckId& id, const broker::AckChange& change,
+                                rocksdb::WriteBatch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  v1::AckFailureReason AcknowledgeOne(const AckId& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool IsAbandoned() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status DeleteLocked(const Write& write) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void BuryGivenUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<v1::DeadLetter> Corpse(const SubscriptionState::GivenUp& given_up) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whether an event is a dead letter; any error counts as no.
+  bool IsBuried(uint64_t sequence) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void PutReplayAttempts(rocksdb::WriteBatch* batch) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // After a change that may let streams take something.
   void Changed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void WatchHead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -141,6 +156,12 @@ class Subscription {
   // Up to here, records tell how often an event was delivered before the restart.
   uint64_t recorded_through_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t saved_floor_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t saved_delivered_through_ ABSL_GUARDED_BY(mu_) = 0;
+  // Records of attempts before this are to be forgotten.
+  uint64_t forget_before_ ABSL_GUARDED_BY(mu_) = 0;
+  // What retention took, since that was last logged, and when that was; by the monotonic clock.
+  uint64_t expired_unlogged_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t expired_logged_at_ ABSL_GUARDED_BY(mu_) = 0;
   StreamId last_stream_ ABSL_GUARDED_BY(mu_) = 0;
   bool deleted_ ABSL_GUARDED_BY(mu_) = false;
   // Put into the batch that is being written.

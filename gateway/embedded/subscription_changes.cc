@@ -10,61 +10,95 @@
 namespace mmsmo::embedded {
 namespace {
 
+using Effect = SubscriptionState::Effect;
+
 constexpr int64_t kUseEveryMicros = 60'000'000;
+constexpr int64_t kLogExpiredEveryMicros = 60'000'000;
+
+SubscriptionState::Lease LeaseOf(const AckId& id) {
+  return {.sequence = id.sequence, .attempt = id.attempt, .number = id.lease};
+}
 
 }  // namespace
 
-void Subscription::Apply(const std::vector<std::string>& ack_ids, const broker::AckChange& change,
-                         rocksdb::WriteBatch* batch, std::vector<v1::AckFailure>* failures) {
+absl::Status Subscription::Apply(const std::vector<std::string>& ack_ids,
+                                 const broker::AckChange& change, rocksdb::WriteBatch* batch,
+                                 std::vector<v1::AckFailure>* failures) {
   MutexLock lock(&mu_);
+  if (deleted_) return NotFound("subscription: there is no '{}'", name_);
   for (const std::string& text : ack_ids) {
-    const auto fail = [&](v1::AckFailureReason reason) {
-      v1::AckFailure& failure = failures->emplace_back();
-      failure.set_ack_id(text);
-      failure.set_reason(reason);
-    };
     const auto id = DecodeAckId(text);
+    auto reason = v1::ACK_FAILURE_REASON_UNSPECIFIED;
     if (!id.ok() || id->subscription != id_ || id->epoch > progress_.epoch) {
-      fail(v1::ACK_FAILURE_REASON_INVALID);
-    } else if (id->epoch < progress_.epoch ||
-               ApplyOne(*id, change, batch) != SubscriptionState::Effect::kDone) {
-      fail(v1::ACK_FAILURE_REASON_EXPIRED);
+      reason = v1::ACK_FAILURE_REASON_INVALID;
+    } else if (id->epoch < progress_.epoch) {
+      reason = v1::ACK_FAILURE_REASON_EXPIRED;
+    } else {
+      reason = ApplyOne(*id, change, batch);
     }
+    if (reason == v1::ACK_FAILURE_REASON_UNSPECIFIED) continue;
+    v1::AckFailure& failure = failures->emplace_back();
+    failure.set_ack_id(text);
+    failure.set_reason(reason);
   }
   Changed();
+  return absl::OkStatus();
 }
 
-SubscriptionState::Effect Subscription::ApplyOne(const AckId& id, const broker::AckChange& change,
-                                                 rocksdb::WriteBatch* batch) {
-  using Effect = SubscriptionState::Effect;
-  const SubscriptionState::Lease lease{
-      .sequence = id.sequence, .attempt = id.attempt, .number = id.lease};
+v1::AckFailureReason Subscription::ApplyOne(const AckId& id, const broker::AckChange& change,
+                                            rocksdb::WriteBatch* batch) {
   const int64_t now = rooms_.clock->MonotonicMicros();
+  auto effect = Effect::kExpired;
   switch (change.kind) {
-    case broker::AckChange::Kind::kAcknowledge: {
-      const Effect effect = state_.Acknowledge(lease);
-      if (effect != Effect::kUnscanned) return effect;
-      const auto record = rooms_.records->ReadAttempts(id_, id.sequence);
-      if (!record.ok() || record->attempts.value_or(state_.unrecorded_attempts()) != id.attempt) {
-        return Effect::kExpired;
-      }
-      state_.AcknowledgeUnscanned(id.sequence);
-      return Effect::kDone;
-    }
+    case broker::AckChange::Kind::kAcknowledge:
+      return AcknowledgeOne(id);
     case broker::AckChange::Kind::kExtend:
-      return state_.Extend(lease, now + change.micros);
-    case broker::AckChange::Kind::kHandBack: {
-      const Effect effect = state_.HandBack(lease, now + change.micros, now);
-      if (effect == Effect::kDone && change.micros > 0) {
+      effect = state_.Extend(LeaseOf(id), now + change.micros);
+      break;
+    case broker::AckChange::Kind::kHandBack:
+      effect = state_.HandBack(LeaseOf(id), now + change.micros, now);
+      if (effect == Effect::kDone && state_.IsWaiting(id.sequence)) {
         rooms_.records->PutRetryAt(id_, id.sequence, rooms_.clock->NowMicros() + change.micros,
                                    batch);
       }
-      return effect;
-    }
+      break;
     case broker::AckChange::Kind::kDeadLetter:
-      return state_.GiveUp(lease, change.reason);
+      effect = state_.GiveUp(LeaseOf(id), change.reason);
+      // Said again, since the answer was lost.
+      if (effect != Effect::kDone && IsBuried(id.sequence)) effect = Effect::kDone;
+      break;
   }
-  return Effect::kExpired;
+  return effect == Effect::kDone ? v1::ACK_FAILURE_REASON_UNSPECIFIED
+                                 : v1::ACK_FAILURE_REASON_EXPIRED;
+}
+
+v1::AckFailureReason Subscription::AcknowledgeOne(const AckId& id) {
+  switch (state_.Acknowledge(LeaseOf(id))) {
+    case Effect::kDone:
+      return v1::ACK_FAILURE_REASON_UNSPECIFIED;
+    case Effect::kBefore:
+      return IsBuried(id.sequence) ? v1::ACK_FAILURE_REASON_EXPIRED
+                                   : v1::ACK_FAILURE_REASON_UNSPECIFIED;
+    case Effect::kExpired:
+      return v1::ACK_FAILURE_REASON_EXPIRED;
+    case Effect::kUnscanned:
+      break;
+  }
+  const auto record = rooms_.records->ReadAttempts(id_, id.sequence);
+  if (!record.ok()) return v1::ACK_FAILURE_REASON_TRANSIENT;
+  if (record->attempts.value_or(state_.unrecorded_attempts()) != id.attempt) {
+    return v1::ACK_FAILURE_REASON_EXPIRED;
+  }
+  state_.AcknowledgeUnscanned(id.sequence);
+  return v1::ACK_FAILURE_REASON_UNSPECIFIED;
+}
+
+bool Subscription::IsBuried(uint64_t sequence) const {
+  for (const auto& [buried, bytes] : graves_) {
+    if (buried == sequence) return true;
+  }
+  const auto bytes = rooms_.records->Read(SubscriptionRecords::Grave::kDeadLetter, id_, sequence);
+  return bytes.ok() && bytes->has_value();
 }
 
 void Subscription::OnTime() {
@@ -88,21 +122,28 @@ bool Subscription::HasMoved() const {
 }
 
 bool Subscription::IsAbandoned() const {
-  MutexLock lock(&mu_);
   return header_.settings.has_expiration_ttl() && state_.streams() == 0 &&
          header_.last_used_micros + broker::MicrosOf(header_.settings.expiration_ttl()) <
              rooms_.clock->NowMicros();
 }
 
 void Subscription::ExpireRemoved() {
+  const int64_t now = rooms_.clock->MonotonicMicros();
   const uint64_t oldest = rooms_.journal->oldest();
-  if (state_.acked().floor() + 1 >= oldest) return;
-  const uint64_t expired = state_.Expire(oldest);
-  if (expired == 0) return;
-  progress_.expired += expired;
-  progress_changed_ = true;
-  Log()->warn("retention removed {} events before subscription {} had them acknowledged", expired,
-              name_);
+  if (state_.acked().floor() + 1 < oldest) {
+    const uint64_t expired = state_.Expire(oldest);
+    progress_.expired += expired;
+    expired_unlogged_ += expired;
+    forget_before_ = oldest;
+    progress_changed_ = true;
+  }
+  if (expired_unlogged_ == 0 ||
+      (expired_logged_at_ > 0 && now < expired_logged_at_ + kLogExpiredEveryMicros)) {
+    return;
+  }
+  Log()->warn("retention removed {} events before subscription {} had them acknowledged",
+              std::exchange(expired_unlogged_, 0), name_);
+  expired_logged_at_ = now;
 }
 
 void Subscription::Changed() {
@@ -117,31 +158,43 @@ void Subscription::Changed() {
                   std::memory_order_relaxed);
 }
 
-// An event that is no longer in the log is lost to its dead letter too.
 void Subscription::BuryGivenUp() {
-  for (const SubscriptionState::GivenUp& given_up : state_.TakeGivenUp()) {
-    v1::DeadLetter dead_letter;
-    bool found = false;
-    if (given_up.replay) {
-      const auto bytes =
-          rooms_.records->Read(SubscriptionRecords::Grave::kReplay, id_, given_up.sequence);
-      found = bytes.ok() && *bytes && dead_letter.ParseFromString(**bytes);
-    } else {
-      const auto event = rooms_.journal->reader().Event(given_up.sequence);
-      found = event.ok() && dead_letter.mutable_event()->ParseFromString(*event);
-    }
-    if (found) {
-      dead_letter.set_attempts(static_cast<int32_t>(given_up.attempts));
-      dead_letter.set_reason(given_up.reason);
-      *dead_letter.mutable_dead_letter_time() = broker::ToTimestamp(rooms_.clock->NowMicros());
-      graves_.emplace_back(given_up.sequence, dead_letter.SerializeAsString());
-      ++progress_.dead_letters;
-    } else {
+  for (SubscriptionState::GivenUp& given_up : state_.TakeGivenUp()) {
+    auto dead_letter = Corpse(given_up);
+    if (dead_letter.ok()) {
+      dead_letter->set_attempts(static_cast<int32_t>(given_up.attempts));
+      dead_letter->set_reason(given_up.reason);
+      *dead_letter->mutable_dead_letter_time() = broker::ToTimestamp(rooms_.clock->NowMicros());
+      if (!IsBuried(given_up.sequence)) ++progress_.dead_letters;
+      graves_.emplace_back(given_up.sequence, dead_letter->SerializeAsString());
+    } else if (absl::IsNotFound(dead_letter.status())) {
       ++progress_.expired;
+    } else {
+      Log()->error("a dead letter of subscription {} is not written yet: {}", name_,
+                   MessageOf(dead_letter.status()));
+      state_.GiveUpAgain(std::move(given_up));
+      continue;
     }
     progress_changed_ = true;
     state_.Settle(given_up.sequence);
   }
+}
+
+// NotFound for one that retention has removed.
+absl::StatusOr<v1::DeadLetter> Subscription::Corpse(
+    const SubscriptionState::GivenUp& given_up) const {
+  v1::DeadLetter dead_letter;
+  if (given_up.replay) {
+    auto bytes = rooms_.records->Read(SubscriptionRecords::Grave::kReplay, id_, given_up.sequence);
+    if (!bytes.ok()) return bytes.status();
+    if (!*bytes) return NotFound("there is no such replay");
+    if (dead_letter.ParseFromString(**bytes)) return dead_letter;
+  } else {
+    auto event = rooms_.journal->reader().Event(given_up.sequence);
+    if (!event.ok()) return event.status();
+    if (dead_letter.mutable_event()->ParseFromString(*event)) return dead_letter;
+  }
+  return DataLoss("its event cannot be read");
 }
 
 void Subscription::Save(rocksdb::WriteBatch* batch) {
@@ -158,6 +211,10 @@ void Subscription::Save(rocksdb::WriteBatch* batch) {
   }
   for (const auto& [sequence, bytes] : graves_) {
     rooms_.records->Put(SubscriptionRecords::Grave::kDeadLetter, id_, sequence, bytes, batch);
+  }
+  // A replay's record may be behind it, and is written by a stream: so not while there are any.
+  if (forget_before_ > 0 && state_.replays() == 0) {
+    rooms_.records->DeleteAttemptsBefore(id_, std::exchange(forget_before_, 0), batch);
   }
   const AckedSet::Changes blocks = state_.acked().TakeChanges();
   for (const uint64_t block : blocks.written) {
@@ -188,26 +245,36 @@ void Subscription::Saved(bool written) {
 
 absl::Status Subscription::Seek(const Positions::Start& start, const Write& write) {
   MutexLock lock(&mu_);
+  if (deleted_) return NotFound("subscription: there is no '{}'", name_);
   SubscriptionProgress progress = progress_;
   progress.floor = start.after;
   progress.not_before = start.not_before;
   ++progress.epoch;
   rocksdb::WriteBatch batch;
   rooms_.records->DeletePositions(id_, &batch);
+  PutReplayAttempts(&batch);
   rooms_.records->PutDeliveredThrough(id_, start.after, &batch);
   rooms_.records->Put(id_, progress, &batch);
   if (auto status = write(&batch); !status.ok()) return status;
   progress_ = progress;
   saved_floor_ = progress.floor;
+  saved_delivered_through_ = start.after;
   recorded_through_ = 0;
-  state_.Seek(start.after);
+  state_.Seek(start.after, rooms_.clock->MonotonicMicros());
   Changed();
   return absl::OkStatus();
+}
+
+void Subscription::PutReplayAttempts(rocksdb::WriteBatch* batch) const {
+  for (const SubscriptionState::Candidate& replay : state_.DeliveredReplays()) {
+    rooms_.records->PutAttempts(id_, replay.sequence, replay.attempts, batch);
+  }
 }
 
 absl::StatusOr<int64_t> Subscription::Replay(const std::vector<uint64_t>& sequences,
                                              const Write& write) {
   MutexLock lock(&mu_);
+  if (deleted_) return NotFound("subscription: there is no '{}'", name_);
   rocksdb::WriteBatch batch;
   std::vector<SubscriptionState::Candidate> replays;
   for (const uint64_t sequence : sequences) {
@@ -226,13 +293,22 @@ absl::StatusOr<int64_t> Subscription::Replay(const std::vector<uint64_t>& sequen
   rooms_.records->Put(id_, progress, &batch);
   if (auto status = write(&batch); !status.ok()) return status;
   progress_ = progress;
-  for (const auto& replay : replays) state_.Replay(replay);
+  for (const auto& replay : replays) state_.Replay(replay, rooms_.clock->MonotonicMicros());
   Changed();
   return static_cast<int64_t>(replays.size());
 }
 
 absl::Status Subscription::Delete(const Write& write) {
   MutexLock lock(&mu_);
+  return DeleteLocked(write);
+}
+
+bool Subscription::DeleteIfAbandoned(const Write& write) {
+  MutexLock lock(&mu_);
+  return IsAbandoned() && DeleteLocked(write).ok();
+}
+
+absl::Status Subscription::DeleteLocked(const Write& write) {
   rocksdb::WriteBatch batch;
   rooms_.records->DeleteAll(header_, &batch);
   if (auto status = write(&batch); !status.ok()) return status;

@@ -20,6 +20,7 @@ constexpr char kAttempts = 'T';          // + id + sequence
 constexpr char kRetryAt = 'W';           // + id + sequence
 
 constexpr size_t kKeyBytes = 1 + 8 + 8;
+constexpr size_t kProgressBytes = 5 * sizeof(uint64_t);
 
 std::string Key(char kind, SubscriptionId id) { return std::string(1, kind) + BigEndian(id); }
 std::string Key(char kind, SubscriptionId id, uint64_t number) {
@@ -91,7 +92,7 @@ void SubscriptionRecords::DeleteAllOf(char kind, SubscriptionId id,
 absl::StatusOr<SubscriptionProgress> SubscriptionRecords::ReadProgress(SubscriptionId id) const {
   auto value = Read(Key(kProgress, id));
   if (!value.ok()) return value.status();
-  if (!*value || (*value)->size() != 5 * 8)
+  if (!*value || (*value)->size() != kProgressBytes)
     return Malformed("progress", *value ? (*value)->size() : 0);
   const std::string_view view = **value;
   return SubscriptionProgress{.floor = LoadBigEndian64(view),
@@ -134,7 +135,8 @@ absl::Status SubscriptionRecords::ReadBlocks(SubscriptionId id, AckedSet* acked)
       return Malformed("acknowledgements", it->value().size());
     }
     const std::string_view value = View(it->value());
-    for (size_t i = 0; i < words.size(); ++i) words[i] = LoadBigEndian64(value.substr(i * 8));
+    for (size_t i = 0; i < words.size(); ++i)
+      words[i] = LoadBigEndian64(value.substr(i * sizeof(uint64_t)));
     acked->Restore(LoadBigEndian64(View(it->key()).substr(9)), words);
   }
   return FromRocks(it->status(), "reading a subscription's acknowledgements");
@@ -188,6 +190,13 @@ void SubscriptionRecords::DeleteAttempts(SubscriptionId id, uint64_t sequence,
                                          rocksdb::WriteBatch* batch) const {
   batch->Delete(store_.subscriptions(), Key(kAttempts, id, sequence));
   batch->Delete(store_.subscriptions(), Key(kRetryAt, id, sequence));
+}
+
+void SubscriptionRecords::DeleteAttemptsBefore(SubscriptionId id, uint64_t sequence,
+                                               rocksdb::WriteBatch* batch) const {
+  for (const char kind : {kAttempts, kRetryAt}) {
+    batch->DeleteRange(store_.subscriptions(), Key(kind, id, 0), Key(kind, id, sequence));
+  }
 }
 
 absl::StatusOr<std::optional<std::string>> SubscriptionRecords::Read(Grave grave, SubscriptionId id,

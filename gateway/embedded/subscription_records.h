@@ -70,6 +70,8 @@ class SubscriptionRecords {
                   rocksdb::WriteBatch* batch) const;
   void DeleteAttempts(SubscriptionId id, uint64_t sequence, rocksdb::WriteBatch* batch) const;
 
+  void DeleteAttemptsBefore(SubscriptionId id, uint64_t sequence, rocksdb::WriteBatch* batch) const;
+
   // Forgets what acknowledgements and attempts there were.
   void DeletePositions(SubscriptionId id, rocksdb::WriteBatch* batch) const;
 

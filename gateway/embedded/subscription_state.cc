@@ -78,7 +78,7 @@ std::optional<SubscriptionState::Lease> SubscriptionState::Offer(const Candidate
                                                            .bytes = candidate.bytes})
                       .first;
   ready_.insert(candidate.sequence);
-  EnterQueue(it);
+  EnterQueue(it, candidate.retry_at);
   if (it->second.phase == Phase::kHeld) return std::nullopt;
   if (candidate.attempts > 0) Retry(it, candidate.retry_at, now);
   if (it->second.phase != Phase::kReady) return std::nullopt;
@@ -86,6 +86,19 @@ std::optional<SubscriptionState::Lease> SubscriptionState::Offer(const Candidate
 }
 
 void SubscriptionState::Pass() { acked_.Add(next_++); }
+
+void SubscriptionState::TakeBack(const Lease& lease) {
+  const auto it = pending_.find(lease.sequence);
+  if (it == pending_.end()) return;  // retention has taken it
+  --totals_.delivered;
+  if (it->second.attempts > 1) --totals_.redelivered;
+  --it->second.attempts;
+  SetPhase(it, Phase::kReady);
+}
+
+bool SubscriptionState::IsOf(const Lease& lease, const Pending& pending) {
+  return pending.attempts == lease.attempt && pending.lease_number == lease.number;
+}
 
 SubscriptionState::Iterator SubscriptionState::FindLease(const Lease& lease, Effect* effect) {
   const auto it = pending_.find(lease.sequence);
@@ -95,9 +108,7 @@ SubscriptionState::Iterator SubscriptionState::FindLease(const Lease& lease, Eff
     *effect = unscanned ? Effect::kUnscanned : Effect::kExpired;
     return it;
   }
-  const Pending& pending = it->second;
-  const bool holds = pending.phase == Phase::kLeased && pending.attempts == lease.attempt &&
-                     pending.lease_number == lease.number;
+  const bool holds = it->second.phase == Phase::kLeased && IsOf(lease, it->second);
   *effect = holds ? Effect::kDone : Effect::kExpired;
   return holds ? it : pending_.end();
 }
@@ -107,7 +118,7 @@ SubscriptionState::Effect SubscriptionState::Acknowledge(const Lease& lease) {
   const auto it = FindLease(lease, &effect);
   if (it == pending_.end()) {
     const bool before = !pending_.contains(lease.sequence) && acked_.Contains(lease.sequence);
-    return before ? Effect::kDone : effect;
+    return before ? Effect::kBefore : effect;
   }
   ++totals_.acked;
   Settle(lease.sequence);
@@ -125,15 +136,25 @@ SubscriptionState::Effect SubscriptionState::HandBack(const Lease& lease, int64_
                                                       int64_t now) {
   Effect effect;
   const auto it = FindLease(lease, &effect);
-  if (it != pending_.end()) Retry(it, retry_at, now);
-  return effect;
+  if (it != pending_.end()) {
+    Retry(it, retry_at, now);
+    return Effect::kDone;
+  }
+  const auto again = pending_.find(lease.sequence);
+  return again != pending_.end() && IsOf(lease, again->second) ? Effect::kDone : effect;
 }
 
 SubscriptionState::Effect SubscriptionState::GiveUp(const Lease& lease, std::string reason) {
   Effect effect;
   const auto it = FindLease(lease, &effect);
-  if (it != pending_.end()) GiveUpOn(it, std::move(reason));
-  return effect;
+  if (it != pending_.end()) {
+    GiveUpOn(it, std::move(reason));
+    return Effect::kDone;
+  }
+  const auto again = pending_.find(lease.sequence);
+  const bool given_up = again != pending_.end() && again->second.phase == Phase::kGivenUp &&
+                        IsOf(lease, again->second);
+  return given_up ? Effect::kDone : effect;
 }
 
 void SubscriptionState::AcknowledgeUnscanned(uint64_t sequence) {
@@ -166,11 +187,13 @@ int64_t SubscriptionState::Backoff(uint32_t attempts) const {
 
 // The event has been delivered, in vain: again at `retry_at`, or never.
 void SubscriptionState::Retry(Iterator it, int64_t retry_at, int64_t now) {
-  if (policy_.max_attempts > 0 &&
-      it->second.attempts >= static_cast<uint32_t>(policy_.max_attempts)) {
-    return GiveUpOn(it, "max_attempts");
-  }
+  if (HadLastAttempt(it->second)) return GiveUpOn(it, "max_attempts");
   retry_at <= now ? SetPhase(it, Phase::kReady) : SetPhase(it, Phase::kWaiting, retry_at);
+}
+
+bool SubscriptionState::HadLastAttempt(const Pending& pending) const {
+  return policy_.max_attempts > 0 &&
+         pending.attempts >= static_cast<uint32_t>(policy_.max_attempts);
 }
 
 void SubscriptionState::GiveUpOn(Iterator it, std::string reason) {
@@ -179,11 +202,6 @@ void SubscriptionState::GiveUpOn(Iterator it, std::string reason) {
                        .attempts = it->second.attempts,
                        .reason = std::move(reason),
                        .replay = it->second.replay});
-}
-
-void SubscriptionState::GiveUpAgain(std::vector<GivenUp> given_up) {
-  given_up_.insert(given_up_.begin(), std::make_move_iterator(given_up.begin()),
-                   std::make_move_iterator(given_up.end()));
 }
 
 void SubscriptionState::Settle(uint64_t sequence) {
@@ -198,24 +216,50 @@ void SubscriptionState::Settle(uint64_t sequence) {
   Forget(it);
 }
 
-void SubscriptionState::SettleAgain(const std::vector<Settled>& settled) {
-  settled_.insert(settled_.begin(), settled.begin(), settled.end());
+// But for those that retention has taken since.
+std::vector<SubscriptionState::GivenUp> SubscriptionState::TakeGivenUp() {
+  std::erase_if(given_up_, [this](const GivenUp& one) { return !IsPending(one.sequence); });
+  return std::exchange(given_up_, {});
 }
 
-bool SubscriptionState::Replay(const Candidate& candidate) {
+bool SubscriptionState::IsWaiting(uint64_t sequence) const {
+  const auto it = pending_.find(sequence);
+  return it != pending_.end() && it->second.phase == Phase::kWaiting;
+}
+
+void SubscriptionState::Replay(const Candidate& candidate, int64_t now) {
   const auto [it, added] =
       pending_.emplace(candidate.sequence, Pending{.sender = candidate.sender,
                                                    .attempts = candidate.attempts,
-                                                   .bytes = candidate.bytes,
-                                                   .replay = true});
-  if (!added) return false;
+                                                   .bytes = candidate.bytes});
+  if (it->second.replay) return;
+  it->second.replay = true;
   ++replays_;
+  if (!added) {
+    acked_.Add(candidate.sequence);
+    for (GivenUp& given_up : given_up_) {
+      given_up.replay = given_up.replay || given_up.sequence == candidate.sequence;
+    }
+    return;
+  }
   ready_.insert(candidate.sequence);
-  EnterQueue(it);
-  return true;
+  EnterQueue(it, candidate.retry_at);
+  if (it->second.phase == Phase::kReady && candidate.attempts > 0) {
+    Retry(it, candidate.retry_at, now);
+  }
 }
 
-void SubscriptionState::Seek(uint64_t floor) {
+std::vector<SubscriptionState::Candidate> SubscriptionState::DeliveredReplays() const {
+  std::vector<Candidate> replays;
+  if (replays_ == 0) return replays;
+  for (const auto& [sequence, pending] : pending_) {
+    if (!pending.replay || pending.attempts == 0) continue;
+    replays.push_back({.sequence = sequence, .attempts = pending.attempts});
+  }
+  return replays;
+}
+
+void SubscriptionState::Seek(uint64_t floor, int64_t now) {
   std::vector<Candidate> replays;
   for (const auto& [sequence, pending] : pending_) {
     if (!pending.replay) continue;
@@ -235,14 +279,17 @@ void SubscriptionState::Seek(uint64_t floor) {
   acked_ = AckedSet(floor);
   next_ = floor + 1;
   delivered_through_ = floor;
-  for (const Candidate& replay : replays) Replay(replay);
+  for (const Candidate& replay : replays) Replay(replay, now);
 }
 
 uint64_t SubscriptionState::Expire(uint64_t oldest) {
   if (acked_.floor() + 1 >= oldest) return 0;
   for (auto it = pending_.begin(); it != pending_.end() && it->first < oldest;) {
     const uint64_t sequence = it->first;
-    if (!it->second.replay) Forget(it);
+    if (!it->second.replay) {
+      if (it->second.attempts > 0) settled_.push_back({.sequence = sequence});
+      Forget(it);
+    }
     it = pending_.upper_bound(sequence);
   }
   const uint64_t expired = acked_.AddThrough(oldest - 1);
@@ -252,11 +299,11 @@ uint64_t SubscriptionState::Expire(uint64_t oldest) {
 }
 
 // A new event, which is kReady, waits for the one of its sender that is under way.
-void SubscriptionState::EnterQueue(Iterator it) {
+void SubscriptionState::EnterQueue(Iterator it, int64_t retry_at) {
   if (!policy_.order_by_sender) return;
   absl::btree_set<uint64_t>& queue = senders_[it->second.sender];
   queue.insert(it->first);
-  if (queue.size() > 1) SetPhase(it, Phase::kHeld);
+  if (queue.size() > 1) SetPhase(it, Phase::kHeld, retry_at);
 }
 
 void SubscriptionState::LeaveQueue(Iterator it) {
@@ -267,7 +314,19 @@ void SubscriptionState::LeaveQueue(Iterator it) {
   if (queue.empty()) {
     senders_.erase(sender);
   } else if (it->second.phase != Phase::kHeld) {
-    SetPhase(pending_.find(*queue.begin()), Phase::kReady);
+    Release(pending_.find(*queue.begin()));
+  }
+}
+
+// It may have been delivered before a restart.
+void SubscriptionState::Release(Iterator it) {
+  const int64_t retry_at = it->second.due;
+  if (HadLastAttempt(it->second)) {
+    GiveUpOn(it, "max_attempts");
+  } else if (retry_at > 0) {
+    SetPhase(it, Phase::kWaiting, retry_at);
+  } else {
+    SetPhase(it, Phase::kReady);
   }
 }
 

@@ -83,6 +83,7 @@ class SubscriptionState {
 
   enum class Effect {
     kDone,
+    kBefore,     // it was done with already
     kExpired,    // the lease has ended, or never was
     kUnscanned,  // delivered before the restart, and not offered since
   };
@@ -131,7 +132,11 @@ class SubscriptionState {
   std::optional<Lease> Offer(const Candidate& candidate, StreamId stream, int64_t now);
   // Goes past the event at next(), which needs no delivery.
   void Pass();
+  // The lease was made in vain: as if it had not been.
+  void TakeBack(const Lease& lease);
 
+  // Once more has the effect of once: kBefore for what is done with, kDone for what is handed back
+  // or given up.
   Effect Acknowledge(const Lease& lease);
   Effect Extend(const Lease& lease, int64_t until);
   Effect HandBack(const Lease& lease, int64_t retry_at, int64_t now);
@@ -145,18 +150,21 @@ class SubscriptionState {
   int64_t NextDue() const;
 
   // Events that became dead letters: to be made durable as such, and settled then.
-  std::vector<GivenUp> TakeGivenUp() { return std::exchange(given_up_, {}); }
+  std::vector<GivenUp> TakeGivenUp();
   bool has_given_up() const { return !given_up_.empty(); }
-  void GiveUpAgain(std::vector<GivenUp> given_up);
+  void GiveUpAgain(GivenUp given_up) { given_up_.push_back(std::move(given_up)); }
   void Settle(uint64_t sequence);
   std::vector<Settled> TakeSettled() { return std::exchange(settled_, {}); }
-  void SettleAgain(const std::vector<Settled>& settled);
+  bool IsPending(uint64_t sequence) const { return pending_.contains(sequence); }
+  bool IsWaiting(uint64_t sequence) const;
 
-  // A dead letter is to be delivered again, from attempt 1 on. False where it is already.
-  bool Replay(const Candidate& candidate);
+  // A dead letter is to be delivered again. One that a seek has brought back becomes its replay.
+  void Replay(const Candidate& candidate, int64_t now);
+  // The replays that were delivered, with their attempts.
+  std::vector<Candidate> DeliveredReplays() const;
 
   // Goes on behind `floor`, with nothing leased or done with there. Replays stay.
-  void Seek(uint64_t floor);
+  void Seek(uint64_t floor, int64_t now);
   // Retention has removed everything before `oldest`; returns how many of those were not done with.
   uint64_t Expire(uint64_t oldest);
 
@@ -174,7 +182,7 @@ class SubscriptionState {
   };
   struct Pending {
     uint64_t sender = 0;
-    int64_t due = 0;
+    int64_t due = 0;  // of kHeld: not before
     uint32_t attempts = 0;
     uint32_t bytes = 0;
     StreamId stream = 0;
@@ -191,9 +199,12 @@ class SubscriptionState {
   using Iterator = PendingMap::iterator;
 
   Lease MakeLease(Iterator it, StreamId stream, int64_t now);
+  static bool IsOf(const Lease& lease, const Pending& pending);
   Iterator FindLease(const Lease& lease, Effect* effect);
-  void EnterQueue(Iterator it);
+  bool HadLastAttempt(const Pending& pending) const;
+  void EnterQueue(Iterator it, int64_t retry_at);
   void LeaveQueue(Iterator it);
+  void Release(Iterator it);
   void LeavePhase(Iterator it);
   void SetPhase(Iterator it, Phase phase, int64_t due = 0);
   void Retry(Iterator it, int64_t retry_at, int64_t now);

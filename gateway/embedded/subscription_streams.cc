@@ -31,6 +31,7 @@ struct Subscription::Filling {
   int effort = 0;
   bool full = false;
   broker::Batch batch;
+  std::vector<SubscriptionState::Lease> leases;
   rocksdb::WriteBatch records = rocksdb::WriteBatch();
 
   bool HasRoomFor(size_t event_bytes) {
@@ -92,16 +93,14 @@ absl::StatusOr<broker::Batch> Subscription::Take(StreamId stream,
                   .room = std::min(limits.max_events, state_.Room(stream, Available())),
                   .scan = LogScan(rooms_.journal, rooms_.store)};
   const uint64_t start = state_.next();
-  const uint64_t delivered_through = state_.delivered_through();
-  if (auto status = TakeReady(&filling); !status.ok()) return status;
-  if (auto status = TakeNew(&filling); !status.ok()) return status;
-  if (state_.delivered_through() != delivered_through) {
-    rooms_.records->PutDeliveredThrough(id_, state_.delivered_through(), &filling.records);
-  }
-  // Before they are delivered, so that attempts are counted right whatever happens to this process.
-  if (filling.records.Count() > 0) {
-    auto written = FromRocks(rooms_.store->db().Write({}, &filling.records), "writing deliveries");
-    if (!written.ok()) return written;
+  auto status = TakeReady(&filling);
+  if (status.ok()) status = TakeNew(&filling);
+  if (status.ok()) status = RecordDeliveries(&filling);
+  if (!status.ok()) {
+    // None of them is delivered, so none may count as an attempt.
+    for (const auto& lease : filling.leases) state_.TakeBack(lease);
+    Changed();
+    return status;
   }
   filling.batch.cursor = rooms_.positions->Cursor(state_.next() - 1);
   filling.batch.scanned = state_.next() != start;
@@ -111,32 +110,52 @@ absl::StatusOr<broker::Batch> Subscription::Take(StreamId stream,
     const bool nothing = available == 0 && state_.next() > rooms_.journal->head().head();
     filling.batch.left = nothing ? Left::kNothing : Left::kBlocked;
   }
-  Changed();  // the others may take what is left
+  Changed();  // the others may take what is left, and what comes while this one writes
+  if (waiting_.AnyWithRoom()) WatchHead();
   return std::move(filling.batch);
+}
+
+// Before they go out, so that attempts are counted right whatever happens to this process.
+absl::Status Subscription::RecordDeliveries(Filling* filling) {
+  const uint64_t delivered_through = state_.delivered_through();
+  if (delivered_through != saved_delivered_through_) {
+    rooms_.records->PutDeliveredThrough(id_, delivered_through, &filling->records);
+  }
+  if (filling->records.Count() == 0) return absl::OkStatus();
+  const rocksdb::Status status = rooms_.store->db().Write({}, &filling->records);
+  if (!status.ok()) {
+    return Unavailable("deliveries of subscription {} cannot be recorded: {}", name_,
+                       MessageOf(FromRocks(status, "writing")));
+  }
+  saved_delivered_through_ = delivered_through;
+  return absl::OkStatus();
 }
 
 absl::Status Subscription::TakeReady(Filling* filling) {
   while (!filling->Done() && state_.ready() > 0 && state_.HasBytesLeft(filling->stream) &&
          filling->HasRoomFor(state_.ready_bytes())) {
     const auto lease = state_.Redeliver(filling->stream, filling->now);
-    auto event = EventOf(*lease, filling);
+    auto event = EventOf(*lease);
     if (event.ok()) {
       Deliver(*lease, *event, filling);
-    } else if (absl::IsOutOfRange(event.status())) {
+    } else if (absl::IsNotFound(event.status())) {
+      state_.TakeBack(*lease);
+      const size_t ready = state_.ready();
       ExpireRemoved();
+      if (state_.ready() == ready) return event.status();  // it was not retention
     } else {
+      state_.TakeBack(*lease);
       return event.status();
     }
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Subscription::EventOf(const SubscriptionState::Lease& lease,
-                                                  Filling* filling) {
+absl::StatusOr<std::string> Subscription::EventOf(const SubscriptionState::Lease& lease) {
   if (!lease.replay) {
-    auto event = filling->scan.Read(lease.sequence);
-    if (!event.ok()) return event.status();
-    return std::string(event->event);
+    const auto run = rooms_.journal->newest().Find(lease.sequence);
+    if (run) return std::string(run->Event(lease.sequence));
+    return rooms_.journal->reader().Event(lease.sequence);
   }
   auto bytes = rooms_.records->Read(SubscriptionRecords::Grave::kReplay, id_, lease.sequence);
   if (!bytes.ok()) return bytes.status();
@@ -214,6 +233,7 @@ void Subscription::Deliver(const SubscriptionState::Lease& lease, std::string_vi
                                 .deadline_micros = lease.deadline + filling->now_to_clock},
                                &filling->batch.deliveries);
   ++filling->batch.count;
+  filling->leases.push_back(lease);
   if (lease.replay || lease.attempt > state_.unrecorded_attempts()) {
     rooms_.records->PutAttempts(id_, lease.sequence, lease.attempt, &filling->records);
   }

@@ -20,6 +20,8 @@ using std::chrono::steady_clock;
 constexpr auto kCheckEvery = std::chrono::milliseconds(20);
 constexpr auto kHousekeepingEvery = std::chrono::seconds(1);
 constexpr size_t kReplayPiece = 1000;
+// Under gRPC's default limit of 4 MiB a message.
+constexpr size_t kMaxPageBytes = 3 << 20;
 
 absl::Status Unwritten(const absl::Status& why) {
   return Unavailable("the subscription could not be written; try again: {}", MessageOf(why));
@@ -57,7 +59,7 @@ absl::Status EmbeddedSubscriptions::Load() {
         Subscription::Open({journal_, store_, &records_, positions_, &clock_}, std::move(header));
     if (!subscription.ok()) return subscription.status();
     MutexLock lock(&mu_);
-    subscriptions_[(*subscription)->name()] = *std::move(subscription);
+    subscriptions_.emplace((*subscription)->name(), *subscription);
   }
   return absl::OkStatus();
 }
@@ -138,58 +140,71 @@ v1::ListSubscriptionsResponse EmbeddedSubscriptions::List(int page_size,
     }
     if (it != subscriptions_.end()) response.set_next_page_token(it->first);
   }
-  for (const auto& subscription : page) *response.add_subscriptions() = subscription->Describe();
+  size_t bytes = 0;
+  for (const auto& subscription : page) {
+    v1::Subscription description = subscription->Describe();
+    bytes += description.ByteSizeLong();
+    if (bytes > kMaxPageBytes && response.subscriptions_size() > 0) {
+      response.set_next_page_token(subscription->name());
+      break;
+    }
+    response.add_subscriptions()->Swap(&description);
+  }
   return response;
 }
 
 absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Update(
-    const v1::Subscription& subscription) {
-  auto found = Find(subscription.name());
-  if (!found.ok()) return found.status();
-  auto status = RunOnWriter([&] {
-    SubscriptionHeader header = (*found)->header();
-    broker::CopyChangeableSettings(subscription, &header.settings);
-    rocksdb::WriteBatch batch;
-    records_.Put(header, &batch);
-    if (auto written = Write(&batch); !written.ok()) return Unwritten(written);
-    (*found)->SetHeader(std::move(header));
-    return absl::OkStatus();
-  });
+    const v1::Subscription& wanted, const google::protobuf::FieldMask& mask) {
+  auto status = RunOnWriter([&] { return Change(wanted, mask); });
   if (!status.ok()) return status;
-  return (*found)->Describe();
+  return Get(wanted.name());
+}
+
+absl::Status EmbeddedSubscriptions::Change(const v1::Subscription& wanted,
+                                           const google::protobuf::FieldMask& mask) {
+  auto found = Find(wanted.name());
+  if (!found.ok()) return found.status();
+  SubscriptionHeader header = (*found)->header();
+  auto updated = broker::UpdatedSubscription(header.settings, wanted, mask);
+  if (!updated.ok()) return updated.status();
+  if (broker::DifferenceBetween(header.settings, *updated).empty()) return absl::OkStatus();
+  broker::CopyChangeableSettings(*updated, &header.settings);
+  rocksdb::WriteBatch batch;
+  records_.Put(header, &batch);
+  if (auto status = Write(&batch); !status.ok()) return Unwritten(status);
+  (*found)->SetHeader(std::move(header));
+  return absl::OkStatus();
 }
 
 absl::Status EmbeddedSubscriptions::Delete(const std::string& name) {
   return RunOnWriter([&] {
     auto found = Find(name);
-    return found.ok() ? Remove(*found, "on request") : found.status();
+    if (!found.ok()) return found.status();
+    if (auto status = (*found)->Delete(Writes()); !status.ok()) return Unwritten(status);
+    Forget(**found, "on request");
+    return absl::OkStatus();
   });
 }
 
-absl::Status EmbeddedSubscriptions::Remove(const SubscriptionPtr& subscription,
-                                           std::string_view why) {
-  auto status = subscription->Delete([this](rocksdb::WriteBatch* batch) { return Write(batch); });
-  if (!status.ok()) return Unwritten(status);
-  Log()->info("subscription {} was deleted {}", subscription->name(), why);
+void EmbeddedSubscriptions::Forget(const Subscription& subscription, std::string_view why) {
+  Log()->info("subscription {} was deleted {}", subscription.name(), why);
   MutexLock lock(&mu_);
-  subscriptions_.erase(subscription->name());
-  return absl::OkStatus();
+  subscriptions_.erase(subscription.name());
 }
 
 absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Seek(const std::string& name,
                                                              const v1::StartPosition& target) {
-  auto found = Find(name);
-  if (!found.ok()) return found.status();
   auto start = positions_->Resolve("target", target);
   if (!start.ok()) return start.status();
   auto status = RunOnWriter([&] {
-    SaveAll({*found});
-    auto moved =
-        (*found)->Seek(*start, [this](rocksdb::WriteBatch* batch) { return Write(batch); });
+    auto found = Find(name);
+    if (!found.ok()) return found.status();
+    auto moved = SaveAll({*found});
+    if (moved.ok()) moved = (*found)->Seek(*start, Writes());
     return moved.ok() ? moved : Unwritten(moved);
   });
   if (!status.ok()) return status;
-  return (*found)->Describe();
+  return Get(name);
 }
 
 absl::StatusOr<v1::ListDeadLettersResponse> EmbeddedSubscriptions::ListDeadLetters(
@@ -212,9 +227,10 @@ absl::StatusOr<int64_t> EmbeddedSubscriptions::ReplayDeadLetters(
     const std::vector<uint64_t> piece(
         begin, begin + static_cast<ptrdiff_t>(std::min(kReplayPiece, sequences->size() - i)));
     auto status = RunOnWriter([&] {
-      auto count =
-          (*found)->Replay(piece, [this](rocksdb::WriteBatch* batch) { return Write(batch); });
-      if (!count.ok()) return Unwritten(count.status());
+      auto count = (*found)->Replay(piece, Writes());
+      if (!count.ok()) {
+        return absl::IsNotFound(count.status()) ? count.status() : Unwritten(count.status());
+      }
       replayed += *count;
       return absl::OkStatus();
     });
@@ -322,12 +338,18 @@ std::vector<EmbeddedSubscriptions::Request> EmbeddedSubscriptions::TakeRequests(
 void EmbeddedSubscriptions::CommitChanges(std::vector<Request> requests) {
   if (requests.empty()) return;
   rocksdb::WriteBatch batch;
-  std::vector<std::vector<v1::AckFailure>> failures(requests.size());
+  std::vector<absl::StatusOr<std::vector<v1::AckFailure>>> answers(requests.size());
   std::vector<SubscriptionPtr> touched;
   for (size_t i = 0; i < requests.size(); ++i) {
-    Request& request = requests[i];
-    request.subscription->Apply(request.ack_ids, request.change, &batch, &failures[i]);
-    touched.push_back(request.subscription);
+    const Request& request = requests[i];
+    std::vector<v1::AckFailure> failures;
+    auto status = request.subscription->Apply(request.ack_ids, request.change, &batch, &failures);
+    if (status.ok()) {
+      answers[i] = std::move(failures);
+      touched.push_back(request.subscription);
+    } else {
+      answers[i] = std::move(status);
+    }
   }
   std::sort(touched.begin(), touched.end());
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
@@ -335,11 +357,8 @@ void EmbeddedSubscriptions::CommitChanges(std::vector<Request> requests) {
   const absl::Status status = batch.Count() > 0 ? Write(&batch) : absl::OkStatus();
   for (const auto& subscription : touched) subscription->Saved(status.ok());
   for (size_t i = 0; i < requests.size(); ++i) {
-    if (status.ok()) {
-      std::move(requests[i].done)(std::move(failures[i]));
-    } else {
-      std::move(requests[i].done)(Unwritten(status));
-    }
+    if (!status.ok() && answers[i].ok()) answers[i] = Unwritten(status);
+    std::move(requests[i].done)(std::move(answers[i]));
   }
 }
 
@@ -350,14 +369,15 @@ void EmbeddedSubscriptions::SaveDue(const std::vector<SubscriptionPtr>& subscrip
     subscription->OnTime();
     if (subscription->IsDue()) due.push_back(subscription);
   }
-  if (!due.empty()) SaveAll(due);
+  if (!due.empty()) (void)SaveAll(due);  // what is not written stays due
 }
 
-void EmbeddedSubscriptions::SaveAll(const std::vector<SubscriptionPtr>& subscriptions) {
+absl::Status EmbeddedSubscriptions::SaveAll(const std::vector<SubscriptionPtr>& subscriptions) {
   rocksdb::WriteBatch batch;
   for (const auto& subscription : subscriptions) subscription->Save(&batch);
-  const bool written = batch.Count() == 0 || Write(&batch).ok();
-  for (const auto& subscription : subscriptions) subscription->Saved(written);
+  absl::Status status = batch.Count() > 0 ? Write(&batch) : absl::OkStatus();
+  for (const auto& subscription : subscriptions) subscription->Saved(status.ok());
+  return status;
 }
 
 void EmbeddedSubscriptions::KeepHouse() {
@@ -368,9 +388,9 @@ void EmbeddedSubscriptions::KeepHouse() {
     subscription->OnTime();
     if (subscription->IsDue() || subscription->HasMoved()) changed.push_back(subscription);
   }
-  if (!changed.empty()) SaveAll(changed);
+  if (!changed.empty()) (void)SaveAll(changed);  // what is not written stays changed
   for (const auto& subscription : all) {
-    if (subscription->IsAbandoned()) (void)Remove(subscription, "since nobody used it");
+    if (subscription->DeleteIfAbandoned(Writes())) Forget(*subscription, "since nobody used it");
   }
   MutexLock lock(&mu_);
   for (auto it = active_.begin(); it != active_.end();) {

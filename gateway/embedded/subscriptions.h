@@ -39,7 +39,8 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   absl::StatusOr<v1::Subscription> Create(const v1::Subscription& subscription) override;
   absl::StatusOr<v1::Subscription> Get(const std::string& name) override;
   v1::ListSubscriptionsResponse List(int page_size, const std::string& page_token) override;
-  absl::StatusOr<v1::Subscription> Update(const v1::Subscription& subscription) override;
+  absl::StatusOr<v1::Subscription> Update(const v1::Subscription& wanted,
+                                          const google::protobuf::FieldMask& mask) override;
   absl::Status Delete(const std::string& name) override;
   absl::StatusOr<v1::Subscription> Seek(const std::string& name,
                                         const v1::StartPosition& target) override;
@@ -72,16 +73,21 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   std::vector<SubscriptionPtr> All() const;
 
   // Runs a task on the writing thread, after the changes that came before it; waits for its end.
+  // The task itself finds the subscriptions that it needs: until it runs they may be deleted.
   absl::Status RunOnWriter(absl::AnyInvocable<absl::Status()> task);
   absl::StatusOr<v1::Subscription> Make(const v1::Subscription& subscription);
 
   // The writing thread.
   void Run();
-  absl::Status Remove(const SubscriptionPtr& subscription, std::string_view why);
+  absl::Status Change(const v1::Subscription& wanted, const google::protobuf::FieldMask& mask);
+  void Forget(const Subscription& subscription, std::string_view why);
+  Subscription::Write Writes() {
+    return [this](rocksdb::WriteBatch* batch) { return Write(batch); };
+  }
   std::vector<Request> TakeRequests();
   void CommitChanges(std::vector<Request> requests);
   void SaveDue(const std::vector<SubscriptionPtr>& subscriptions);
-  void SaveAll(const std::vector<SubscriptionPtr>& subscriptions);
+  absl::Status SaveAll(const std::vector<SubscriptionPtr>& subscriptions);
   void KeepHouse();
   absl::Status Write(rocksdb::WriteBatch* batch);
 

@@ -223,8 +223,8 @@ std::vector<prometheus::MetricFamily> MmsMoService::SampleLag() {
 }
 
 template <typename Request, typename Response>
-void MmsMoService::Change(const Request& request, broker::AckChange change, Response* response,
-                          grpc::ServerUnaryReactor* reactor) {
+void MmsMoService::Change(const Request& request, const broker::AckChange& change,
+                          Response* response, grpc::ServerUnaryReactor* reactor) {
   if (request.ack_ids_size() > kMaxAckIds) {
     return reactor->Finish(ToGrpc(InvalidArgument("ack_ids: {} values, at most {} are allowed",
                                                   request.ack_ids_size(), kMaxAckIds)));
@@ -251,7 +251,7 @@ grpc::ServerUnaryReactor* MmsMoService::ModifyAckDeadline(
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   auto change = ChangeOf(*request);
   if (change.ok()) {
-    Change(*request, *std::move(change), response, reactor);
+    Change(*request, *change, response, reactor);
   } else {
     reactor->Finish(ToGrpc(change.status()));
   }

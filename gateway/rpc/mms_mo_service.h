@@ -76,7 +76,7 @@ class MmsMoService final : public MmsMoServiceBase {
                                                          SubscribeStream::Settings* settings);
   // Starts the change of a request's ack_ids, which fills in response->failures.
   template <typename Request, typename Response>
-  void Change(const Request& request, broker::AckChange change, Response* response,
+  void Change(const Request& request, const broker::AckChange& change, Response* response,
               grpc::ServerUnaryReactor* reactor);
   absl::Status FillPage(const v1::ListEventsRequest& request, v1::ListEventsResponse* response);
   void Register(const std::shared_ptr<SubscribeStream>& stream);

@@ -53,7 +53,7 @@ class GrpcServer final : public Server {
       : pool_(options.delivery_threads),
         service_({.heartbeat_interval = options.heartbeat_interval}, broker, &pool_, clock,
                  metrics),
-        subscriptions_(broker, &pool_),
+        subscriptions_(broker, &administration_),
         quarantine_(broker, &pool_) {}
   ~GrpcServer() override { Stop(std::chrono::steady_clock::now()); }
 
@@ -113,6 +113,8 @@ class GrpcServer final : public Server {
 
  private:
   DeliveryPool pool_;
+  // Calls that may write, for which no stream should wait.
+  DeliveryPool administration_{1};
   MmsMoService service_;
   SubscriptionService subscriptions_;
   QuarantineService quarantine_;

@@ -32,10 +32,10 @@ std::shared_ptr<SubscribeStream> SubscribeStream::Start(Settings settings,
 SubscribeStream::SubscribeStream(Settings settings, std::unique_ptr<broker::Feed> feed,
                                  DeliveryPool* pool, const Clock& clock, Hooks hooks)
     : settings_(std::move(settings)),
-      feed_(std::move(feed)),
       pool_(pool),
       clock_(clock),
-      hooks_(std::move(hooks)) {}
+      hooks_(std::move(hooks)),
+      feed_(std::move(feed)) {}
 
 void SubscribeStream::Drain(TimePoint close_at) {
   {

@@ -82,7 +82,6 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void WaitForMore();
 
   const Settings settings_;
-  const std::unique_ptr<broker::Feed> feed_;
   DeliveryPool* const pool_;
   const Clock& clock_;
   const Hooks hooks_;
@@ -102,6 +101,9 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<TimePoint> close_at_ ABSL_GUARDED_BY(mu_);
+
+  // Last, and so destroyed first: it may be waking this stream.
+  const std::unique_ptr<broker::Feed> feed_;
 };
 
 }  // namespace mmsmo::rpc

@@ -15,8 +15,9 @@ namespace {
 // Moves a result into a response's field.
 template <typename Result, typename Field>
 absl::Status Fill(absl::StatusOr<Result> result, Field* field) {
-  if (result.ok()) *field = *std::move(result);
-  return result.status();
+  if (!result.ok()) return result.status();
+  *field = *std::move(result);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -65,13 +66,9 @@ grpc::ServerUnaryReactor* SubscriptionService::ListSubscriptions(
 grpc::ServerUnaryReactor* SubscriptionService::UpdateSubscription(
     grpc::CallbackServerContext* context, const v1::UpdateSubscriptionRequest* request,
     v1::UpdateSubscriptionResponse* response) {
-  return Answer(context, [=, this]() -> absl::Status {
-    auto existing = subscriptions_.Get(request->subscription().name());
-    if (!existing.ok()) return existing.status();
-    auto updated =
-        broker::UpdatedSubscription(*existing, request->subscription(), request->update_mask());
-    if (!updated.ok()) return updated.status();
-    return Fill(subscriptions_.Update(*updated), response->mutable_subscription());
+  return Answer(context, [=, this] {
+    return Fill(subscriptions_.Update(request->subscription(), request->update_mask()),
+                response->mutable_subscription());
   });
 }
 

@@ -75,6 +75,13 @@ TEST(AckedSet, ForgetsBlocksThatAFailedWriteLeftBehind) {
   EXPECT_EQ(acked.count_above(), 0u);
 }
 
+TEST(AckedSet, KeepsAMillionEventsHalfOfThemInKilobytes) {
+  AckedSet acked(0);
+  for (uint64_t sequence = 2; sequence <= 1'000'000; sequence += 2) acked.Add(sequence);
+  EXPECT_EQ(acked.count_above(), 500'000u);
+  EXPECT_LE(acked.TakeChanges().written.size() * sizeof(AckedSet::Words), size_t{1} << 18);
+}
+
 TEST(AckedSet, AgreesWithASetOfNumbers) {
   const auto seed = std::random_device{}();
   SCOPED_TRACE(seed);

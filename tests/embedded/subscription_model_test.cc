@@ -86,6 +86,11 @@ class Model {
     return event.phase == Event::kReady;
   }
   void Replay(uint64_t sequence) {
+    if (const auto it = events_.find(sequence); it != events_.end()) {  // a seek brought it back
+      if (!it->second.replay) done_.insert(sequence);
+      it->second.replay = true;
+      return;
+    }
     const bool held = IsSenderBusy(sequence);
     events_[sequence] = {.phase = held ? Event::kHeld : Event::kReady, .replay = true};
   }
@@ -108,7 +113,7 @@ class Model {
     return &it->second;
   }
   void Retry(Event& event, int64_t at, int64_t now) {
-    if (policy_.max_attempts > 0 && event.attempts >= static_cast<uint32_t>(policy_.max_attempts)) {
+    if (HadLastAttempt(event)) {
       event.phase = Event::kGivenUp;
     } else {
       event.phase = at <= now ? Event::kReady : Event::kWaiting;
@@ -122,7 +127,7 @@ class Model {
     if (!policy_.order_by_sender || !was_active) return;
     for (auto& [other, event] : events_) {
       if (SenderOf(other) != SenderOf(sequence)) continue;
-      event.phase = Event::kReady;
+      event.phase = HadLastAttempt(event) ? Event::kGivenUp : Event::kReady;
       return;
     }
   }
@@ -149,13 +154,19 @@ class Model {
     }
   }
   // Nothing is known any more but what is durable.
-  void Restart() {
+  void Restart(int64_t now) {
     std::erase_if(events_, [](const auto& one) { return !one.second.replay; });
-    for (auto& [sequence, event] : events_) event.phase = Event::kReady;
+    for (auto& [sequence, event] : events_) {
+      event.phase = Event::kReady;
+      event.number = 0;
+    }
     HoldTheLaterReplays();
+    for (auto& [sequence, event] : events_) {
+      if (event.phase == Event::kReady && event.attempts > 0) Retry(event, now, now);
+    }
   }
-  void Seek(uint64_t floor) {
-    Restart();
+  void Seek(uint64_t floor, int64_t now) {
+    Restart(now);
     done_.clear();
     for (uint64_t s = 1; s <= floor; ++s) done_.insert(s);
     floor_ = floor;
@@ -179,7 +190,17 @@ class Model {
     return it == delivered_.end() ? 0 : it->second;
   }
 
+  // Handed back or given up already.
+  bool IsHandedBack(const Lease& lease) const {
+    const Event* const event = Find(lease.sequence);
+    return event != nullptr && event->attempts == lease.attempt && event->number == lease.number;
+  }
+
  private:
+  bool HadLastAttempt(const Event& event) const {
+    return policy_.max_attempts > 0 &&
+           event.attempts >= static_cast<uint32_t>(policy_.max_attempts);
+  }
   bool IsSenderBusy(uint64_t sequence) const {
     return policy_.order_by_sender &&
            std::any_of(events_.begin(), events_.end(),
@@ -268,7 +289,8 @@ class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> 
       }
       return;
     }
-    ASSERT_EQ(effect == Effect::kDone, holds || before);
+    ASSERT_EQ(effect == Effect::kDone, holds);
+    ASSERT_EQ(effect == Effect::kBefore, before);
     if (holds) model_->Settle(lease->sequence);
   }
 
@@ -278,6 +300,10 @@ class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> 
     Model::Event* const held = model_->Holds(*lease);
     const int64_t at = now_ + static_cast<int64_t>(Below(20));
     Effect effect = Effect::kExpired;
+    const bool handed_back = model_->IsHandedBack(*lease);
+    const bool given_up =
+        handed_back && model_->Find(lease->sequence)->phase == Model::Event::kGivenUp;
+    bool again = false;
     switch (Below(3)) {
       case 0:
         effect = state_->Extend(*lease, at);
@@ -285,14 +311,16 @@ class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> 
         break;
       case 1:
         effect = state_->HandBack(*lease, at, now_);
+        again = handed_back;
         if (held != nullptr) model_->Retry(*held, at, now_);
         break;
       default:
         effect = state_->GiveUp(*lease, "why");
+        again = given_up;
         if (held != nullptr) held->phase = Model::Event::kGivenUp;
         break;
     }
-    ASSERT_EQ(effect == Effect::kDone, held != nullptr);
+    ASSERT_EQ(effect == Effect::kDone, held != nullptr || again);
   }
 
   void Bury() {
@@ -311,8 +339,7 @@ class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> 
     if (dead_.empty()) return;
     const uint64_t sequence = *dead_.begin();
     dead_.erase(dead_.begin());
-    if (model_->Find(sequence) != nullptr) return;  // a seek brought it back
-    ASSERT_TRUE(state_->Replay({.sequence = sequence, .sender = SenderOf(sequence), .bytes = 1}));
+    state_->Replay({.sequence = sequence, .sender = SenderOf(sequence), .bytes = 1}, now_);
     model_->Replay(sequence);
   }
 
@@ -320,8 +347,8 @@ class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> 
     const uint64_t top = state_->next();
     const uint64_t floor = top > 20 ? top - 1 - Below(20) : 0;
     Bury();
-    state_->Seek(floor);
-    model_->Seek(floor);
+    state_->Seek(floor, now_);
+    model_->Seek(floor, now_);
     leases_.clear();  // their ack ids are of another epoch
   }
 
@@ -333,13 +360,13 @@ class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> 
     }
     std::vector<SubscriptionState::Candidate> replays;
     const uint64_t delivered_through = state_->delivered_through();
-    model_->Restart();
+    model_->Restart(now_);
     for (const auto& [s, event] : model_->events()) {
       replays.push_back(
           {.sequence = s, .sender = SenderOf(s), .bytes = 1, .attempts = event.attempts});
     }
     state_.emplace(GetParam(), std::move(acked), delivered_through);
-    for (const auto& replay : replays) state_->Replay(replay);
+    for (const auto& replay : replays) state_->Replay(replay, now_);
     for (const StreamId stream : streams_) AddStream(stream);
   }
 

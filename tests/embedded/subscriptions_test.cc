@@ -396,8 +396,9 @@ TEST_F(SubscriptionsTest, RemovesWhatNobodyUses) {
   clock().AdvanceSeconds(100);
   TakeIds();  // in use
   EndStream();
+  clock().AdvanceSeconds(100);
+  ReopenAll();  // nobody could use it meanwhile
   clock().AdvanceSeconds(59);
-  ReopenAll();
   EXPECT_THAT(subscriptions().Get("orders"), IsOk());
   clock().AdvanceSeconds(2);
   while (subscriptions().Get("orders").ok()) std::this_thread::yield();
@@ -450,9 +451,9 @@ TEST_F(SubscriptionsTest, ForgetsEverythingOfADeletedOne) {
 
 TEST_F(SubscriptionsTest, UpdatesWhatIsInForce) {
   ASSERT_THAT(Create(), IsOk());
-  v1::Subscription changed = Get();
+  v1::Subscription changed = Wanted();
   changed.set_max_attempts(1);
-  ASSERT_THAT(subscriptions().Update(changed), IsOk());
+  ASSERT_THAT(subscriptions().Update(changed, {}), IsOk());
   ReopenAll();
   EXPECT_EQ(Get().max_attempts(), 1);
   Accept({"a"});
@@ -461,12 +462,91 @@ TEST_F(SubscriptionsTest, UpdatesWhatIsInForce) {
   EXPECT_EQ(Get().dead_letter_count(), 1);
 }
 
-TEST_F(SubscriptionsTest, KeepsAMillionEventsHalfAcknowledgedSmall) {
-  // Only the bookkeeping: the state of what was acknowledged.
-  AckedSet acked(0);
-  for (uint64_t sequence = 2; sequence <= 1'000'000; sequence += 2) acked.Add(sequence);
-  EXPECT_EQ(acked.count_above(), 500'000u);
-  EXPECT_LE(acked.TakeChanges().written.size() * sizeof(AckedSet::Words), size_t{1} << 18);
+TEST_F(SubscriptionsTest, WakesTheOthersWhileTheWokenStreamWrites) {
+  ASSERT_THAT(Create(), IsOk());
+  std::atomic<int> first{0}, second{0};
+  Stream(0).Wait([&] { ++first; });
+  Stream(1).Wait([&] { ++second; });
+  Accept({"a"});
+  EXPECT_EQ(first, 1);
+  EXPECT_THAT(TakeIds(0), ElementsAre("a:1"));  // and its client does not read on
+  Accept({"b"});
+  EXPECT_EQ(second, 1);
+}
+
+TEST_F(SubscriptionsTest, KeepsAReplayOfWhatASeekBroughtBack) {
+  Accept({"a"});
+  ASSERT_THAT(Create(), IsOk());
+  const Deliveries taken = Take();
+  const AckChange give_up{.kind = AckChange::Kind::kDeadLetter, .reason = "no"};
+  EXPECT_THAT(FailuresOf({taken[0].ack_id()}, give_up), IsEmpty());
+  ASSERT_THAT(subscriptions().Seek("orders", Earliest()), IsOk());
+  EXPECT_THAT(TakeIds(), ElementsAre("a:1"));
+  EXPECT_EQ(*subscriptions().ReplayDeadLetters("orders", {}), 1);
+  ASSERT_THAT(subscriptions().Seek("orders", After(taken[0].event().cursor())), IsOk());
+  const Deliveries again = Take();
+  EXPECT_THAT(Ids(again), ElementsAre("a:2"));
+  Ack(again);
+  ReopenAll();
+  EXPECT_THAT(TakeIds(), IsEmpty());
+}
+
+TEST_F(SubscriptionsTest, CountsADeadLetterOnce) {
+  Accept({"a"});
+  ASSERT_THAT(Create(), IsOk());
+  const AckChange give_up{.kind = AckChange::Kind::kDeadLetter, .reason = "no"};
+  EXPECT_THAT(FailuresOf({Take()[0].ack_id()}, give_up), IsEmpty());
+  ASSERT_THAT(subscriptions().Seek("orders", Earliest()), IsOk());
+  const Deliveries again = Take();
+  EXPECT_THAT(FailuresOf({again[0].ack_id()}, give_up), IsEmpty());
+  EXPECT_EQ(Get().dead_letter_count(), 1);
+  const std::string cursor = again[0].event().cursor();
+  EXPECT_EQ(*subscriptions().ReplayDeadLetters("orders", {cursor, cursor}), 1);
+  EXPECT_EQ(Get().dead_letter_count(), 0);
+}
+
+TEST_F(SubscriptionsTest, AnswersAsBeforeWhatIsSaidAgain) {
+  Accept({"a", "b", "c"});
+  ASSERT_THAT(Create(), IsOk());
+  const Deliveries taken = Take();
+  const AckChange give_up{.kind = AckChange::Kind::kDeadLetter, .reason = "no"};
+  const AckChange later{.kind = AckChange::Kind::kHandBack, .micros = kSecond};
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(FailuresOf({taken[0].ack_id()}, {}), IsEmpty());
+    EXPECT_THAT(FailuresOf({taken[1].ack_id()}, give_up), IsEmpty());
+    EXPECT_THAT(FailuresOf({taken[2].ack_id()}, later), IsEmpty());
+  }
+  EXPECT_THAT(FailuresOf({taken[1].ack_id()}, {}), ElementsAre(v1::ACK_FAILURE_REASON_EXPIRED))
+      << "a dead letter is not acknowledged";
+}
+
+TEST_F(SubscriptionsTest, SurvivesAnUpdateThatRacesADelete) {
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_THAT(Create(), IsOk());
+    v1::Subscription changed = Wanted();
+    changed.set_max_attempts(1 + i);
+    auto updating = std::async(std::launch::async,
+                               [&] { return subscriptions().Update(changed, {}).status(); });
+    auto seeking = std::async(std::launch::async,
+                              [&] { return subscriptions().Seek("orders", Earliest()).status(); });
+    ASSERT_THAT(subscriptions().Delete("orders"), IsOk());
+    (void)updating.get();  // either may come first
+    (void)seeking.get();
+  }
+  ReopenAll();
+  EXPECT_EQ(subscriptions().List(10, "").subscriptions_size(), 0);
+}
+
+TEST_F(SubscriptionsTest, TakesTheTimeToLiveFromItsSettingOn) {
+  ASSERT_THAT(Create(), IsOk());
+  clock().AdvanceSeconds(1000);
+  v1::Subscription changed = Wanted();
+  changed.mutable_expiration_ttl()->set_seconds(60);
+  ASSERT_THAT(subscriptions().Update(changed, {}), IsOk());
+  clock().AdvanceSeconds(59);
+  EXPECT_THAT(subscriptions().Get("orders"), IsOk());
+  clock().AdvanceSeconds(2);
+  while (subscriptions().Get("orders").ok()) std::this_thread::yield();
 }
 
 }  // namespace
