@@ -230,8 +230,8 @@ void MmsMoService::Change(const Request& request, const broker::AckChange& chang
                                                   request.ack_ids_size(), kMaxAckIds)));
   }
   broker_->subscriptions().Change(
-      request.subscription(), {request.ack_ids().begin(), request.ack_ids().end()},
-      std::move(change), [response, reactor](absl::StatusOr<std::vector<v1::AckFailure>> failures) {
+      request.subscription(), {request.ack_ids().begin(), request.ack_ids().end()}, change,
+      [response, reactor](absl::StatusOr<std::vector<v1::AckFailure>> failures) {
         if (failures.ok()) response->mutable_failures()->Assign(failures->begin(), failures->end());
         reactor->Finish(ToGrpc(failures.status()));
       });
