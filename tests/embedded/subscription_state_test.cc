@@ -12,7 +12,6 @@ namespace {
 
 using Effect = SubscriptionState::Effect;
 using Lease = SubscriptionState::Lease;
-using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Optional;
 
