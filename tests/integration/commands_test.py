@@ -1,5 +1,6 @@
 """The command's subscriptions, dead letters and consumers, against the real gateway."""
 import json
+import os
 import unittest
 
 from tests.integration.gateway import TestCase
@@ -34,7 +35,7 @@ class CommandsTest(TestCase):
         # Three attempts of the one, and one of each of its neighbours.
         handled = self.server.mmsmo("subscribe", "orders", "--count", "5", "--exec",
                                     "tee -a \"$LOG\" | grep -qv BAD",
-                                    env={"LOG": self.directory + "/log", "PATH": "/usr/bin:/bin"})
+                                    env={**os.environ, "LOG": self.directory + "/log"})
         self.assertEqual(handled.returncode, 0, handled.stderr)
         self.assertEqual(handled.stderr.count("exit code 1"), 3, handled.stderr)
         with open(self.directory + "/log") as log:
