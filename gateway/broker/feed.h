@@ -27,8 +27,7 @@ struct Batch {
   // The entries of v1.DeliveryBatch.deliveries as they stand on the wire, tag and length included.
   std::string deliveries;
   int count = 0;
-  std::string cursor;    // the last position scanned, whether its event passed the filter or not
-  bool scanned = false;  // the cursor moved
+  std::string cursor;  // the last position scanned, whether its event passed the filter or not
 
   // What this batch has left behind.
   enum class Left {

@@ -29,7 +29,6 @@ LogFeed::~LogFeed() { journal_->head().Cancel(this); }
 absl::StatusOr<broker::Batch> LogFeed::Take(const broker::TakeLimits& limits) {
   broker::Batch batch;
   LogScan scan(journal_, store_);
-  const uint64_t start = position_;
   const uint64_t head = journal_->head().head();
   for (int scanned = 0;
        position_ < head && batch.count < limits.max_events && scanned < kMaxScanned; ++scanned) {
@@ -50,7 +49,6 @@ absl::StatusOr<broker::Batch> LogFeed::Take(const broker::TakeLimits& limits) {
     }
     position_ = next;
   }
-  batch.scanned = position_ != start;
   if (position_ >= journal_->head().head()) batch.left = broker::Batch::Left::kNothing;
   batch.cursor = Cursor();
   return batch;

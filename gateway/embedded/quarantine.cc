@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "gateway/base/status.h"
+#include "gateway/broker/page.h"
 #include "gateway/embedded/big_endian.h"
 #include "gateway/embedded/opaque_text.h"
 #include "gateway/embedded/quarantine_record.h"
@@ -14,8 +15,6 @@
 namespace mmsmo::embedded {
 namespace {
 
-// A page holds at most so many bytes of postbacks, under gRPC's default limit of 4 MiB a message.
-constexpr size_t kMaxPageBytes = 3 << 20;
 // And it reads at most so many, bodies included: a reason that few have gives short pages, as
 // AIP-158 allows.
 constexpr size_t kMaxPageReads = 64 << 20;
@@ -131,7 +130,7 @@ absl::StatusOr<v1::ListQuarantinedResponse> EmbeddedQuarantine::List(std::string
     const bool wanted = reason.empty() || oldest.postback().reason() == reason;
     if (wanted) page_bytes += oldest.postback().ByteSizeLong();
     const bool full = page.postbacks_size() == page_size ||
-                      (page_bytes > kMaxPageBytes && page.postbacks_size() > 0) ||
+                      (page_bytes > broker::kMaxPageBytes && page.postbacks_size() > 0) ||
                       read_bytes > kMaxPageReads;
     if (full) {
       page.set_next_page_token(TokenFor(*scans));

@@ -3,14 +3,12 @@
 #include <algorithm>
 
 #include "gateway/base/status.h"
+#include "gateway/broker/page.h"
 #include "gateway/broker/proto_time.h"
 #include "gateway/embedded/cursor.h"
 
 namespace mmsmo::embedded {
 namespace {
-
-// Under gRPC's default limit of 4 MiB a message.
-constexpr size_t kMaxPageBytes = 3 << 20;
 
 SubscriptionPolicy PolicyOf(const v1::Subscription& settings) {
   return {.ack_deadline = broker::MicrosOf(settings.ack_deadline()),
@@ -191,7 +189,7 @@ absl::StatusOr<v1::ListDeadLettersResponse> Subscription::ListDeadLetters(
   const auto add = [&](uint64_t sequence, std::string_view dead_letter) {
     bytes += dead_letter.size();
     if (response.dead_letters_size() >= page_size ||
-        (bytes > kMaxPageBytes && response.dead_letters_size() > 0)) {
+        (bytes > broker::kMaxPageBytes && response.dead_letters_size() > 0)) {
       response.set_next_page_token(rooms_.positions->Cursor(last));
       return false;
     }

@@ -152,7 +152,12 @@ void Subscription::Changed() {
     mu_.AssertHeld();
     return state_.Room(stream, available) > 0;
   });
-  if (available > 0) waiting_.WakeOne();
+  // The one that is woken comes here again when it has taken something, or has gone.
+  if (available > 0) {
+    waiting_.WakeOne();
+  } else if (waiting_.AnyWithRoom()) {
+    WatchHead();
+  }
   const bool to_save = state_.has_given_up() || progress_changed_ || header_changed_;
   next_due_.store(to_save ? std::numeric_limits<int64_t>::min() : state_.NextDue(),
                   std::memory_order_relaxed);

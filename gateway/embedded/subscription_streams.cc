@@ -65,7 +65,6 @@ void Subscription::RemoveStream(StreamId stream) {
   }
   // It may have been woken for what another can take now.
   Changed();
-  if (waiting_.AnyWithRoom()) WatchHead();
 }
 
 void Subscription::Use() {
@@ -92,7 +91,6 @@ absl::StatusOr<broker::Batch> Subscription::Take(StreamId stream,
                   .now_to_clock = rooms_.clock->NowMicros() - now,
                   .room = std::min(limits.max_events, state_.Room(stream, Available())),
                   .scan = LogScan(rooms_.journal, rooms_.store)};
-  const uint64_t start = state_.next();
   auto status = TakeReady(&filling);
   if (status.ok()) status = TakeNew(&filling);
   if (status.ok()) status = RecordDeliveries(&filling);
@@ -103,7 +101,6 @@ absl::StatusOr<broker::Batch> Subscription::Take(StreamId stream,
     return status;
   }
   filling.batch.cursor = rooms_.positions->Cursor(state_.next() - 1);
-  filling.batch.scanned = state_.next() != start;
   const uint64_t available = Available();
   using Left = broker::Batch::Left;
   if (state_.Room(stream, available) == 0) {
@@ -111,7 +108,6 @@ absl::StatusOr<broker::Batch> Subscription::Take(StreamId stream,
     filling.batch.left = nothing ? Left::kNothing : Left::kBlocked;
   }
   Changed();  // the others may take what is left, and what comes while this one writes
-  if (waiting_.AnyWithRoom()) WatchHead();
   return std::move(filling.batch);
 }
 

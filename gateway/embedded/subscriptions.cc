@@ -7,6 +7,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
+#include "gateway/broker/page.h"
 #include "gateway/broker/proto_time.h"
 #include "gateway/broker/subscription_settings.h"
 #include "gateway/embedded/subscription_feed.h"
@@ -20,8 +21,6 @@ using std::chrono::steady_clock;
 constexpr auto kCheckEvery = std::chrono::milliseconds(20);
 constexpr auto kHousekeepingEvery = std::chrono::seconds(1);
 constexpr size_t kReplayPiece = 1000;
-// Under gRPC's default limit of 4 MiB a message.
-constexpr size_t kMaxPageBytes = 3 << 20;
 
 absl::Status Unwritten(const absl::Status& why) {
   return Unavailable("the subscription could not be written; try again: {}", MessageOf(why));
@@ -144,7 +143,7 @@ v1::ListSubscriptionsResponse EmbeddedSubscriptions::List(int page_size,
   for (const auto& subscription : page) {
     v1::Subscription description = subscription->Describe();
     bytes += description.ByteSizeLong();
-    if (bytes > kMaxPageBytes && response.subscriptions_size() > 0) {
+    if (bytes > broker::kMaxPageBytes && response.subscriptions_size() > 0) {
       response.set_next_page_token(subscription->name());
       break;
     }
@@ -353,9 +352,7 @@ void EmbeddedSubscriptions::CommitChanges(std::vector<Request> requests) {
   }
   std::sort(touched.begin(), touched.end());
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
-  for (const auto& subscription : touched) subscription->Save(&batch);
-  const absl::Status status = batch.Count() > 0 ? Write(&batch) : absl::OkStatus();
-  for (const auto& subscription : touched) subscription->Saved(status.ok());
+  const absl::Status status = SaveAll(touched, std::move(batch));
   for (size_t i = 0; i < requests.size(); ++i) {
     if (!status.ok() && answers[i].ok()) answers[i] = Unwritten(status);
     std::move(requests[i].done)(std::move(answers[i]));
@@ -372,8 +369,8 @@ void EmbeddedSubscriptions::SaveDue(const std::vector<SubscriptionPtr>& subscrip
   if (!due.empty()) (void)SaveAll(due);  // what is not written stays due
 }
 
-absl::Status EmbeddedSubscriptions::SaveAll(const std::vector<SubscriptionPtr>& subscriptions) {
-  rocksdb::WriteBatch batch;
+absl::Status EmbeddedSubscriptions::SaveAll(const std::vector<SubscriptionPtr>& subscriptions,
+                                            rocksdb::WriteBatch batch) {
   for (const auto& subscription : subscriptions) subscription->Save(&batch);
   absl::Status status = batch.Count() > 0 ? Write(&batch) : absl::OkStatus();
   for (const auto& subscription : subscriptions) subscription->Saved(status.ok());

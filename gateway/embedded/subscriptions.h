@@ -87,7 +87,9 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   std::vector<Request> TakeRequests();
   void CommitChanges(std::vector<Request> requests);
   void SaveDue(const std::vector<SubscriptionPtr>& subscriptions);
-  absl::Status SaveAll(const std::vector<SubscriptionPtr>& subscriptions);
+  // With what is in the batch already, as one write.
+  absl::Status SaveAll(const std::vector<SubscriptionPtr>& subscriptions,
+                       rocksdb::WriteBatch batch = rocksdb::WriteBatch());
   void KeepHouse();
   absl::Status Write(rocksdb::WriteBatch* batch);
 

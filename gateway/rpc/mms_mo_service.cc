@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gateway/base/status.h"
+#include "gateway/broker/page.h"
 #include "gateway/broker/proto_time.h"
 #include "gateway/rpc/frame.h"
 #include "gateway/rpc/pages.h"
@@ -20,8 +21,6 @@ constexpr size_t kMaxClientId = 256;
 constexpr size_t kMaxReason = 1024;
 constexpr std::chrono::seconds kMaxExtension{3'600};
 constexpr std::chrono::seconds kMaxDelay{7 * 86'400};
-// A page holds at most this many bytes of events, under gRPC's default limit of 4 MiB a message.
-constexpr size_t kMaxPageBytes = 3 << 20;
 // A page looks for so long at most: a filter that lets little through gives short pages, as AIP-158
 // allows.
 constexpr std::chrono::milliseconds kMaxPageTime{500};
@@ -316,7 +315,7 @@ absl::Status MmsMoService::FillPage(const v1::ListEventsRequest& request,
   if (!feed.ok()) return feed.status();
   const auto until = std::chrono::steady_clock::now() + kMaxPageTime;
   while (true) {
-    auto batch = (*feed)->Take({.max_events = *page_size, .max_bytes = kMaxPageBytes});
+    auto batch = (*feed)->Take({.max_events = *page_size, .max_bytes = broker::kMaxPageBytes});
     if (!batch.ok()) return batch.status();
     v1::DeliveryBatch deliveries;
     if (!deliveries.ParseFromString(batch->deliveries))
