@@ -12,6 +12,16 @@ namespace {
 
 namespace ondemand = simdjson::ondemand;
 
+bool IsEnvelopeInQuotes(std::string_view quoted) {
+  if (quoted.find('\\') == std::string_view::npos) {
+    return IsEnvelope(quoted.substr(1, quoted.size() - 2));
+  }
+  simdjson::dom::parser parser;
+  std::string_view name;
+  return parser.parse(quoted.data(), quoted.size()).get(name) == simdjson::SUCCESS &&
+         IsEnvelope(name);
+}
+
 // What an array of one and an envelope hold, down to the object with the fields. Nothing where
 // there are several postbacks, or none.
 std::string_view Unwrap(std::string_view json) {
@@ -24,7 +34,7 @@ std::string_view Unwrap(std::string_view json) {
       if (!inside.starts_with('"')) return json;
       const std::string_view after_name = AfterJsonValue(inside);
       const size_t quoted = inside.size() - after_name.size();
-      if (!IsEnvelope(inside.substr(1, quoted - 2))) return json;
+      if (!IsEnvelopeInQuotes(inside.substr(0, quoted))) return json;
       inside = Trim(Trim(after_name).substr(1));
     }
     const std::string_view rest = AfterJsonValue(inside);

@@ -44,6 +44,7 @@ TEST(Judge, FindsTheFirstReasonInTheOrderOfJudgement) {
       {R"({"from":"","to":null})", "", Reason::kUnknownShape},
       {R"({"postback":[{"origin":"MMS_MO"},{"origin":"MMS_MO"}]})", "", Reason::kUnknownShape},
       {R"({"postback":{"notification":[{"origin":"MMS_MO"}]}})", "", Reason::kMissingField},
+      {R"({"\u0070ost\u002Dback":{"origin":"MMS_MO"}})", "", Reason::kMissingField},
       {"xml=&b=2", "application/x-www-form-urlencoded", Reason::kUnknownShape},
       {"xml=<p/>&XML=<p/>", "application/x-www-form-urlencoded", Reason::kUnknownShape},
       {"xml={}", "application/x-www-form-urlencoded", Reason::kBadXml},
