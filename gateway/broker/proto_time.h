@@ -5,7 +5,9 @@
 #include <google/protobuf/duration.pb.h>
 #include <google/protobuf/timestamp.pb.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 
 namespace mmsmo::broker {
 
@@ -24,10 +26,13 @@ inline google::protobuf::Duration ToDuration(int64_t micros) {
   return duration;
 }
 
-// Of a Timestamp or a Duration; what is below a microsecond is cut.
+// Of a Timestamp or a Duration; what is below a microsecond is cut. One that a client made may be
+// beyond what microseconds can count, and is taken for the last that they can.
 template <typename Time>
 int64_t MicrosOf(const Time& time) {
-  return time.seconds() * 1'000'000 + time.nanos() / 1000;
+  constexpr int64_t kMaxSeconds = std::numeric_limits<int64_t>::max() / 1'000'000 - 10;
+  const int64_t seconds = std::clamp<int64_t>(time.seconds(), -kMaxSeconds, kMaxSeconds);
+  return seconds * 1'000'000 + time.nanos() / 1000;
 }
 
 }  // namespace mmsmo::broker

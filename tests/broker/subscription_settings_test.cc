@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <limits>
 #include <string>
 
 #include "gateway/broker/proto_time.h"
@@ -80,6 +81,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{
             "minimum_backoff",
             [](auto* s) { s->mutable_retry_policy()->mutable_minimum_backoff()->set_nanos(1); }},
+        BadCase{"minimum_backoff",
+                [](auto* s) {
+                  s->mutable_retry_policy()->mutable_minimum_backoff()->set_seconds(
+                      std::numeric_limits<int64_t>::max());
+                }},
         BadCase{"maximum_backoff",
                 [](auto* s) {
                   s->mutable_retry_policy()->mutable_maximum_backoff()->set_nanos(1'000'000);
