@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <optional>
+#include <sstream>
 
 #include "fmt/format.h"
 #include "gateway/base/status.h"
 #include "gateway/declared_subscriptions.h"
+#include "gateway/toml_file.h"
 #include "version.h"
 
 namespace mmsmo {
@@ -93,11 +96,17 @@ class Settings {
   std::string group_;
 };
 
+std::string CheckPath(const std::string& path) {
+  const bool good = path.starts_with('/') && path.find('?') == std::string::npos;
+  return good ? "" : fmt::format("'{}' must begin with / and have no ?", path);
+}
+
 void DeclareHttp(Settings& settings, Config& config) {
   settings.Group("Postbacks over HTTP");
   settings.Add("http-listen", &config.http_listen,
                "Where postbacks arrive, HOST:PORT; port 0 takes a free one");
-  settings.Add("http-path", &config.http_path, "The path that the provider POSTs to");
+  settings.Add("http-path", &config.http_path, "The path that the provider POSTs to")
+      ->check(CLI::Validator(CheckPath, ""));
   settings.Add("endpoint", &config.endpoint,
                "The endpoint's name in events; with the tracking id the key of dedupe");
   settings
@@ -166,21 +175,51 @@ void DeclareJournal(Settings& settings, Config& config) {
   settings.Bytes("quarantine-kept-bytes", &config.quarantine_kept_bytes, 0, "Likewise");
 }
 
+[[noreturn]] void Throw(std::string message) {
+  throw CLI::ConfigError(std::move(message), CLI::ExitCodes::ConfigError);
+}
+
 // The file's settings, where neither a flag nor the environment has them: CLI11's own reading of a
-// file would let it win over the environment.
+// file would let it win over the environment, and what it reads is not quite TOML.
 void ReadFile(CLI::App& app, const std::string& path) {
-  for (const CLI::ConfigItem& item : app.get_config_formatter()->from_file(path)) {
-    if (!item.parents.empty() && item.parents.front() == kSubscriptionTable) continue;
-    CLI::Option* const option =
-        item.parents.empty() ? app.get_option_no_throw("--" + item.name) : nullptr;
+  const absl::StatusOr<toml::table> root = ReadTomlFile(path);
+  if (!root.ok()) Throw(std::string(MessageOf(root.status())));
+  for (const auto& [key, value] : *root) {
+    if (key == kSubscriptionTable) continue;
+    const std::string name(key.str());
+    CLI::Option* const option = app.get_option_no_throw("--" + name);
     if (option == nullptr || !option->get_configurable()) {
-      throw CLI::ConfigError(fmt::format("{}: '{}' is not a setting", path, item.fullname()),
-                             CLI::ExitCodes::ConfigError);
+      Throw(fmt::format("{}: '{}' is not a setting", path, name));
     }
     if (option->count() > 0) continue;
-    option->add_result(item.inputs);
-    option->run_callback();
+    const std::optional<std::string> text = TextOfToml(value);
+    if (!text)
+      Throw(fmt::format("{}: {}: it must be a string, an integer or a boolean", path, name));
+    try {
+      option->add_result(*text);
+      option->run_callback();
+    } catch (const CLI::ParseError& error) {
+      Throw(fmt::format("{}: {}", path, error.what()));
+    }
   }
+}
+
+// The settings in force as ReadFile reads them.
+std::string FormatSettings(const CLI::App& app) {
+  std::string text = fmt::format("# {}\n", app.get_description());
+  std::string_view group;
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_configurable()) continue;
+    if (option->get_group() != group) {
+      group = option->get_group();
+      text += fmt::format("\n# {}\n", group);
+    }
+    if (option->has_description()) text += fmt::format("\n# {}\n", option->get_description());
+    const std::string value =
+        option->count() > 0 ? option->results()[0] : option->get_default_str();
+    text += fmt::format("{}={}\n", option->get_single_name(), TomlOfText(value));
+  }
+  return text;
 }
 
 }  // namespace
@@ -210,10 +249,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
     if (!file.empty()) {
       ReadFile(app, file);
       auto subscriptions = ReadDeclaredSubscriptions(file);
-      if (!subscriptions.ok()) {
-        throw CLI::ConfigError(std::string(MessageOf(subscriptions.status())),
-                               CLI::ExitCodes::ConfigError);
-      }
+      if (!subscriptions.ok()) Throw(std::string(MessageOf(subscriptions.status())));
       line.config.subscriptions = *std::move(subscriptions);
     }
   } catch (const CLI::ParseError& error) {
@@ -223,16 +259,9 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
     line.print = line.exit_code == 0 ? out.str() : err.str();
     return line;
   }
-  if (line.config.http_path.empty() || line.config.http_path[0] != '/' ||
-      line.config.http_path.find('?') != std::string::npos) {
-    line = {.exit = true,
-            .exit_code = 2,
-            .print = fmt::format("--http-path: '{}' must begin with / and have no ?\n",
-                                 line.config.http_path)};
-  } else if (print_config) {
+  if (print_config) {
     line.exit = true;
-    line.print = app.config_to_str(/*default_also=*/true, /*write_description=*/true) +
-                 FormatDeclaredSubscriptions(line.config.subscriptions);
+    line.print = FormatSettings(app) + FormatDeclaredSubscriptions(line.config.subscriptions);
   }
   return line;
 }

@@ -5,16 +5,15 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <limits>
 #include <optional>
 #include <sstream>
-
-#define TOML_HEADER_ONLY 0
-#include <toml++/toml.h>
 
 #include "absl/strings/ascii.h"
 #include "gateway/base/status.h"
 #include "gateway/broker/proto_time.h"
 #include "gateway/broker/subscription_settings.h"
+#include "gateway/toml_file.h"
 
 namespace mmsmo {
 namespace {
@@ -116,18 +115,22 @@ class TableReader {
     }
   }
   void ReadDuration(std::string_view key, const toml::node& value, google::protobuf::Duration* to) {
+    const std::optional<int64_t> millis = MillisOf(Text(key, value));
+    if (!millis) return Fail(key, "it must be a time such as \"30s\" or \"7d\"");
+    *to = broker::ToDuration(*millis * 1000);
+  }
+  static std::optional<int64_t> MillisOf(std::string text) {
     static const CLI::AsNumberWithUnit kToMillis(DurationUnits(),
                                                  CLI::AsNumberWithUnit::UNIT_REQUIRED, "DURATION");
-    std::string text = Text(key, value);
+    constexpr int64_t kLongest = std::numeric_limits<int64_t>::max() / 1000;
     int64_t millis = 0;
     try {
-      if (!kToMillis(text).empty() || !CLI::detail::lexical_cast(text, millis)) {
-        return Fail(key, "it must be a time such as \"30s\" or \"7d\"");
-      }
+      if (!kToMillis(text).empty() || !CLI::detail::lexical_cast(text, millis)) return std::nullopt;
     } catch (const CLI::ValidationError&) {
-      return Fail(key, "it must be a time such as \"30s\" or \"7d\"");
+      return std::nullopt;
     }
-    *to = broker::ToDuration(millis * 1000);
+    if (millis < -kLongest || millis > kLongest) return std::nullopt;
+    return millis;
   }
   void ReadStart(const std::string& text, v1::StartPosition* start) {
     if (text == "earliest") {
@@ -203,29 +206,26 @@ const std::map<std::string, int64_t>& DurationUnits() {
 
 absl::StatusOr<std::vector<v1::Subscription>> ReadDeclaredSubscriptions(const std::string& file) {
   std::vector<v1::Subscription> declared;
-  try {
-    const toml::table root = toml::parse_file(file);
-    const toml::node* const tables = root.get(kSubscriptionTable);
-    if (tables == nullptr) return declared;
-    if (!tables->is_array_of_tables()) {
-      return InvalidArgument("{}: {}: write it as [[subscription]]", file, kSubscriptionTable);
-    }
-    for (const toml::node& node : *tables->as_array()) {
-      const toml::table& table = *node.as_table();
-      auto subscription =
-          TableReader(table, fmt::format("{}: subscription '{}'", file,
-                                         table["name"].value_or(std::string_view("?"))))
-              .Read();
-      if (!subscription.ok()) return subscription.status();
-      for (const v1::Subscription& other : declared) {
-        if (other.name() == subscription->name()) {
-          return InvalidArgument("{}: subscription '{}': it is declared twice", file, other.name());
-        }
+  const absl::StatusOr<toml::table> root = ReadTomlFile(file);
+  if (!root.ok()) return root.status();
+  const toml::node* const tables = root->get(kSubscriptionTable);
+  if (tables == nullptr) return declared;
+  if (!tables->is_array_of_tables()) {
+    return InvalidArgument("{}: {}: write it as [[subscription]]", file, kSubscriptionTable);
+  }
+  for (const toml::node& node : *tables->as_array()) {
+    const toml::table& table = *node.as_table();
+    auto subscription =
+        TableReader(table, fmt::format("{}: subscription '{}'", file,
+                                       table["name"].value_or(std::string_view("?"))))
+            .Read();
+    if (!subscription.ok()) return subscription.status();
+    for (const v1::Subscription& other : declared) {
+      if (other.name() == subscription->name()) {
+        return InvalidArgument("{}: subscription '{}': it is declared twice", file, other.name());
       }
-      declared.push_back(*std::move(subscription));
     }
-  } catch (const toml::parse_error& error) {
-    return InvalidArgument("{}: line {}: {}", file, error.source().begin.line, error.description());
+    declared.push_back(*std::move(subscription));
   }
   return declared;
 }

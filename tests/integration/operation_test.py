@@ -71,6 +71,11 @@ class SettingsTest(TestCase):
         self.refuses("no-such", "--config", self.write("no-such = 1\n"))
         self.refuses("http-threads|99", "--config", self.write("http-threads = 99\n"))
         self.refuses("/no/such/file", "--config", "/no/such/file")
+        self.refuses(self.directory, "--config", self.directory)
+        for text, parts in (('http-path = "a"', "http-path|begin with /"), ('endpoint = ["a"]', "endpoint|a string"),
+                            ("[journal]", "journal|not a setting"), ("endpoint", "line 1")):
+            path = self.write(text)
+            self.refuses(path + "|" + parts, "--config", path)
 
     def write(self, text):
         path = os.path.join(self.directory, f"{len(os.listdir(self.directory))}.toml")
@@ -83,6 +88,13 @@ class SettingsTest(TestCase):
         again = run("--config", self.write(printed), "--print-config")
         self.assertEqual((again.returncode, again.stdout), (0, printed), again.stderr)
 
+    def test_the_file_and_what_is_printed_are_toml(self):
+        for text, value in ((r'"a # \"b\", \\ \u00e9"', r'"a # \"b\", \\ é"'), ("'0x1F'", '"0x1F"'),
+                            ('"""\nx"""', '"x"'), ('""', '""'), ('"007"', '"007"'), ('"7"', "7"), ("true", "true")):
+            printed = run("--config", self.write("endpoint = " + text), "--print-config").stdout
+            self.assertIn(f"\nendpoint={value}\n", printed)
+            self.assertEqual(run("--config", self.write(printed), "--print-config").stdout, printed)
+
     def test_declared_subscriptions_are_read_and_printed(self):
         printed = run("--config", self.write(DECLARED), "--print-config").stdout
         again = run("--config", self.write(printed), "--print-config")
@@ -91,7 +103,9 @@ class SettingsTest(TestCase):
                      "ack-deadline = '45000ms'", "max-attempts = 5"):
             self.assertIn(part, printed)
         for text, parts in (("colour = 1", "orders|colour"), ("max-attempts = -1", "orders|max_attempts"),
-                            ('ack-deadline = "45"', "orders|ack-deadline|30s"), ('media-kinds = ["x"]', "media-kinds|image"),
+                            ('ack-deadline = "45"', "orders|ack-deadline|30s"),
+                            ('ack-deadline = "9223372036854775807ms"', "orders|ack-deadline|30s"),
+                            ('media-kinds = ["x"]', "media-kinds|image"),
                             ('start = "now"', "start|earliest"), ("keywords = 1", "keywords|array"),
                             ('name = "orders"', "line 3")):
             start = "" if "start" in text else 'start = "latest"\n'
