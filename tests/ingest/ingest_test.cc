@@ -5,12 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <utility>
 #include <vector>
 
+#include "tests/support/broker_stub.h"
 #include "tests/support/status_matchers.h"
 
 namespace mmsmo::ingest {
@@ -20,7 +20,7 @@ using broker::Receipt;
 using testing::HasSubstr;
 
 // Keeps what is appended until the test answers.
-class FakeBroker : public broker::Broker {
+class FakeBroker : public BrokerStub {
  public:
   void Append(std::vector<broker::Entry> entries, broker::AppendDone done) override {
     appended.push_back(std::move(entries));
@@ -32,20 +32,6 @@ class FakeBroker : public broker::Broker {
     done_.pop_front();
     std::move(done)(std::move(receipts));
   }
-
-  absl::Status Ready() const override { return absl::OkStatus(); }
-  absl::StatusOr<std::unique_ptr<broker::Feed>> OpenFeed(const v1::StartPosition&,
-                                                         const v1::Filter&) override {
-    return NotFound("no feeds here");
-  }
-  std::string EarliestCursor() const override { return ""; }
-  absl::StatusOr<std::string> GetEvent(std::string_view) override { return NotFound("none"); }
-  absl::StatusOr<broker::RawPostback> GetRawPostback(std::string_view) override {
-    return NotFound("none");
-  }
-  broker::Subscriptions& subscriptions() override { std::abort(); }
-  broker::Quarantine& quarantine() override { std::abort(); }
-  broker::LogStats Stats() const override { return {}; }
 
   std::vector<std::vector<broker::Entry>> appended;
 

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdlib>
+
+#include "gateway/base/status.h"
+#include "gateway/broker/broker.h"
+
+namespace mmsmo {
+
+// A broker of which a test implements Append, and nothing else is asked.
+class BrokerStub : public broker::Broker {
+ public:
+  absl::Status Ready() const override { return absl::OkStatus(); }
+  absl::StatusOr<std::unique_ptr<broker::Feed>> OpenFeed(const v1::StartPosition&,
+                                                         const v1::Filter&) override {
+    return NotFound("no feeds here");
+  }
+  std::string EarliestCursor() const override { return ""; }
+  absl::StatusOr<std::string> GetEvent(std::string_view) override { return NotFound("none"); }
+  absl::StatusOr<broker::RawPostback> GetRawPostback(std::string_view) override {
+    return NotFound("none");
+  }
+  broker::Subscriptions& subscriptions() override { std::abort(); }
+  broker::Quarantine& quarantine() override { std::abort(); }
+  broker::LogStats Stats() const override { return {}; }
+};
+
+}  // namespace mmsmo
