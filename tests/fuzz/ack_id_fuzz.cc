@@ -1,0 +1,32 @@
+// Any text as an ack id, and any delivery.
+
+#include "gateway/embedded/ack_id.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace mmsmo::fuzz {
+namespace {
+
+void Fuzz(const uint8_t* data, size_t size) {
+  const std::string_view text = View(data, size);
+  if (const auto id = embedded::DecodeAckId(text); id.ok()) {
+    Require(embedded::EncodeAckId(*id) == text, "a delivery has one ack id");
+  }
+  Input input(data, size);
+  const embedded::AckId id{.subscription = input.Number<uint64_t>(),
+                           .epoch = input.Number<uint32_t>(),
+                           .sequence = input.Number<uint64_t>(),
+                           .attempt = input.Number<uint32_t>(),
+                           .lease = input.Number<uint16_t>()};
+  const std::string encoded = embedded::EncodeAckId(id);
+  Require(encoded.size() == 38, "an ack id has 38 characters");
+  const auto decoded = embedded::DecodeAckId(encoded);
+  Require(decoded.ok() && *decoded == id, "an ack id gives back its delivery");
+}
+
+}  // namespace
+}  // namespace mmsmo::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  mmsmo::fuzz::Fuzz(data, size);
+  return 0;
+}

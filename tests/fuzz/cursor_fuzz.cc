@@ -1,0 +1,31 @@
+// Any text as a cursor, and any position.
+
+#include "gateway/embedded/cursor.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace mmsmo::fuzz {
+namespace {
+
+void Fuzz(const uint8_t* data, size_t size) {
+  const std::string_view text = View(data, size);
+  if (const auto cursor = embedded::DecodeCursor(text); cursor.ok()) {
+    Require(embedded::EncodeCursor(cursor->journal, cursor->sequence) == text,
+            "a position has one cursor");
+  }
+  Input input(data, size);
+  const auto journal = input.Number<uint64_t>();
+  const auto sequence = input.Number<uint64_t>();
+  const std::string encoded = embedded::EncodeCursor(journal, sequence);
+  Require(encoded.size() == 24, "a cursor has 24 characters");
+  const auto decoded = embedded::DecodeCursor(encoded);
+  Require(decoded.ok() && decoded->journal == journal && decoded->sequence == sequence,
+          "a cursor gives back its position");
+}
+
+}  // namespace
+}  // namespace mmsmo::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  mmsmo::fuzz::Fuzz(data, size);
+  return 0;
+}
