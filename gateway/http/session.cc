@@ -160,7 +160,8 @@ bool Session::RefuseMethod() {
 }
 
 bool Session::Expect(std::string_view expectation) {
-  if (expectation.empty()) return true;
+  // Of HTTP/1.0 it must be ignored (RFC 9110, 10.1.1).
+  if (expectation.empty() || parser_->get().version() == 10) return true;
   if (!EqualsIgnoreCase(expectation, "100-continue")) {
     return Refuse(417, "the only expectation served is 100-continue");
   }
