@@ -254,9 +254,10 @@ class Twins {
     AddText(name, text);
   }
 
-  // What is no text, in an unknown field or in a known one, which it makes a bad one.
+  // What is no text, in an unknown field or in a known one, which it makes a bad one. Of one
+  // spelling: whether it conflicts with another is decided on its text, which in XML has its name.
   void AddStructure() {
-    const std::string_view name = input_.Below(2) == 0 ? ScalarName() : "note";
+    const std::string_view name = input_.Below(2) == 0 ? "keyword" : "note";
     if (name == "note") extras_["note"] = 2;
     Add(name, "<a>1</a>", R"({"a":"1"})");
   }
