@@ -25,11 +25,12 @@ std::optional<std::string> DecodeOpaque(std::string_view text, size_t size) {
   std::string bytes;
   if (text.size() != ((size + 1) * 4 + 2) / 3 ||
       !absl::WebSafeBase64Unescape({text.data(), text.size()}, &bytes) ||
-      bytes.size() != size + 1 ||
-      bytes[size] != CheckByte(std::string_view(bytes).substr(0, size))) {
+      bytes.size() != size + 1) {
     return std::nullopt;
   }
   bytes.resize(size);
+  // Not the check byte alone: base64 has more than one text for bytes that end within a character.
+  if (EncodeOpaque(bytes) != text) return std::nullopt;
   return bytes;
 }
 

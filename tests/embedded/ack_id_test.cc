@@ -1,0 +1,34 @@
+#include "gateway/embedded/ack_id.h"
+
+#include <string>
+
+#include "tests/support/status_matchers.h"
+
+namespace mmsmo::embedded {
+namespace {
+
+constexpr AckId kId{.subscription = 1, .epoch = 2, .sequence = 3, .attempt = 4, .lease = 5};
+
+TEST(AckId, IsReadAsItWasMade) {
+  EXPECT_EQ(EncodeAckId(kId).size(), 38u);
+  const auto decoded = DecodeAckId(EncodeAckId(kId));
+  ASSERT_THAT(decoded, IsOk());
+  EXPECT_EQ(*decoded, kId);
+}
+
+// Its bytes end within its last character, of which base64 alone would take any with the same
+// first bits.
+TEST(AckId, WithAnotherLastCharacterIsNone) {
+  const std::string text = EncodeAckId(kId);
+  for (const char c :
+       std::string("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")) {
+    std::string mistyped = text;
+    mistyped.back() = c;
+    if (mistyped == text) continue;
+    EXPECT_THAT(DecodeAckId(mistyped), StatusIs(absl::StatusCode::kInvalidArgument, testing::_))
+        << c;
+  }
+}
+
+}  // namespace
+}  // namespace mmsmo::embedded
