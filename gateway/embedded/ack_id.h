@@ -23,7 +23,7 @@ struct AckId {
   friend bool operator==(const AckId&, const AckId&) = default;
 };
 
-// 38 characters of URL-safe base64.
+// 42 characters of URL-safe base64.
 std::string EncodeAckId(const AckId& id);
 
 // InvalidArgument for what EncodeAckId did not make.

@@ -13,8 +13,7 @@ namespace mmsmo::embedded {
 // Names one log; drawn at random when its data directory is made.
 using JournalId = uint64_t;
 
-// 24 characters of URL-safe base64: a version, the journal's id, the sequence number and a check
-// byte.
+// 28 characters of URL-safe base64: a version, the journal's id, the sequence number and a check.
 std::string EncodeCursor(JournalId journal, uint64_t sequence);
 
 struct DecodedCursor {

@@ -3,33 +3,36 @@
 #include <cstdint>
 
 #include "absl/strings/escaping.h"
+#include "gateway/embedded/big_endian.h"
 
 namespace mmsmo::embedded {
 namespace {
 
-// FNV-1a, folded to a byte.
-char CheckByte(std::string_view bytes) {
+constexpr size_t kCheckBytes = sizeof(uint32_t);
+
+// FNV-1a.
+uint32_t CheckOf(std::string_view bytes) {
   uint32_t hash = 2166136261u;
   for (const char c : bytes) hash = (hash ^ static_cast<uint8_t>(c)) * 16777619u;
-  return static_cast<char>(hash ^ (hash >> 8) ^ (hash >> 16) ^ (hash >> 24));
+  return hash;
 }
 
 }  // namespace
 
 std::string EncodeOpaque(std::string bytes) {
-  bytes.push_back(CheckByte(bytes));
+  AppendBigEndian(CheckOf(bytes), &bytes);
   return absl::WebSafeBase64Escape(bytes);
 }
 
 std::optional<std::string> DecodeOpaque(std::string_view text, size_t size) {
   std::string bytes;
-  if (text.size() != ((size + 1) * 4 + 2) / 3 ||
+  if (text.size() != ((size + kCheckBytes) * 4 + 2) / 3 ||
       !absl::WebSafeBase64Unescape({text.data(), text.size()}, &bytes) ||
-      bytes.size() != size + 1) {
+      bytes.size() != size + kCheckBytes) {
     return std::nullopt;
   }
   bytes.resize(size);
-  // Not the check byte alone: base64 has more than one text for bytes that end within a character.
+  // Not the check alone: base64 has more than one text for bytes that end within a character.
   if (EncodeOpaque(bytes) != text) return std::nullopt;
   return bytes;
 }

@@ -9,7 +9,8 @@
 
 namespace mmsmo::embedded {
 
-// URL-safe base64 of the bytes and a check byte, which tells a mistyped text from a stale one.
+// URL-safe base64 of the bytes and a 32-bit check of them, which tells a mistyped text from a stale
+// one.
 std::string EncodeOpaque(std::string bytes);
 
 // The `size` bytes; nothing for what EncodeOpaque did not make of so many.

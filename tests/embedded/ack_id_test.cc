@@ -10,7 +10,7 @@ namespace {
 constexpr AckId kId{.subscription = 1, .epoch = 2, .sequence = 3, .attempt = 4, .lease = 5};
 
 TEST(AckId, IsReadAsItWasMade) {
-  EXPECT_EQ(EncodeAckId(kId).size(), 38u);
+  EXPECT_EQ(EncodeAckId(kId).size(), 42u);
   const auto decoded = DecodeAckId(EncodeAckId(kId));
   ASSERT_THAT(decoded, IsOk());
   EXPECT_EQ(*decoded, kId);

@@ -25,7 +25,7 @@ TEST(Cursor, IsReadAsItWasMade) {
 TEST(Cursor, ConsistsOfCharactersThatNeedNoEscaping) {
   for (uint64_t i = 0; i < 1000; ++i) {
     const std::string cursor = EncodeCursor(i * 0x9e3779b97f4a7c15, i);
-    EXPECT_EQ(cursor.size(), 24u);
+    EXPECT_EQ(cursor.size(), 28u);
     EXPECT_EQ(cursor.find_first_not_of(
                   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
               std::string::npos);

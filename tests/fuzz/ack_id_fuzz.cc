@@ -18,7 +18,7 @@ void Fuzz(const uint8_t* data, size_t size) {
                            .attempt = input.Number<uint32_t>(),
                            .lease = input.Number<uint16_t>()};
   const std::string encoded = embedded::EncodeAckId(id);
-  Require(encoded.size() == 38, "an ack id has 38 characters");
+  Require(encoded.size() == 42, "an ack id has 42 characters");
   const auto decoded = embedded::DecodeAckId(encoded);
   Require(decoded.ok() && *decoded == id, "an ack id gives back its delivery");
 }

@@ -16,7 +16,7 @@ void Fuzz(const uint8_t* data, size_t size) {
   const auto journal = input.Number<uint64_t>();
   const auto sequence = input.Number<uint64_t>();
   const std::string encoded = embedded::EncodeCursor(journal, sequence);
-  Require(encoded.size() == 24, "a cursor has 24 characters");
+  Require(encoded.size() == 28, "a cursor has 28 characters");
   const auto decoded = embedded::DecodeCursor(encoded);
   Require(decoded.ok() && decoded->journal == journal && decoded->sequence == sequence,
           "a cursor gives back its position");
