@@ -3,15 +3,12 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "gateway/base/status.h"
 #include "gateway/rpc/delivery_pool.h"
+#include "gateway/rpc/listener.h"
 #include "gateway/rpc/mms_mo_service.h"
 #include "gateway/rpc/quarantine_service.h"
 #include "gateway/rpc/subscription_service.h"
@@ -19,32 +16,10 @@
 namespace mmsmo::rpc {
 namespace {
 
-constexpr std::string_view kUnixPrefix = "unix:";
 constexpr int kKeepaliveMillis = 30'000;
 constexpr int kKeepaliveTimeoutMillis = 20'000;
 constexpr int kMinClientPingMillis = 5'000;
 constexpr std::chrono::milliseconds kLastCalls{200};
-
-// A socket file that a killed process left behind keeps nobody out; one that is served does.
-absl::Status ClearStaleSocket(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path) {
-    return InvalidArgument("grpc-listen: a unix socket's path has from 1 to {} bytes",
-                           sizeof address.sun_path - 1);
-  }
-  path.copy(address.sun_path, path.size());
-  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (probe < 0) return absl::OkStatus();
-  const bool served =
-      connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  close(probe);
-  if (served)
-    return FailedPrecondition(
-        "grpc-listen: {} is served by another process; stop it, or choose another path", path);
-  unlink(path.c_str());
-  return absl::OkStatus();
-}
 
 class GrpcServer final : public Server {
  public:
@@ -58,12 +33,15 @@ class GrpcServer final : public Server {
   ~GrpcServer() override { Stop(std::chrono::steady_clock::now()); }
 
   absl::Status Listen(const std::string& listen) {
+    auto listener = Listener::Listen(listen);
+    if (!listener.ok()) return listener.status();
+    listener_ = *std::move(listener);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port);
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    using Connections = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+    connections_ = builder.experimental().AddExternalConnectionAcceptor(
+        Connections::FROM_FD, grpc::InsecureServerCredentials());
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMillis);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -77,20 +55,17 @@ class GrpcServer final : public Server {
     builder.RegisterService(&subscriptions_);
     builder.RegisterService(&quarantine_);
     server_ = builder.BuildAndStart();
-    const bool is_unix =
-        absl::StartsWith(listen, absl::string_view(kUnixPrefix.data(), kUnixPrefix.size()));
-    if (!server_ || (!is_unix && port == 0)) {
-      return FailedPrecondition(
-          "grpc-listen: cannot listen on '{}'; give HOST:PORT or unix:PATH that is free", listen);
-    }
-    address_ = is_unix ? listen : fmt::format("{}:{}", listen.substr(0, listen.rfind(':')), port);
-    loopback_ = is_unix || absl::StartsWith(listen, "127.") ||
-                absl::StartsWith(listen, "localhost:") || absl::StartsWith(listen, "[::1]:");
+    if (!server_) return FailedPrecondition("grpc-listen: the gRPC server does not start");
+    listener_->Start([this](int fd) {
+      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+      connection.fd = fd;
+      connections_->HandleNewConnection(&connection);
+    });
     return absl::OkStatus();
   }
 
-  const std::string& address() const override { return address_; }
-  bool loopback() const override { return loopback_; }
+  const std::string& address() const override { return listener_->address(); }
+  bool loopback() const override { return listener_->loopback(); }
 
   void SetServing(bool serving) override {
     if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(serving);
@@ -104,6 +79,7 @@ class GrpcServer final : public Server {
   void Stop(std::chrono::steady_clock::time_point deadline) override {
     if (!server_) return;
     service_.WaitForStreams(deadline);
+    listener_->Stop();
     // What is left are calls that are about to end, and connections without any: a client that does
     // not look at its connection does not see that it is asked to close it.
     server_->Shutdown(std::chrono::system_clock::now() + kLastCalls);
@@ -118,9 +94,9 @@ class GrpcServer final : public Server {
   MmsMoService service_;
   SubscriptionService subscriptions_;
   QuarantineService quarantine_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;
   std::unique_ptr<grpc::Server> server_;
-  std::string address_;
-  bool loopback_ = false;
+  std::unique_ptr<Listener> listener_;
 };
 
 }  // namespace
@@ -128,10 +104,6 @@ class GrpcServer final : public Server {
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
                                                       broker::Broker* broker, const Clock& clock,
                                                       Metrics& metrics) {
-  if (options.listen.starts_with(kUnixPrefix)) {
-    if (auto status = ClearStaleSocket(options.listen.substr(kUnixPrefix.size())); !status.ok())
-      return status;
-  }
   auto server = std::make_unique<GrpcServer>(options, broker, clock, metrics);
   if (auto status = server->Listen(options.listen); !status.ok()) return status;
   return std::unique_ptr<Server>(std::move(server));

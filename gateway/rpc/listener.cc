@@ -1,0 +1,170 @@
+#include "gateway/rpc/listener.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <thread>
+#include <utility>
+
+#include "gateway/base/log.h"
+#include "gateway/base/status.h"
+
+namespace mmsmo::rpc {
+namespace {
+
+namespace asio = boost::asio;
+using asio::generic::stream_protocol;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+constexpr std::string_view kUnixPrefix = "unix:";
+constexpr std::chrono::milliseconds kAcceptAgainAfter{100};
+constexpr int kBacklog = 4096;
+// A connection whose other end has gone without a word ends after so long with unacknowledged
+// bytes.
+constexpr unsigned kUserTimeoutMillis = 20'000;
+
+absl::Status CannotListen(const std::string& listen, const std::string& why) {
+  return FailedPrecondition(
+      "grpc-listen: cannot listen on '{}': {}; give HOST:PORT or unix:PATH that is free", listen,
+      why);
+}
+
+absl::StatusOr<tcp::endpoint> Resolve(const std::string& listen) {
+  const size_t colon = listen.rfind(':');
+  std::string host = listen.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
+  if (colon == std::string::npos || colon + 1 == listen.size() || host.empty())
+    return InvalidArgument("grpc-listen: '{}' is neither HOST:PORT nor unix:PATH", listen);
+  asio::io_context io;
+  error_code error;
+  const auto found =
+      tcp::resolver(io).resolve(host, listen.substr(colon + 1), tcp::resolver::passive, error);
+  if (error || found.empty()) return CannotListen(listen, error.message());
+  return found.begin()->endpoint();
+}
+
+// A socket file that a killed process left behind keeps nobody out; one that is served does.
+absl::Status ClearStaleSocket(const std::string& path) {
+  asio::io_context io;
+  asio::local::stream_protocol::socket probe(io);
+  error_code error;
+  probe.connect(path, error);
+  if (!error) {
+    return FailedPrecondition(
+        "grpc-listen: {} is served by another process; stop it, or choose another path", path);
+  }
+  unlink(path.c_str());
+  return absl::OkStatus();
+}
+
+class AsioListener final : public Listener {
+ public:
+  ~AsioListener() override { Stop(); }
+
+  absl::Status ListenTcp(const std::string& listen) {
+    const auto endpoint = Resolve(listen);
+    if (!endpoint.ok()) return endpoint.status();
+    if (auto status = Open(*endpoint, listen); !status.ok()) return status;
+    const int one = 1;
+    const int fd = acceptor_.native_handle();  // connections inherit these
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMillis, sizeof kUserTimeoutMillis);
+    tcp::endpoint bound;
+    const stream_protocol::endpoint local = acceptor_.local_endpoint();
+    std::memcpy(bound.data(), local.data(), local.size());
+    address_ = fmt::format("{}:{}", listen.substr(0, listen.rfind(':')), bound.port());
+    loopback_ = bound.address().is_loopback();
+    return absl::OkStatus();
+  }
+
+  absl::Status ListenUnix(const std::string& listen) {
+    const std::string path = listen.substr(kUnixPrefix.size());
+    constexpr size_t kMaxPath = sizeof(sockaddr_un::sun_path) - 1;
+    if (path.empty() || path.size() > kMaxPath) {
+      return InvalidArgument("grpc-listen: a unix socket's path has from 1 to {} bytes", kMaxPath);
+    }
+    if (auto status = ClearStaleSocket(path); !status.ok()) return status;
+    if (auto status = Open(asio::local::stream_protocol::endpoint(path), listen); !status.ok())
+      return status;
+    path_ = path;
+    address_ = listen;
+    loopback_ = true;
+    return absl::OkStatus();
+  }
+
+  const std::string& address() const override { return address_; }
+  bool loopback() const override { return loopback_; }
+
+  void Start(absl::AnyInvocable<void(int fd)> accepted) override {
+    accepted_ = std::move(accepted);
+    Accept();
+    thread_ = std::thread([this] { io_.run(); });
+  }
+
+  void Stop() override {
+    io_.stop();
+    if (thread_.joinable()) thread_.join();
+    error_code ignored;
+    acceptor_.close(ignored);
+    if (!path_.empty()) unlink(std::exchange(path_, "").c_str());
+  }
+
+ private:
+  absl::Status Open(const stream_protocol::endpoint& endpoint, const std::string& listen) {
+    error_code error;
+    acceptor_.open(endpoint.protocol(), error);
+    if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
+    if (!error) acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(kBacklog, error);
+    return error ? CannotListen(listen, error.message()) : absl::OkStatus();
+  }
+
+  void Accept() {
+    acceptor_.async_accept([this](error_code error, stream_protocol::socket socket) {
+      if (error) return AcceptLater(error);
+      socket.native_non_blocking(true, error);
+      if (!error) accepted_(socket.release());
+      Accept();
+    });
+  }
+
+  // Those who wait stay in the backlog.
+  void AcceptLater(error_code error) {
+    Log()->warn("subscribers: a connection could not be accepted: {}", error.message());
+    timer_.expires_after(kAcceptAgainAfter);
+    timer_.async_wait([this](error_code) { Accept(); });
+  }
+
+  asio::io_context io_{1};
+  asio::basic_socket_acceptor<stream_protocol> acceptor_{io_};
+  asio::steady_timer timer_{io_};
+  absl::AnyInvocable<void(int fd)> accepted_;
+  std::string address_;
+  std::string path_;  // of the unix socket that is listened on
+  bool loopback_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Listener>> Listener::Listen(const std::string& listen) {
+  auto listener = std::make_unique<AsioListener>();
+  if (auto status = listen.starts_with(kUnixPrefix) ? listener->ListenUnix(listen)
+                                                    : listener->ListenTcp(listen);
+      !status.ok()) {
+    return status;
+  }
+  return std::unique_ptr<Listener>(std::move(listener));
+}
+
+}  // namespace mmsmo::rpc

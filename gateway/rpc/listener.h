@@ -1,0 +1,32 @@
+// Accepts connections for the gRPC server, whose own listener closes for good when the process runs
+// out of descriptors. This one waits until there are some.
+
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+
+namespace mmsmo::rpc {
+
+class Listener {
+ public:
+  // `listen` is HOST:PORT, where port 0 takes a free one, or unix:PATH. InvalidArgument for what is
+  // neither, FailedPrecondition where the address cannot be had.
+  static absl::StatusOr<std::unique_ptr<Listener>> Listen(const std::string& listen);
+  virtual ~Listener() = default;  // stops
+
+  // The address with the port in use.
+  virtual const std::string& address() const = 0;
+  // Whether only this machine can reach it.
+  virtual bool loopback() const = 0;
+  // Calls `accepted` from a thread of its own, with connections as non-blocking sockets that are
+  // the callee's to close.
+  virtual void Start(absl::AnyInvocable<void(int fd)> accepted) = 0;
+  // No more connections from when it returns. Idempotent.
+  virtual void Stop() = 0;
+};
+
+}  // namespace mmsmo::rpc
