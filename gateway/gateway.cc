@@ -179,12 +179,19 @@ void Serve(const Config& config, Rooms& rooms) {
   }
 }
 
-void WaitForEnd(const Signals& signals, Rooms& rooms) {
+enum class End { kSignal, kReopen };
+
+End WaitForEnd(const Signals& signals, Rooms& rooms) {
   while (true) {
     rooms.grpc->SetServing(rooms.Ready().ok());
     if (const int signal = signals.Wait(); signal != 0) {
       Log()->info("{}: draining", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-      return signals.Release();
+      signals.Release();
+      return End::kSignal;
+    }
+    if (rooms.broker->NeedsReopening()) {
+      Log()->warn("the disk takes writes again, and the journal has to be opened anew: draining");
+      return End::kReopen;
     }
   }
 }
@@ -207,11 +214,14 @@ void Drain(const Config& config, Rooms& rooms) {
 absl::Status RunGateway(const Config& config) {
   PrepareProcess();
   const Signals signals;
-  Rooms rooms;
-  if (auto status = Open(config, rooms); !status.ok()) return status;
-  Serve(config, rooms);
-  WaitForEnd(signals, rooms);
-  Drain(config, rooms);
+  End end = End::kReopen;
+  while (end == End::kReopen) {
+    Rooms rooms;
+    if (auto status = Open(config, rooms); !status.ok()) return status;
+    Serve(config, rooms);
+    end = WaitForEnd(signals, rooms);
+    Drain(config, rooms);
+  }
   return absl::OkStatus();
 }
 

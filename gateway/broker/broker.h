@@ -102,6 +102,9 @@ class Broker {
   // OK while appends can succeed; otherwise why not.
   virtual absl::Status Ready() const = 0;
 
+  // True once appends cannot succeed any more, although they could in a broker that is opened anew.
+  virtual bool NeedsReopening() const = 0;
+
   // A reader's way through the log. May read the store, so not for threads that must not block.
   // Errors: OutOfRange with reason "CURSOR_EXPIRED" and metadata "earliest_cursor" for a cursor of
   // another log, older than what is retained or beyond the head; InvalidArgument names the field.

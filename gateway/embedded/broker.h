@@ -26,6 +26,7 @@ class EmbeddedBroker final : public broker::Broker {
 
   void Append(std::vector<broker::Entry> entries, broker::AppendDone done) override;
   absl::Status Ready() const override;
+  bool NeedsReopening() const override { return journal_->NeedsReopening(); }
   absl::StatusOr<std::unique_ptr<broker::Feed>> OpenFeed(const v1::StartPosition& start,
                                                          const v1::Filter& filter) override;
   std::string EarliestCursor() const override;

@@ -24,12 +24,6 @@ constexpr std::string_view kRemovedBytesKey = "removed_bytes";
 constexpr std::string_view kRemovedAcceptKey = "removed_accept_micros";
 constexpr std::string_view kProbeKey = "probe";
 
-rocksdb::WriteOptions Synced() {
-  rocksdb::WriteOptions options;
-  options.sync = true;
-  return options;
-}
-
 absl::Status NotDurable(const absl::Status& why) {
   return WithReason(Unavailable("the postback could not be made durable: {}", MessageOf(why)),
                     "not_durable");
@@ -212,7 +206,7 @@ void Journal::Commit(std::vector<Submission> group) {
 }
 
 absl::Status Journal::Write(rocksdb::WriteBatch* batch) {
-  absl::Status status = FromRocks(store_->db().Write(Synced(), batch), "writing to the journal");
+  absl::Status status = store_->Write(batch, "writing to the journal");
   if (status.ok()) quarantine_->Written();
   return status;
 }
@@ -244,7 +238,9 @@ void Journal::Poison(const absl::Status& why) {
 // A failed write may have left anything behind: nothing, or the whole group. So the store is asked
 // to go on, must prove itself with a synced write, and is then read anew.
 void Journal::TryToRecover() {
-  absl::Status status = FromRocks(store_->db().Resume(), "resuming after a failed write");
+  const rocksdb::Status resumed = store_->db().Resume();
+  if (!resumed.ok() && !resumed.IsBusy() && store_->DiskWorks()) needs_reopening_ = true;
+  absl::Status status = FromRocks(resumed, "resuming after a failed write");
   if (status.ok()) {
     rocksdb::WriteBatch probe;
     probe.Put(store_->meta(), Slice(kProbeKey),

@@ -43,6 +43,10 @@ class Journal {
   // good again.
   absl::Status Ready() const;
 
+  // True once RocksDB refuses every write, although the disk takes them again, until it is opened
+  // anew.
+  bool NeedsReopening() const { return needs_reopening_; }
+
   // What readers may read: [oldest(), head().head()].
   HeadWatch& head() { return head_; }
   const HeadWatch& head() const { return head_; }
@@ -92,6 +96,7 @@ class Journal {
 
   HeadWatch head_;
   std::atomic<uint64_t> oldest_{1};
+  std::atomic<bool> needs_reopening_{false};
   NewestEvents newest_;
 
   mutable Mutex mu_;

@@ -13,7 +13,9 @@
 
 #include "gateway/base/status.h"
 #include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/defects.h"
 #include "gateway/embedded/id_index.h"
+#include "gateway/embedded/rocks_log.h"
 
 namespace mmsmo::embedded {
 namespace {
@@ -59,9 +61,7 @@ rocksdb::DBOptions DatabaseOptions() {
   options.max_total_wal_size = 64 << 20;
   options.max_background_jobs = 2;
   options.max_open_files = 512;
-  options.keep_log_file_num = 2;
-  options.max_log_file_size = 4 << 20;
-  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.info_log = MakeRocksLog();
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   // Few writers, which mostly wait for the disk: no need to be ready for more.
@@ -233,6 +233,21 @@ absl::Status Store::CheckIdentity() {
   if (!*id) return DataLoss("data-dir: {} has no journal id; restore it from a copy", data_dir_);
   journal_id_ = **id;
   return absl::OkStatus();
+}
+
+absl::Status Store::Write(rocksdb::WriteBatch* batch, std::string_view what) {
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  BreakPromise(&options);
+  return FromRocks(db_->Write(options, batch), what);
+}
+
+bool Store::DiskWorks() const {
+  const std::string path = data_dir_ + "/disk-probe";
+  const std::string data(64 << 10, '\0');
+  rocksdb::Env* const env = db_->GetEnv();
+  const rocksdb::Status written = rocksdb::WriteStringToFile(env, data, path, /*should_sync=*/true);
+  return env->DeleteFile(path).ok() && written.ok();
 }
 
 absl::StatusOr<std::optional<uint64_t>> Store::ReadNumber(std::string_view name) {

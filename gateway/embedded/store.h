@@ -39,6 +39,12 @@ class Store {
   const std::string& data_dir() const { return data_dir_; }
   JournalId journal_id() const { return journal_id_; }
 
+  // Durable when it returns OK; may have been kept when it does not. `what` begins the error.
+  absl::Status Write(rocksdb::WriteBatch* batch, std::string_view what);
+
+  // Whether a file can be written and synced in the data directory, whatever RocksDB thinks of it.
+  bool DiskWorks() const;
+
   // Ids of events before this one are forgotten when their files are next rewritten.
   void ForgetIdsBefore(uint64_t sequence) { oldest_id_.store(sequence, std::memory_order_relaxed); }
 

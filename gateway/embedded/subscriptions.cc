@@ -396,9 +396,7 @@ void EmbeddedSubscriptions::KeepHouse() {
 }
 
 absl::Status EmbeddedSubscriptions::Write(rocksdb::WriteBatch* batch) {
-  rocksdb::WriteOptions synced;
-  synced.sync = true;
-  absl::Status status = FromRocks(store_->db().Write(synced, batch), "writing a subscription");
+  absl::Status status = store_->Write(batch, "writing a subscription");
   if (!status.ok() && !failed_) Log()->error("{}", MessageOf(status));
   failed_ = !status.ok();
   return status;

@@ -11,6 +11,7 @@ namespace mmsmo {
 class BrokerStub : public broker::Broker {
  public:
   absl::Status Ready() const override { return absl::OkStatus(); }
+  bool NeedsReopening() const override { return false; }
   absl::StatusOr<std::unique_ptr<broker::Feed>> OpenFeed(const v1::StartPosition&,
                                                          const v1::Filter&) override {
     return NotFound("no feeds here");
