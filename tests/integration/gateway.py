@@ -40,8 +40,8 @@ def xml(tracking_id, **fields):
 class Gateway:
     """One gateway process and its data directory."""
 
-    def __init__(self, directory, *flags, grpc_listen=None):
-        self.directory, self.flags = directory, flags
+    def __init__(self, directory, *flags, grpc_listen=None, environment=None):
+        self.directory, self.flags, self.environment = directory, flags, environment or {}
         self.http, self.admin = free_port(), free_port()
         self.grpc = grpc_listen or f"127.0.0.1:{free_port()}"
         self.log = os.path.join(directory, "gateway.log")
@@ -54,7 +54,7 @@ class Gateway:
 
     def start(self, wait=True):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env={**os.environ, **self.environment})
         if wait:
             self.wait_until_ready()
         return self

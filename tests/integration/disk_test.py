@@ -1,0 +1,62 @@
+"""A disk that fails for a moment, and descriptors that run out: it goes on by itself afterwards, in the same process."""
+import os
+import resource
+import time
+import unittest
+
+from tests.chaos.disk import BROKEN, FULL, Disk
+from tests.integration.gateway import TestCase, earliest, xml
+
+
+class DiskTest(TestCase):
+    def start(self):
+        disk = Disk(self.directory, os.path.join(self.directory, "data"), os.environ["MMSMO_FAULTS_LIBRARY"])
+        return disk, self.gateway(environment=disk.environment())
+
+    def goes_on_after(self, setting, error):
+        disk, gateway = self.start()
+        process = gateway.process.pid
+        cursors = [self.accepted(gateway, "BEFORE")]
+        setattr(disk.settings, setting, error)
+        status, answer, headers = gateway.post(xml("MEANWHILE"))
+        self.assertEqual((status, answer["reason"]), (503, "not_durable"))
+        self.assertIn("Retry-After", headers)
+        self.assertEqual(gateway.get("/readyz")[0], 503)
+        disk.heal()
+        gateway.wait_until_ready()
+        status, answer, _ = gateway.post(xml("MEANWHILE"))
+        self.assertEqual(status, 200)  # accepted, or a duplicate of what was kept after all
+        cursors += [answer["cursor"], self.accepted(gateway, "AFTER")]
+        self.assertEqual([event.cursor for event in self.service(gateway).events(earliest())], cursors)
+        self.assertEqual(gateway.process.pid, process)
+
+    def test_a_sync_that_fails(self):
+        self.goes_on_after("sync_error", BROKEN)
+
+    def test_a_write_that_fails(self):
+        self.goes_on_after("write_error", BROKEN)
+
+    def test_a_disk_that_is_full(self):
+        self.goes_on_after("write_error", FULL)
+
+    def test_without_descriptors_connections_wait(self):
+        gateway = self.gateway()
+        pid = gateway.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        self.addCleanup(lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, before))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), before[1]))
+        waiting = self.service(gateway).subscribe(start_position=earliest())
+        postback = gateway.connect()
+        self.addCleanup(postback.close)
+        deadline = time.monotonic() + 30
+        for server in ("subscribers", "postbacks"):
+            while f"{server}: a connection could not be accepted" not in gateway.log_text():
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.01)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        self.assertEqual(next(waiting).WhichOneof("content"), "started")
+        self.accepted(gateway, "AFTER")
+
+
+if __name__ == "__main__":
+    unittest.main()
