@@ -30,7 +30,7 @@ def parse():
         prog="script/bench", description="Measures; with no part named, everything, and then writes "
         "docs/performance.md. Compare ratios, and within one run only.")
     parser.add_argument("part", nargs="?", choices=PARTS, help="measure this part only, and write no document")
-    parser.add_argument("--only", metavar="STEP", help="of the part, only this: " + "; ".join(
+    parser.add_argument("--only", metavar="STEP", help="of the part, only this, and keep nothing: " + "; ".join(
         f"{name}: {', '.join(part.STEPS)}" for name, part in PARTS.items()))
     parser.add_argument("--quick", action="store_true",
                         help="does it run? few and short rounds, into build/bench/quick")
@@ -57,7 +57,8 @@ def measure(name, options):
         if options.only in (None, step):
             with part.attempt(step):
                 function(part)
-    part.save(options.results)
+    if not options.only:
+        part.save(options.results)
     return part.data["failures"]
 
 

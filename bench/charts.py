@@ -95,7 +95,7 @@ def latency(rows, figure):
 
 # Of each part: the table, the file, how it is drawn, what it shows, and its size in inches.
 CHARTS = {
-    "ingest": [("Beside the limit", "ingest.svg", limit, "Answers a second over connections", (7, 4)),
+    "ingest": [("Server, connections", "ingest.svg", limit, "Answers a second over connections", (7, 4)),
                ("Other servers, 64 connections", "servers.svg", bars, "Answers a second of other servers", (8, 4))],
     "delivery": [("Streams", "delivery.svg", bars, "Deliveries a second", (8, 4))],
     "growth": [("Stored events", "growth.svg", growth, "Cost, start and memory over stored events", (10, 3.6)),

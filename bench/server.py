@@ -36,8 +36,19 @@ def run(command, **options):
         raise Failed(f"{os.path.basename(command[0])} failed: {' / '.join(output[-3:])}") from error
 
 
-def on_load_core(command):
-    return run(["taskset", "-c", LOAD_CORE, *command])
+def on_load_core(command, timeout=180):
+    return run(["taskset", "-c", LOAD_CORE, *command], timeout=timeout)
+
+
+@contextlib.contextmanager
+def running_on_load_core(command, **options):
+    """With pipes to it; what has not ended by itself is ended."""
+    with subprocess.Popen(["taskset", "-c", LOAD_CORE, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def free_address():
@@ -196,7 +207,7 @@ def url(address):
 def send(address, count):
     """Postbacks whose events are about EVENT_BYTES."""
     return on_load_core([MMSMO, "send", "--url", url(address), "--count", str(count), "--connections", "256",
-                         "--retry-for", "60", "--subject", "x" * 150])
+                         "--retry-for", "60", "--subject", "x" * 150], timeout=180 + count / 2_000)
 
 
 def load_command(mode, grpc, *arguments):

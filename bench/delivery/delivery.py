@@ -6,8 +6,8 @@ import subprocess
 import time
 
 from bench.peers import peers
-from bench.server import (EVENT_BYTES, LOAD_CORE, MMSMO, Failed, Gateway, free_address, load, load_command,
-                          on_load_core, send, url)
+from bench.server import (EVENT_BYTES, MMSMO, Failed, Gateway, free_address, load, load_command, on_load_core,
+                          running_on_load_core, send, url)
 
 FROM_MEMORY = ("--newest-bytes", "2GiB")
 FROM_DISK = ("--newest-bytes", "0")
@@ -21,21 +21,25 @@ def catch_up(grpc, server, count, *flags):
     return load(command)["per_second"], [server.command, command]
 
 
-def nats_read(server, bench, *arguments):
-    command = [*bench, *arguments]
-    return peers.nats_rate(on_load_core(command)), [server.command, command]
+def jetstream(server, nats, consumer, messages):
+    """`ordered`, which leaves nothing behind, or `consume`, whose consumer would go on where it ended."""
+    command = [*nats, "bench", "js", consumer, "--no-progress", "--msgs", str(messages)]
+    rate = peers.nats_rate(on_load_core(command))
+    if consumer == "consume":
+        on_load_core([*nats, "consumer", "rm", "--force", "benchstream", "nats-bench"])
+    return rate, [server.command, command]
 
 
-def nats_core(server, bench, messages, subscribers):
+def nats_core(server, nats, messages, subscribers):
     """Subscribers and their publisher share the load's core; nothing is stored."""
-    command = [*bench, "sub", "--no-progress", "--msgs", messages, "--clients", str(subscribers), "bench"]
-    with subprocess.Popen(["taskset", "-c", LOAD_CORE, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True) as process:
+    options = ["--no-progress", "--msgs", str(messages)]
+    command = [*nats, "bench", "sub", *options, "--clients", str(subscribers), "live"]
+    with running_on_load_core(command, stderr=subprocess.PIPE) as process:
         for line in process.stderr:
             if f"[{subscribers}] Starting" in line:
                 break
         time.sleep(0.2)  # until the server has heard of the subscriptions
-        on_load_core([*bench, "pub", "--no-progress", "--msgs", messages, "--size", str(EVENT_BYTES), "bench"])
+        on_load_core([*nats, "bench", "pub", *options, "--size", str(EVENT_BYTES), "live"])
         output, _ = process.communicate(timeout=60)
     if process.returncode:
         raise Failed("the subscribers failed")
@@ -44,7 +48,8 @@ def nats_core(server, bench, messages, subscribers):
 
 def streams(part):
     """Every server with its events stays up, and rounds go over all of them; the idle ones take no time."""
-    events, few = part.options.events, part.options.events // 10
+    events = part.options.events
+    half, few = events // 2, events // 10
     measurements = {}
     with contextlib.ExitStack() as stack:
         memory, disk = (stack.enter_context(Gateway(*flags)) for flags in (FROM_MEMORY, FROM_DISK))
@@ -64,17 +69,14 @@ def streams(part):
             measurements["Python, one message a frame, parsed"] = functools.partial(catch_up, grpc, server, few,
                                                                                     "--parse")
         with part.attempt("NATS"):
-            server, bench = stack.enter_context(peers.nats(synced=False))
-            messages = str(few)
-            on_load_core([*bench, "js", "pub", "async", "--no-progress", "--create", "--msgs", messages, "--size",
-                          str(EVENT_BYTES), "bench"])
-            measurements["JetStream, ordered consumer"] = functools.partial(
-                nats_read, server, bench, "js", "ordered", "--no-progress", "--msgs", messages)
-            measurements["JetStream, durable consumer, acknowledged"] = functools.partial(
-                nats_read, server, bench, "js", "consume", "--no-progress", "--msgs", messages)
+            server, nats = stack.enter_context(peers.nats(synced=False))
+            on_load_core([*nats, "bench", "js", "pub", "async", "--no-progress", "--create", "--msgs", str(half),
+                          "--size", str(EVENT_BYTES), "stored"])
+            for name, consumer in (("ordered consumer", "ordered"), ("durable consumer, acknowledged", "consume")):
+                measurements[f"JetStream, {name}"] = functools.partial(jetstream, server, nats, consumer, half)
             for subscribers in (1, 10):
                 measurements[f"NATS core, {subscribers} live, not stored"] = functools.partial(
-                    nats_core, server, bench, str(max(few, 100_000)), subscribers)
+                    nats_core, server, nats, max(half, 100_000) // subscribers, subscribers)
         results = part.interleave(measurements)
     for name, rounds in results.items():
         part.row("Streams", name, {"deliveries/s": [rate for rate, _ in rounds]}, rounds[0][1],
@@ -122,7 +124,7 @@ def live(part):
     for _ in range(part.options.rounds):
         with Gateway() as gateway:
             command = load_command("live", gateway.grpc, "--streams", streams, "--count", count)
-            with subprocess.Popen(["taskset", "-c", LOAD_CORE, *command], stdout=subprocess.PIPE, text=True) as client:
+            with running_on_load_core(command) as client:
                 if client.stdout.readline() != "ready\n":
                     raise Failed("the streams did not begin")
                 cpu, begin = gateway.server.cpu_seconds(), time.perf_counter()

@@ -2,11 +2,10 @@
 import contextlib
 import math
 import os
-import subprocess
 import time
 
 from bench.part import ratios
-from bench.server import LOAD_CORE, MMSMO, Failed, Gateway, load_command, on_load_core, url
+from bench.server import MMSMO, Failed, Gateway, load_command, on_load_core, running_on_load_core, url
 
 POSTBACKS = 50_000  # for one measurement of their cost
 ON_PAPER = 100_000_000
@@ -94,8 +93,7 @@ def idle_streams_kib(streams, connections):
     with Gateway() as gateway:
         command = load_command("idle", gateway.grpc, "--streams", streams, "--connections", connections)
         before = gateway.server.resident_mib()
-        with subprocess.Popen(["taskset", "-c", LOAD_CORE, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              text=True) as client:
+        with running_on_load_core(command) as client:
             if client.stdout.readline() != "ready\n":
                 raise Failed("the streams did not begin")
             settle(gateway.server)

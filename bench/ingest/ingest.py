@@ -6,12 +6,11 @@ import re
 
 from bench.part import ratios
 from bench.peers import peers
-from bench.server import Failed, Gateway, free_address, on_load_core
+from bench.server import EVENT_BYTES, Failed, Gateway, free_address, on_load_core
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOALS = {64: 0.38, 256: 0.50}  # of nginx, at so many connections
 CLIENTS = 64
-NATS_BYTES = 450
 
 
 def wrk(address, connections, seconds, media):
@@ -52,9 +51,9 @@ def postbacks_to(peer, connections, seconds, *arguments):
 
 def publish(synced, kind, messages):
     """NATS's own load, since it does not speak HTTP."""
-    with peers.nats(synced) as (server, bench):
-        command = [*bench, "js", "pub", kind, "--no-progress", "--create", "--dedup", "--storage", "file", "--clients",
-                   str(CLIENTS), "--msgs", str(messages), "--size", str(NATS_BYTES), "bench"]
+    with peers.nats(synced) as (server, nats):
+        command = [*nats, "bench", "js", "pub", kind, "--no-progress", "--create", "--dedup", "--storage", "file",
+                   "--clients", str(CLIENTS), "--msgs", str(messages), "--size", str(EVENT_BYTES), "stored"]
         before = server.cpu_seconds()
         rate = peers.nats_rate(on_load_core(command))
         return rate, (server.cpu_seconds() - before) / messages * 1e6, [server.command, command]
@@ -78,8 +77,8 @@ def target(part, what, rates, name, other, goal):
 def limit(part):
     seconds = part.options.seconds
     for count in part.options.connections:
-        nginx, xml, json = (f"{name}, {count} connections" for name in ("nginx", "gateway, XML", "gateway, JSON"))
-        rates = compare(part, "Beside the limit", {
+        nginx, xml, json = (f"{name}, {count:,}" for name in ("nginx", "gateway, XML", "gateway, JSON"))
+        rates = compare(part, "Server, connections", {
             nginx: functools.partial(postbacks_to, peers.nginx, count, seconds),
             xml: functools.partial(postbacks_to_gateway, count, seconds, "xml"),
             json: functools.partial(postbacks_to_gateway, count, seconds, "json"),

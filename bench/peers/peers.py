@@ -103,7 +103,7 @@ def webhook(address):
 
 @contextlib.contextmanager
 def nats(synced):
-    """Yields the server and the start of a `nats bench` command. `synced`: before the acknowledgement; otherwise by
+    """Yields the server and the start of a `nats` command. `synced`: before the acknowledgement; otherwise by
     NATS's default, every two minutes."""
     program, client, address = install(NATS_SERVER), install(NATS), free_address()
     with work_directory() as directory:
@@ -112,7 +112,7 @@ def nats(synced):
             out.write(f'listen: "{address}"\njetstream {{ store_dir: "{directory}"'
                       f'{", sync_interval: always" if synced else ""} }}\n')
         with serving([program, "-c", config], address, directory) as server:
-            yield server, [client, "-s", f"nats://{address}", "--no-context", "bench"]
+            yield server, [client, "-s", f"nats://{address}", "--no-context"]
 
 
 def nats_rate(output):
