@@ -2,6 +2,7 @@
 docs/performance.md. See script/bench --help."""
 import argparse
 import os
+import signal
 import sys
 
 from bench import decode, document
@@ -64,6 +65,7 @@ def measure(name, options):
 
 def main():
     options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that servers and their data go, too
     failures = []
     if not options.render:
         if len(os.sched_getaffinity(0)) < 2:

@@ -2,6 +2,7 @@
 import json
 import os
 import statistics
+import sys
 import textwrap
 import tomllib
 
@@ -12,7 +13,8 @@ HEAD = """# Performance
 
 Written by `script/bench`, which measures everything below in about half an hour. `script/bench --quick` is a trial of
 two minutes, `script/bench PART` measures one part, `script/bench --render` writes this document again from what was
-measured last. It needs Debian 12, Node.js with npm, Go 1.26 or newer, two cores, and nothing else running.
+measured last. It needs Debian 12, Node.js with npm, Go 1.26 or newer, two cores, 20 GB of disk, and nothing else
+running.
 
 Figures are of one machine: compare ratios. Servers have core 0 to themselves, loads have core 1. A figure is the median
 of {rounds} rounds, with the lowest and the highest in brackets. Rounds of what is compared alternate, and a ratio is
@@ -35,11 +37,11 @@ the newest. *Counted* is a client that leaves frames as bytes, *parsed* one that
 bytes to its own client, `nats bench`: core NATS live and without storing, from a publisher on the load's core, counted
 over all subscribers; JetStream from files."""),
     "growth": ("Growth", """The cost of a postback is the server's CPU time over 50,000 postbacks on 64 connections,
-after a start and once the server was idle. 100 million is on paper, not measured: the line through the two largest
-sizes, for the cost over the logarithm of the size."""),
+after a start and once the server was idle. Starts are with what the operating system has cached. 100 million is on
+paper, not measured: the line through the two largest sizes, for the cost over the logarithm of the size."""),
     "latency": ("Latency of the answer", """Postbacks are due at a fixed rate, whatever the answers take, and a
 latency counts from the moment its postback was due: what waits for a free connection counts its wait. The maximum is
-that of the same client without a rate. The chart has, for each share of the answers, the latency that it exceeded."""),
+that of the same client without a rate. The chart says how many of the answers took longer."""),
     "decode": ("Decoding", "From the bytes of a body to a normalised message, without HTTP and disk."),
 }
 
@@ -139,6 +141,8 @@ def write(results, out):
         if os.path.exists(path):
             with open(path) as file:
                 parts[name] = json.load(file)
+    if not parts:
+        sys.exit("nothing has been measured yet")
     directory = os.path.join(out, "performance")
     os.makedirs(directory, exist_ok=True)
     rounds = next(iter(parts.values()))["rounds"]

@@ -103,12 +103,15 @@ class Server:
         with open(self.log, "wb") as out:
             self.process = subprocess.Popen(["taskset", "-c", SERVER_CORE, *command], cwd=directory, stdout=out,
                                             stderr=out, **options)
-        while not self._ready(ready_path):
-            if self.process.poll() is not None or time.perf_counter() - begin > 120:
-                self.stop()
-                with open(self.log) as text:
-                    raise Failed(f"{os.path.basename(command[0])} did not start: {text.read().strip()[-500:]}")
-            time.sleep(0.001)
+        try:
+            while not self._ready(ready_path):
+                if self.process.poll() is not None or time.perf_counter() - begin > 120:
+                    with open(self.log) as text:
+                        raise Failed(f"{os.path.basename(command[0])} did not start: {text.read().strip()[-500:]}")
+                time.sleep(0.001)
+        except BaseException:
+            self.stop()
+            raise
         self.ready_ms = (time.perf_counter() - begin) * 1000
 
     def _ready(self, path):
