@@ -1,174 +1,160 @@
-"""Delivery: how fast stored events reach subscribers, what acknowledgements cost, how soon a postback is delivered, and
-what subscriptions take. Server and client have one core each; rounds are medians.
-
-    script/bench delivery [--events N] [--rounds N]
-"""
-import argparse
-import json
-import os
-import re
-import shutil
-import statistics
+"""Delivery: how fast stored events reach subscribers, what acknowledgements cost, and how soon a postback is
+delivered."""
+import contextlib
+import functools
 import subprocess
-import sys
-import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from server import BUILD, LOAD_CORE, Server, free_port, get, sync_micros  # noqa: E402
+from bench.peers import peers
+from bench.server import (EVENT_BYTES, MMSMO, Failed, Gateway, free_address, load, load_command, on_load_core,
+                          running_on_load_core, send, url)
 
-MMSMO = os.path.join(BUILD, "client", "mmsmo")
-LOAD = os.path.join(BUILD, "bench", "delivery_load")
-EVENT_BYTES = 450
-
-
-class Gateway:
-    """A gateway on its core, with a data directory that outlives its processes."""
-
-    def __init__(self, *flags):
-        self.directory, self.flags = tempfile.mkdtemp(prefix="mmsmo-bench-"), flags
-        self.http, self.grpc, self.admin = (f"127.0.0.1:{free_port()}" for _ in range(3))
-        self.server = None
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.server.stop()
-        shutil.rmtree(self.directory)
-
-    def start(self):
-        self.server = Server(
-            [os.path.join(BUILD, "gateway", "mmsmo-gateway"), "--http-listen", self.http, "--grpc-listen", self.grpc,
-             "--admin-listen", self.admin, "--data-dir", os.path.join(self.directory, "data"), *self.flags],
-            int(self.admin.split(":")[1]), "/readyz", self.directory)
-        return self
-
-    def restart(self, *flags):
-        self.server.stop()
-        self.flags = flags
-        return self.start()
-
-    def url(self):
-        return f"http://{self.http}/postbacks/mms-mo"
-
-    def mmsmo(self, *arguments):
-        return subprocess.run([MMSMO, "--grpc", self.grpc, *arguments], capture_output=True, text=True, check=True).stdout
-
-    def fill(self, events):
-        subject = "x" * 150  # for events of EVENT_BYTES
-        subprocess.run(["taskset", "-c", LOAD_CORE, MMSMO, "send", "--url", self.url(), "--count", str(events),
-                        "--connections", "256", "--subject", subject], check=True, capture_output=True)
-
-    def load(self, mode, *arguments):
-        out = subprocess.run(["taskset", "-c", LOAD_CORE, LOAD, mode, "--grpc", self.grpc, *arguments],
-                             capture_output=True, text=True)
-        if out.returncode != 0:
-            sys.exit(f"{mode}: {out.stdout}{out.stderr}")
-        return json.loads(out.stdout.splitlines()[-1])
-
-    def metric(self, name):
-        return float(re.search("^" + name + r" (\S+)$", get(int(self.admin.split(":")[1]), "/metrics"), re.MULTILINE)[1])
+FROM_MEMORY = ("--newest-bytes", "2GiB")
+FROM_DISK = ("--newest-bytes", "0")
+COUNTED, PARSED = "gateway, from memory, counted", "gateway, from memory, parsed"
+DISK_COUNTED, DISK_PARSED = "gateway, from disk, counted", "gateway, from disk, parsed"
 
 
-def report(what, value, target):
-    print(f"  {what:<58} {value:>14}   (target {target})", flush=True)
+def catch_up(grpc, server, count, *flags):
+    """A stream from the earliest event to the newest, read by our own client."""
+    command = load_command("catch-up", grpc, "--count", count, *flags)
+    return load(command)["per_second"], [server.command, command]
 
 
-def catch_up(options):
-    print(f"\nOne stream over {options.events:,} stored events of about {EVENT_BYTES} bytes, deliveries/s", flush=True)
-    count = ["--count", str(options.events)]
-    with Gateway("--newest-bytes", "2GiB", "--retention-bytes", "0") as gateway:
-        gateway.fill(options.events)
-        event_bytes = len(gateway.mmsmo("tail", "--json", "--from", "earliest", "--count", "1"))
-        print(f"  (one event is {event_bytes} bytes as JSON)")
-        rates = [gateway.load("catch-up", *count)["per_second"] for _ in range(options.rounds)]
-        report("from the newest events in memory, frames counted", f"{statistics.median(rates):,.0f}", "1,500,000")
-        gateway.restart("--newest-bytes", "0")
-        rates = [gateway.load("catch-up", *count)["per_second"] for _ in range(options.rounds)]
-        report("from disk, frames counted", f"{statistics.median(rates):,.0f}", "700,000")
-        rates = [gateway.load("catch-up", "--parse", *count)["per_second"] for _ in range(options.rounds)]
-        report("from disk, parsed", f"{statistics.median(rates):,.0f}", "400,000")
+def jetstream(server, nats, consumer, messages):
+    """`ordered`, which leaves nothing behind, or `consume`, whose consumer would go on where it ended."""
+    command = [*nats, "bench", "js", consumer, "--no-progress", "--msgs", str(messages)]
+    rate = peers.nats_rate(on_load_core(command))
+    if consumer == "consume":
+        on_load_core([*nats, "consumer", "rm", "--force", "benchstream", "nats-bench"])
+    return rate, [server.command, command]
 
-        print("\nOne named subscription, acknowledged by the C++ library, durably", flush=True)
-        rates = []
-        for i in range(options.rounds):
-            gateway.mmsmo("subscription", "create", f"acked-{i}", "--from", "earliest")
-            result = gateway.load("acknowledged", "--subscription", f"acked-{i}", *count)
+
+def nats_core(server, nats, messages, subscribers):
+    """Subscribers and their publisher share the load's core; nothing is stored."""
+    options = ["--no-progress", "--msgs", str(messages)]
+    command = [*nats, "bench", "sub", *options, "--clients", str(subscribers), "live"]
+    with running_on_load_core(command, stderr=subprocess.PIPE) as process:
+        for line in process.stderr:
+            if f"[{subscribers}] Starting" in line:
+                break
+        time.sleep(0.2)  # until the server has heard of the subscriptions
+        on_load_core([*nats, "bench", "pub", *options, "--size", str(EVENT_BYTES), "live"])
+        output, _ = process.communicate(timeout=60)
+    if process.returncode:
+        raise Failed("the subscribers failed")
+    return peers.nats_rate(output), [server.command, command]
+
+
+def streams(part):
+    """Every server with its events stays up, and rounds go over all of them; the idle ones take no time."""
+    events = part.options.events
+    half, few = events // 2, events // 10
+    measurements = {}
+    with contextlib.ExitStack() as stack:
+        memory, disk = (stack.enter_context(Gateway(*flags)) for flags in (FROM_MEMORY, FROM_DISK))
+        for gateway in (memory, disk):
+            gateway.fill(events)
+        for name, gateway, flags in ((COUNTED, memory, ()), (PARSED, memory, ("--parse",)), (DISK_COUNTED, disk, ()),
+                                     (DISK_PARSED, disk, ("--parse",))):
+            measurements[name] = functools.partial(catch_up, gateway.grpc, gateway.server, events, *flags)
+        with part.attempt("Go"):
+            http, grpc = free_address(), free_address()
+            server = stack.enter_context(peers.go(http, grpc))
+            send(http, few)
+            measurements["Go, one message a frame, parsed"] = functools.partial(catch_up, grpc, server, few, "--parse")
+        with part.attempt("Python"):
+            grpc = free_address()
+            server = stack.enter_context(peers.python(grpc, few))
+            measurements["Python, one message a frame, parsed"] = functools.partial(catch_up, grpc, server, few,
+                                                                                    "--parse")
+        with part.attempt("NATS"):
+            server, nats = stack.enter_context(peers.nats(synced=False))
+            on_load_core([*nats, "bench", "js", "pub", "async", "--no-progress", "--create", "--msgs", str(half),
+                          "--size", str(EVENT_BYTES), "stored"])
+            for name, consumer in (("ordered consumer", "ordered"), ("durable consumer, acknowledged", "consume")):
+                measurements[f"JetStream, {name}"] = functools.partial(jetstream, server, nats, consumer, half)
+            for subscribers in (1, 10):
+                measurements[f"NATS core, {subscribers} live, not stored"] = functools.partial(
+                    nats_core, server, nats, max(half, 100_000) // subscribers, subscribers)
+        results = part.interleave(measurements)
+    for name, rounds in results.items():
+        part.row("Streams", name, {"deliveries/s": [rate for rate, _ in rounds]}, rounds[0][1],
+                 than=PARSED if name != PARSED else None)
+    for name, goal in ((COUNTED, 2_000_000), (DISK_COUNTED, 700_000), (DISK_PARSED, 400_000)):
+        if name in results:
+            part.target(f"Deliveries, {name.removeprefix('gateway, ')}", "/s", [rate for rate, _ in results[name]],
+                        at_least=goal)
+
+
+def acknowledged(part):
+    events = part.options.events
+    rates, more, ready = [], [], []
+    with Gateway(*FROM_DISK) as gateway:
+        gateway.fill(events)
+        for i in range(part.options.rounds):
+            gateway.mmsmo("subscription", "create", f"all-{i}", "--from", "earliest")
+            command = load_command("acknowledged", gateway.grpc, "--subscription", f"all-{i}", "--count", events)
+            result = load(command)
             if result["failed"]:
-                sys.exit(f"{result['failed']} acknowledgements failed")
+                raise Failed(f"{result['failed']} acknowledgements failed")
             rates.append(result["per_second"])
-            gateway.mmsmo("subscription", "delete", f"acked-{i}")
-        report("acknowledged deliveries/s", f"{statistics.median(rates):,.0f}", "150,000")
+            gateway.mmsmo("subscription", "delete", f"all-{i}")
 
-        print(f"\nA subscription of {options.events:,} events with every second one acknowledged", flush=True)
-        gateway.restart("--newest-bytes", "0")
-        gateway.mmsmo("subscription", "create", "half", "--from", "earliest", "--max-outstanding", "1000000")
-        before = gateway.server.resident_mib()
-        gateway.load("acknowledged", "--subscription", "half", "--every", "2", *count)
-        report("more resident memory, MiB", f"{gateway.server.peak_mib() - before:,.0f}", "64")
-        gateway.restart("--newest-bytes", "0")
-        report("ready again after, ms", f"{gateway.server.ready_ms:,.0f}", "1,000")
+            gateway.restart(*FROM_DISK)
+            gateway.mmsmo("subscription", "create", f"half-{i}", "--from", "earliest", "--max-outstanding", "1000000")
+            before = gateway.server.resident_mib()
+            gateway.load("acknowledged", "--subscription", f"half-{i}", "--every", 2, "--count", events)
+            more.append(gateway.server.peak_mib() - before)
+            gateway.restart(*FROM_DISK)
+            ready.append(gateway.server.ready_ms)
+            gateway.mmsmo("subscription", "delete", f"half-{i}")
+        part.row("A named subscription", "acknowledged durably by the C++ library", {"deliveries/s": rates},
+                 [gateway.server.command, command])
+    part.target("Deliveries, acknowledged durably", "/s", rates, at_least=150_000)
+    half = f"With every second one of {events:,} events acknowledged"
+    part.target(f"{half}, more memory", "MiB", more, at_most=64)
+    part.target(f"{half}, ready again after", "ms", ready, at_most=1_000)
 
 
-def live(options):
-    streams, rate, seconds = 100, 2000, 10
-    print(f"\n{streams} live streams, {rate:,} postbacks/s for {seconds} s", flush=True)
+def live(part):
+    streams, rate = 100, 2_000
+    count = rate * 5 * part.options.seconds
+    cores, behind = [], []
+    for _ in range(part.options.rounds):
+        with Gateway() as gateway:
+            command = load_command("live", gateway.grpc, "--streams", streams, "--count", count)
+            with running_on_load_core(command) as client:
+                if client.stdout.readline() != "ready\n":
+                    raise Failed("the streams did not begin")
+                cpu, begin = gateway.server.cpu_seconds(), time.perf_counter()
+                sending = [MMSMO, "send", "--url", url(gateway.http), "--count", str(count), "--rate", str(rate),
+                           "--connections", "64"]
+                on_load_core(sending)
+                sent = time.perf_counter()
+                client.communicate(timeout=60)
+                if client.returncode:
+                    raise Failed("not every stream received everything")
+                behind.append((time.perf_counter() - sent) * 1000)
+                cores.append((gateway.server.cpu_seconds() - cpu) / (time.perf_counter() - begin))
+    what = f"{streams} live streams at {rate:,} postbacks/s"
+    part.row("Live", what, {"the gateway's cores": cores, "last delivery after the last answer, ms": behind},
+             [gateway.server.command, command, sending])
+    part.target(f"{what}, the gateway's cores", "", cores, at_most=1)
+
+
+def delivered(part):
+    """From the moment a postback is due to its delivery."""
+    rate = 2_000
     with Gateway() as gateway:
-        client = subprocess.Popen(["taskset", "-c", LOAD_CORE, LOAD, "live", "--grpc", gateway.grpc, "--streams",
-                                   str(streams), "--count", str(rate * seconds)], stdout=subprocess.PIPE, text=True)
-        if client.stdout.readline() != "ready\n":
-            sys.exit("live: the streams did not begin")
-        cpu, begin = gateway.server.cpu_seconds(), time.perf_counter()
-        subprocess.run(["taskset", "-c", LOAD_CORE, MMSMO, "send", "--url", gateway.url(), "--count",
-                        str(rate * seconds), "--rate", str(rate), "--connections", "64"], check=True, capture_output=True)
-        sent = time.perf_counter()
-        complete = json.loads(client.stdout.readline())["complete"]
-        behind = time.perf_counter() - sent
-        cpu = (gateway.server.cpu_seconds() - cpu) / (time.perf_counter() - begin)
-        report("streams that received everything", complete, streams)
-        report("the last of them after the last answer, ms", f"{behind * 1000:,.0f}", "soon")
-        report("the gateway's cores", f"{cpu:.2f}", "1")
+        command = load_command("latency", gateway.grpc, "--url", url(gateway.http), "--rate", rate, "--count",
+                               rate * 2 * part.options.seconds)
+        rounds = [load(command) for _ in range(part.options.rounds)]
+    values = {f"{name}, ms": [r[f"{name}_ms"] for r in rounds] for name in ("p50", "p99", "p99.9", "max")}
+    what = f"{rate:,} postbacks/s"
+    part.row("From POST to delivery", what, values, [gateway.server.command, command])
+    for name, goal in (("p50", 1.5), ("p99", 6)):
+        part.target(f"From POST to delivery at {what}, {name}", "ms", values[f"{name}, ms"], at_most=goal)
 
 
-def latency(options):
-    print("\nFrom POST to delivery at 2,000 postbacks/s, ms", flush=True)
-    with Gateway() as gateway:
-        print(f"  fdatasync here: median {sync_micros(gateway.directory):.0f} µs")
-        rounds = [gateway.load("latency", "--url", gateway.url(), "--rate", "2000", "--count", "20000")
-                  for _ in range(options.rounds)]
-        report("median", f"{statistics.median(r['p50_ms'] for r in rounds):.2f}", "1.5")
-        report("99th percentile", f"{statistics.median(r['p99_ms'] for r in rounds):.2f}", "6")
-
-
-def idle_subscriptions(_):
-    count = 10_000
-    print(f"\n{count:,} subscriptions declared, no streams", flush=True)
-    with Gateway() as gateway:
-        before = gateway.server.resident_mib()
-        config = os.path.join(gateway.directory, "gateway.toml")
-        with open(config, "w") as file:
-            for i in range(count):
-                file.write(f'[[subscription]]\nname = "s{i}"\nstart = "earliest"\n')
-        gateway.restart("--config", config)
-        gateway.restart()  # without the file in memory
-        report("memory for each, KiB", f"{(gateway.server.resident_mib() - before) * 1024 / count:.2f}", "2")
-        report("ready again after, ms", f"{gateway.server.ready_ms:,.0f}", "1,000")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=["catch-up", "live", "latency", "idle"])
-    options = parser.parse_args()
-    if len(os.sched_getaffinity(0)) < 2:
-        sys.exit("this benchmark needs two cores: one for the gateway, one for the client")
-    parts = {"catch-up": catch_up, "live": live, "latency": latency, "idle": idle_subscriptions}
-    for name, part in parts.items():
-        if options.only in (None, name):
-            part(options)
-
-
-if __name__ == "__main__":
-    main()
+STEPS = {"streams": streams, "acknowledged": acknowledged, "live": live, "delivered": delivered}

@@ -1,107 +1,108 @@
-"""Ingest beside the limit of what an HTTP server could do here: the same POSTs to nginx, which answers 200 and does
-nothing else, and to the gateway, which decodes, deduplicates and syncs each. Both have one core, wrk has the other;
-rounds alternate, and the ratio is of the rounds' medians.
-
-    script/bench ingest [--rounds N] [--seconds S] [--connections 64,256]
-"""
-import argparse
-import contextlib
+"""Ingest: the same POSTs to nginx, which answers 200 and does nothing else, to the gateway, which decodes,
+deduplicates and syncs each, and to what else would take them."""
+import functools
 import os
 import re
-import statistics
-import subprocess
-import sys
-import tempfile
+
+from bench.part import ratios
+from bench.peers import peers
+from bench.server import EVENT_BYTES, Failed, Gateway, free_address, on_load_core
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(HERE))
-from server import BUILD, LOAD_CORE, Server, free_port, get, sync_micros  # noqa: E402
+GOALS = {64: 0.38, 256: 0.50}  # of nginx, at so many connections
+CLIENTS = 64
 
 
-@contextlib.contextmanager
-def running(command, ready_port, ready_path, directory):
-    server = Server(command, ready_port, ready_path, directory)
-    try:
-        yield server
-    finally:
-        server.stop()
+def wrk(address, connections, seconds, media):
+    return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", os.path.join(HERE, "postback.lua"),
+            f"http://{address}", "--", os.path.join(HERE, "postback." + media)]
 
 
-@contextlib.contextmanager
-def nginx(port):
-    with tempfile.TemporaryDirectory(prefix="mmsmo-bench-") as directory:
-        config = os.path.join(directory, "nginx.conf")
-        with open(os.path.join(HERE, "nginx.conf")) as template, open(config, "w") as out:
-            out.write(template.read().replace("PORT", str(port)))
-        with running(["nginx", "-p", directory, "-c", config], port, "/", directory) as server:
-            yield server
-
-
-@contextlib.contextmanager
-def gateway(port, admin):
-    with tempfile.TemporaryDirectory(prefix="mmsmo-bench-") as directory:
-        with running([os.path.join(BUILD, "gateway", "mmsmo-gateway"), "--http-listen", f"127.0.0.1:{port}",
-                      "--grpc-listen", "127.0.0.1:0", "--admin-listen", f"127.0.0.1:{admin}", "--data-dir",
-                      os.path.join(directory, "data"), "--http-threads", "1"], admin, "/readyz", directory) as server:
-            yield server
-
-
-def load(port, connections, seconds, prefix):
-    """Answers, answers a second, and those other than 200."""
-    out = subprocess.run(["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s",
-                          os.path.join(HERE, "postback.lua"), f"http://127.0.0.1:{port}", "--", prefix],
-                         capture_output=True, text=True, check=True).stdout
-    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
-    return (int(re.search(r"(\d+) requests in", out).group(1)), float(re.search(r"Requests/sec:\s+(\S+)", out).group(1)),
-            int(failed.group(1)) if failed else 0)
-
-
-def measure(server, port, connections, seconds, prefix):
+def measure(server, command):
+    """Answers, answers a second, CPU µs an answer."""
     before = server.cpu_seconds()
-    answers, rate, failed = load(port, connections, seconds, prefix)
-    if failed:
-        sys.exit(f"{failed} of {answers} answers were not 200")
-    return answers, rate, (server.cpu_seconds() - before) / answers * 1e6
+    out = on_load_core(command)
+    cpu = server.cpu_seconds() - before
+    answers = int(re.search(r"(\d+) requests in", out)[1])
+    if failed := re.search(r"Non-2xx or 3xx responses: (\d+)", out):
+        raise Failed(f"{failed[1]} of {answers} answers were not 200")
+    if answers == 0:
+        raise Failed("no answer")
+    return answers, float(re.search(r"Requests/sec:\s+(\S+)", out)[1]), cpu / answers * 1e6
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--connections", default="64,256")
-    options = parser.parse_args()
-    if len(os.sched_getaffinity(0)) < 2:
-        sys.exit("this benchmark needs two cores: one for the servers, one for the load")
-    with tempfile.TemporaryDirectory() as directory:
-        print(f"fdatasync here: median {sync_micros(directory):.0f} µs")
-    print(f"{options.rounds} rounds of {options.seconds} s; XML, synced, deduplicated, raw body kept; one core each")
-    peak, ready, idle = 0.0, [], []
-    for connections in map(int, options.connections.split(",")):
-        results = {"nginx": [], "gateway": []}
-        for i in range(options.rounds):
-            port, admin = free_port(), free_port()
-            with nginx(port) as server:
-                results["nginx"].append(measure(server, port, connections, options.seconds, f"n{i}"))
-            with gateway(port, admin) as server:
-                ready.append(server.ready_ms)
-                idle.append(server.resident_mib())
-                answers, rate, cpu = measure(server, port, connections, options.seconds, f"g{i}")
-                accepted = re.search(r'mmsmo_postbacks_total\{outcome="accepted",reason=""\} (\S+)', get(admin, "/metrics"))
-                if float(accepted.group(1)) < answers:
-                    sys.exit(f"{answers} were answered, {accepted.group(1)} accepted")
-                results["gateway"].append((answers, rate, cpu))
-                peak = max(peak, server.peak_mib())
-        rates = {name: statistics.median(r for _, r, _ in rounds) for name, rounds in results.items()}
-        cpus = {name: statistics.median(c for _, _, c in rounds) for name, rounds in results.items()}
-        pairs = [g[1] / n[1] for g, n in zip(results["gateway"], results["nginx"])]
-        print(f"\n{connections} connections   requests/s   CPU µs/request")
-        for name in results:
-            print(f"  {name:<14} {rates[name]:>10.0f}   {cpus[name]:>14.1f}")
-        print(f"  ratio          {rates['gateway'] / rates['nginx']:>10.2f}   (rounds: "
-              f"{', '.join(f'{pair:.2f}' for pair in pairs)})")
-    print(f"\ngateway: ready after {statistics.median(ready):.0f} ms (median), {max(idle):.0f} MiB idle, "
-          f"{peak:.0f} MiB at most through the load")
+def postbacks_to_gateway(connections, seconds, media):
+    with Gateway("--http-threads", "1") as gateway:
+        command = wrk(gateway.http, connections, seconds, media)
+        answers, rate, cpu = measure(gateway.server, command)
+        accepted = gateway.metric('mmsmo_postbacks_total{outcome="accepted",reason=""}')
+        if accepted < answers:
+            raise Failed(f"{answers} were answered, {accepted:.0f} accepted")
+        return rate, cpu, [gateway.server.command, command]
 
 
-if __name__ == "__main__":
-    main()
+def postbacks_to(peer, connections, seconds, *arguments):
+    address = free_address()
+    with peer(address, *arguments) as server:
+        command = wrk(address, connections, seconds, "xml")
+        _, rate, cpu = measure(server, command)
+        return rate, cpu, [server.command, command]
+
+
+def publish(synced, kind, messages):
+    """NATS's own load, since it does not speak HTTP."""
+    with peers.nats(synced) as (server, nats):
+        command = [*nats, "bench", "js", "pub", kind, "--no-progress", "--create", "--dedup", "--storage", "file",
+                   "--clients", str(CLIENTS), "--msgs", str(messages), "--size", str(EVENT_BYTES), "stored"]
+        before = server.cpu_seconds()
+        rate = peers.nats_rate(on_load_core(command))
+        return rate, (server.cpu_seconds() - before) / messages * 1e6, [server.command, command]
+
+
+def compare(part, table, measurements, reference, **at):
+    """Each one's rates."""
+    results = part.interleave(measurements)
+    for name, rounds in results.items():
+        rates, cpus, commands = zip(*rounds)
+        than = reference if name != reference and reference in results else None
+        part.row(table, name, {"answers/s": rates, "CPU µs/answer": cpus}, commands[0], than, **at)
+    return {name: [rate for rate, _, _ in rounds] for name, rounds in results.items()}
+
+
+def target(part, what, rates, name, other, goal):
+    if name in rates and other in rates:
+        part.target(what, "", ratios(rates[name], rates[other]), at_least=goal)
+
+
+def limit(part):
+    seconds = part.options.seconds
+    for count in part.options.connections:
+        nginx, xml, json = (f"{name}, {count:,}" for name in ("nginx", "gateway, XML", "gateway, JSON"))
+        rates = compare(part, "Server, connections", {
+            nginx: functools.partial(postbacks_to, peers.nginx, count, seconds),
+            xml: functools.partial(postbacks_to_gateway, count, seconds, "xml"),
+            json: functools.partial(postbacks_to_gateway, count, seconds, "json"),
+        }, nginx, connections=count)
+        if count in GOALS:
+            target(part, f"XML at {count} connections, of nginx", rates, xml, nginx, GOALS[count])
+
+
+def others(part):
+    seconds = part.options.seconds
+    rates = compare(part, f"Other servers, {CLIENTS} connections", {
+        "gateway": functools.partial(postbacks_to_gateway, CLIENTS, seconds, "xml"),
+        "Go": functools.partial(postbacks_to, peers.go, CLIENTS, seconds, free_address()),
+        "Express": functools.partial(postbacks_to, peers.express, CLIENTS, seconds, "group"),
+        "Express, a sync each": functools.partial(postbacks_to, peers.express, CLIENTS, seconds, "each"),
+        "webhook": functools.partial(postbacks_to, peers.webhook, CLIENTS, seconds),
+        "JetStream, synced": functools.partial(publish, True, "sync", 2_000 * seconds),
+        "JetStream, synced, async": functools.partial(publish, True, "async", 2_000 * seconds),
+        "JetStream, not synced": functools.partial(publish, False, "sync", 40_000 * seconds),
+        "JetStream, not synced, async": functools.partial(publish, False, "async", 100_000 * seconds),
+    }, "gateway")
+    target(part, f"XML at {CLIENTS} connections, of Express", rates, "gateway", "Express", 10)
+    target(part, f"XML at {CLIENTS} connections, of Go", rates, "gateway", "Go", 3)
+    part.data["versions"] = peers.versions()
+
+
+STEPS = {"limit": limit, "others": others}

@@ -31,7 +31,7 @@ class Load {
  public:
   explicit Load(const LoadOptions& options)
       : options_(options), signals_(context_, SIGINT, SIGTERM), tick_(context_) {
-    latencies_.reserve(static_cast<size_t>(options.count));
+    summary_.latencies.reserve(static_cast<size_t>(options.count));
   }
 
   absl::StatusOr<LoadSummary> Run() {
@@ -111,7 +111,7 @@ class Load {
        : fields.outcome == "accepted"  ? summary_.accepted
        : fields.outcome == "duplicate" ? summary_.duplicate
                                        : summary_.other_200);
-    latencies_.push_back(
+    summary_.latencies.push_back(
         std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - due).count());
     if (answers_.is_open()) {
       const auto or_dash = [](const std::string& text) { return text.empty() ? "-" : text; };
@@ -128,7 +128,7 @@ class Load {
       tick_.expires_after(std::chrono::seconds(1));
       co_await tick_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
       if (cancelled) break;
-      const size_t now = latencies_.size();
+      const size_t now = summary_.latencies.size();
       fmt::print(stderr, "{}{} of {} answered, {}/s, {} sent again{}", terminal ? "\r" : "", now,
                  options_.count, now - before, retries_, terminal ? "\033[K" : "\n");
       std::fflush(stderr);
@@ -141,16 +141,8 @@ class Load {
     summary_.seconds = std::chrono::duration<double>(steady_clock::now() - begin_).count();
     summary_.unanswered =
         options_.count - summary_.ok() - summary_.refused;  // with those never sent
-    std::sort(latencies_.begin(), latencies_.end());
-    if (!latencies_.empty()) {
-      const auto at = [this](double share) {
-        return latencies_[static_cast<size_t>(share * static_cast<double>(latencies_.size() - 1))];
-      };
-      summary_.p50 = at(0.5);
-      summary_.p99 = at(0.99);
-      summary_.max = latencies_.back();
-    }
-    return summary_;
+    std::sort(summary_.latencies.begin(), summary_.latencies.end());
+    return std::move(summary_);
   }
 
   const LoadOptions& options_;
@@ -163,11 +155,15 @@ class Load {
   int64_t next_ = 0;
   int64_t retries_ = 0;
   bool interrupted_ = false;
-  std::vector<int64_t> latencies_;
   LoadSummary summary_;
 };
 
 }  // namespace
+
+int64_t LoadSummary::Percentile(double share) const {
+  if (latencies.empty()) return 0;
+  return latencies[static_cast<size_t>(share * static_cast<double>(latencies.size() - 1))];
+}
 
 absl::StatusOr<LoadSummary> RunLoad(const LoadOptions& options) { return Load(options).Run(); }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "client/command/http_client.h"
@@ -35,10 +36,13 @@ struct LoadSummary {
   int64_t refused = 0;     // any other status
   int64_t unanswered = 0;  // and what an interruption left unsent
   double seconds = 0;
-  // From the moment a postback was due to its answer, in microseconds.
-  int64_t p50 = 0, p99 = 0, max = 0;
+  // From the moment a postback was due to its answer, in microseconds, sorted. So one that had to
+  // wait for a free connection counts its wait.
+  std::vector<int64_t> latencies;
 
   int64_t ok() const { return accepted + duplicate + other_200; }
+  // The latency that `share` (0 to 1) of the answers did not exceed; 0 without answers.
+  int64_t Percentile(double share) const;
 };
 
 // Until all is answered or given up, or SIGINT. Progress goes to stderr once a second. Fails where

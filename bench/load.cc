@@ -1,4 +1,4 @@
-// The client's side of the delivery benchmarks: delivery_load MODE …, one JSON object to stdout.
+// The client's side of the benchmarks: bench_load MODE …, one JSON object to stdout.
 
 #include "client/command/load.h"
 
@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/blocking_counter.h"
 #include "client/subscriber.h"
 #include "fmt/format.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
@@ -176,35 +177,114 @@ int Latency(const std::string& target, const std::string& url, double rate, int6
     return millis[static_cast<size_t>(share * static_cast<double>(millis.size() - 1))];
   };
   fmt::print(
-      "{{\"p50_ms\": {:.2f}, \"p99_ms\": {:.2f}, \"p999_ms\": {:.2f}, \"max_ms\": {:.2f}}}\n",
+      "{{\"p50_ms\": {:.2f}, \"p99_ms\": {:.2f}, \"p99.9_ms\": {:.2f}, \"max_ms\": {:.2f}}}\n",
       at(0.5), at(0.99), at(0.999), millis.back());
   return summary.ok() && summary->accepted == count ? 0 : 1;
+}
+
+// Postbacks at a fixed rate, or as fast as they are answered: the distribution of latencies, each
+// from the moment its postback was due.
+int Ingest(const std::string& url, double rate, int64_t count, int connections) {
+  command::LoadOptions load{.url = *command::ParseUrl(url)};
+  load.sample.tracking_id = command::NewTrackingId();
+  load.count = count;
+  load.rate = rate;
+  load.connections = connections;
+  const auto summary = command::RunLoad(load);
+  if (!summary.ok() || summary->accepted != count) return 1;
+  std::vector<std::string> percentiles;
+  for (double share : {0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9995, 0.9999, 1.0}) {
+    percentiles.push_back(
+        fmt::format("[{}, {:.3f}]", share, static_cast<double>(summary->Percentile(share)) / 1000));
+  }
+  fmt::print("{{\"per_second\": {:.0f}, \"percentiles_ms\": [{}]}}\n",
+             static_cast<double>(count) / summary->seconds, fmt::join(percentiles, ", "));
+  return 0;
+}
+
+// A live stream that only waits, until it is cancelled.
+class IdleStream : public grpc::ClientReadReactor<v1::SubscribeResponse> {
+ public:
+  // `begun` and `ended` count streams; one that could not start has begun, too.
+  IdleStream(v1::MmsMoService::Stub* stub, absl::BlockingCounter* begun,
+             absl::BlockingCounter* ended)
+      : begun_(begun), ended_(ended) {
+    stub->async()->Subscribe(&context_, &request_, this);
+    StartRead(&frame_);
+    StartCall();
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!started_.exchange(started_ || ok)) begun_->DecrementCount();
+    if (ok) StartRead(&frame_);
+  }
+  void OnDone(const grpc::Status&) override { ended_->DecrementCount(); }
+
+  bool started() const { return started_; }
+  void Cancel() { context_.TryCancel(); }
+
+ private:
+  absl::BlockingCounter* const begun_;
+  absl::BlockingCounter* const ended_;
+  const v1::SubscribeRequest request_ = From(FromLatest());
+  grpc::ClientContext context_;
+  v1::SubscribeResponse frame_;
+  std::atomic<bool> started_{false};
+};
+
+// `streams` idle streams over at most `connections`, until stdin ends.
+int Idle(const std::string& target, int streams, int connections) {
+  std::vector<std::unique_ptr<v1::MmsMoService::Stub>> stubs(
+      static_cast<size_t>(std::min(streams, connections)));
+  for (size_t i = 0; i < stubs.size(); ++i) {
+    stubs[i] = v1::MmsMoService::NewStub(Connect(target, static_cast<int>(i)));
+  }
+  absl::BlockingCounter begun(streams), ended(streams);
+  std::vector<std::unique_ptr<IdleStream>> all;
+  for (int i = 0; i < streams; ++i) {
+    auto* const stub = stubs[static_cast<size_t>(i) % stubs.size()].get();
+    all.push_back(std::make_unique<IdleStream>(stub, &begun, &ended));
+  }
+  begun.Wait();
+  const auto started =
+      std::count_if(all.begin(), all.end(), [](const auto& stream) { return stream->started(); });
+  std::puts("ready");
+  std::fflush(stdout);
+  while (std::getchar() != EOF) {
+  }
+  for (const auto& stream : all) stream->Cancel();
+  ended.Wait();
+  fmt::print("{{\"started\": {}}}\n", started);
+  return started == streams ? 0 : 1;
 }
 
 }  // namespace
 }  // namespace mmsmo
 
 int main(int argc, char** argv) {
-  CLI::App app("The client's side of the delivery benchmarks.");
+  CLI::App app("The client's side of the benchmarks.");
   std::string mode, target, url, name = "bench";
   int64_t count = 1, every = 1;
-  int streams = 1;
+  int streams = 1, connections = 64;
   double rate = 2000;
   bool parse = false;
   app.add_option("mode", mode)
       ->required()
-      ->check(CLI::IsMember({"catch-up", "acknowledged", "live", "latency"}));
-  app.add_option("--grpc", target)->required();
+      ->check(CLI::IsMember({"catch-up", "acknowledged", "live", "latency", "ingest", "idle"}));
+  app.add_option("--grpc", target);
   app.add_option("--url", url);
   app.add_option("--subscription", name);
   app.add_option("--count", count);
   app.add_option("--every", every, "acknowledge only each so many-th");
   app.add_option("--streams", streams);
+  app.add_option("--connections", connections);
   app.add_option("--rate", rate);
   app.add_flag("--parse", parse);
   CLI11_PARSE(app, argc, argv);
   if (mode == "catch-up") return mmsmo::CatchUp(target, count, parse);
   if (mode == "acknowledged") return mmsmo::Acknowledged(target, name, count, every);
   if (mode == "live") return mmsmo::Live(target, streams, count);
+  if (mode == "ingest") return mmsmo::Ingest(url, rate, count, connections);
+  if (mode == "idle") return mmsmo::Idle(target, streams, connections);
   return mmsmo::Latency(target, url, rate, count);
 }
