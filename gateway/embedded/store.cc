@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/embedded/big_endian.h"
 #include "gateway/embedded/defects.h"
@@ -19,6 +20,8 @@
 
 namespace mmsmo::embedded {
 namespace {
+
+using WalMode = rocksdb::WALRecoveryMode;
 
 constexpr uint64_t kFormatVersion = 1;
 constexpr std::string_view kFormatKey = "format_version";
@@ -55,9 +58,7 @@ rocksdb::DBOptions DatabaseOptions() {
   rocksdb::DBOptions options;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
-  // A torn tail, left by a loss of power in the middle of a write that nobody was told of, is cut
-  // off.
-  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.wal_recovery_mode = WalMode::kAbsoluteConsistency;
   options.max_total_wal_size = 64 << 20;
   options.max_background_jobs = 2;
   options.max_open_files = 512;
@@ -98,6 +99,43 @@ rocksdb::ColumnFamilyOptions IdFamily(const std::shared_ptr<rocksdb::Cache>& cac
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
+}
+
+// Whether the write-ahead logs can be read but for their ends: what a loss of power leaves of a
+// write that nobody was told of. RocksDB cuts that off, as it cuts off what follows any damage.
+bool HasTornTail(const std::string& data_dir,
+                 const std::vector<rocksdb::ColumnFamilyDescriptor>& families) {
+  rocksdb::DBOptions options = DatabaseOptions();
+  options.wal_recovery_mode = WalMode::kTolerateCorruptedTailRecords;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* opened = nullptr;
+  const rocksdb::Status status =
+      rocksdb::DB::OpenForReadOnly(options, data_dir, families, &handles, &opened);
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
+  return status.ok();
+}
+
+// What cannot be recovered from is kept for whoever wants to try.
+absl::Status KeepDamagedLogs(const std::string& data_dir) {
+  const std::filesystem::path kept = std::filesystem::path(data_dir) / "damaged";
+  std::error_code error;
+  std::filesystem::create_directory(kept, error);
+  for (const auto& file : std::filesystem::directory_iterator(data_dir, error)) {
+    const std::filesystem::path copy = kept / file.path().filename();
+    if (file.path().extension() != ".log" || std::filesystem::exists(copy, error)) continue;
+    std::filesystem::create_hard_link(file.path(), copy, error);
+    if (error) break;
+  }
+  if (error) {
+    return DataLoss("data-dir: {} is damaged, and its logs cannot be kept in {}: {}", data_dir,
+                    kept.string(), error.message());
+  }
+  Log()->error(
+      "data-dir: {} is damaged: what was written behind the damage is left out, and kept in {}. "
+      "After a loss of power those are writes that were not answered; otherwise the disk fails",
+      data_dir, kept.string());
+  return absl::OkStatus();
 }
 
 // RocksDB needs some room to open at all, and a build of it with assertions aborts where a disk is
@@ -194,8 +232,15 @@ absl::Status Store::OpenDatabase() {
   };
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status =
-      rocksdb::DB::Open(DatabaseOptions(), data_dir_, families, &handles, &db);
+  rocksdb::DBOptions options = DatabaseOptions();
+  rocksdb::Status status = rocksdb::DB::Open(options, data_dir_, families, &handles, &db);
+  if (status.IsCorruption()) {
+    if (!HasTornTail(data_dir_, families)) {
+      if (auto kept = KeepDamagedLogs(data_dir_); !kept.ok()) return kept;
+    }
+    options.wal_recovery_mode = WalMode::kPointInTimeRecovery;
+    status = rocksdb::DB::Open(options, data_dir_, families, &handles, &db);
+  }
   if (!status.ok()) return ExplainOpen(status, data_dir_);
   db_.reset(db);
   meta_ = handles[0];

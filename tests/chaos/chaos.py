@@ -17,6 +17,8 @@ import tempfile
 import time
 from collections import Counter
 
+import grpc
+
 from tests.chaos import ledger
 from tests.chaos.disk import Disk
 from tests.chaos.faults import FAULTS
@@ -82,6 +84,7 @@ class Round:
             # What is there now must be there without anything that was not synced.
             self.cut_power()
             self.check()
+            self.damage()
         except Stop:
             pass
         finally:
@@ -161,6 +164,30 @@ class Round:
             deliveries += ledger.check_consumers(self.directory, name, wanted, ordered, self.power_was_cut, self.findings)
         return (f"{sum(len(answers.read()) for answers in self.answers)} answered 200, {len(events)} events, "
                 f"{len(quarantined)} quarantined, {deliveries} deliveries, {self.dropped} bytes not synced were dropped")
+
+    def damage(self):
+        """A bit flips while the gateway is away: it may cost what was there, but not silently."""
+        self.gateway.kill()
+        path = self.disk.flip_bit(self.chance)
+        begin = len(self.gateway.log_text())
+        self.gateway.start(wait=False)
+        findings, said = ledger.Findings(), ""
+        try:
+            while self.gateway.process.poll() is None and not self.gateway.is_ready():
+                time.sleep(0.02)
+            with self.gateway.channel() as channel:
+                events = Service(channel).events(earliest())
+            listed = self.gateway.mmsmo("quarantine", "list", "--json")
+            said = listed.stderr
+            ledger.check_log(self.answers, events, ledger.tracking_ids(listed.stdout), findings)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.DATA_LOSS or self.gateway.process.poll() is not None:
+                findings.add("lost", "what cannot be read")
+            else:
+                self.findings.add("unclear", f"{os.path.basename(path)} is damaged, but a reader is told {error.code()}")
+        said += self.gateway.log_text()[begin:]
+        if findings and "damaged" not in said and "Corruption" not in said:
+            self.findings.add("silent", f"{os.path.basename(path)} is damaged: {findings.examples[0]}")
 
     # How it ends and begins again.
 

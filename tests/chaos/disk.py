@@ -49,12 +49,9 @@ class Disk:
         self._forget()
         return dropped
 
-    def flip_bit(self, chance, suffixes):
-        """Flips a bit in one of the files with a suffix of those; returns its path, or nothing where there is none."""
-        paths = [path for path in self._files().values() if path.endswith(suffixes) and os.path.getsize(path) > 0]
-        if not paths:
-            return None
-        path = chance.choice(sorted(paths))
+    def flip_bit(self, chance):
+        """Flips a bit in one of the files; returns its path."""
+        path = chance.choice(sorted(path for path in self._files().values() if os.path.getsize(path) > 0))
         with open(path, "r+b") as file:
             file.seek(chance.randrange(os.path.getsize(path)))
             byte = file.read(1)[0]

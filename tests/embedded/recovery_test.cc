@@ -66,6 +66,28 @@ TEST_F(RecoveryTest, CutsATornTail) {
   Open();
   EXPECT_THAT(ReadIds(Earliest()), ElementsAre("a"));
   EXPECT_EQ(Append(EventOf("b"))->outcome, broker::Receipt::Outcome::kAccepted);
+  EXPECT_FALSE(std::filesystem::exists(options().data_dir + "/damaged"));
+}
+
+// What follows the damage is not there any more, but neither is it gone.
+TEST_F(RecoveryTest, KeepsALogThatIsDamagedBeforeItsEnd) {
+  Open();
+  ASSERT_THAT(Append(EventOf("a")), IsOk());
+  const auto intact = std::filesystem::file_size(NewestWal());
+  for (const char* id : {"b", "c"}) ASSERT_THAT(Append(EventOf(id)), IsOk());
+  TempDir copy;
+  Snapshot(copy / "data");
+  Close();
+  options().data_dir = copy / "data";
+  const std::filesystem::path log = NewestWal();
+  std::fstream file(log, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(static_cast<std::streamoff>(intact + 20));
+  file.put('!');
+  file.close();
+  const auto size = std::filesystem::file_size(log);
+  Open();
+  EXPECT_THAT(ReadIds(Earliest()), ElementsAre("a"));
+  EXPECT_EQ(std::filesystem::file_size(copy / "data/damaged" / log.filename()), size);
 }
 
 TEST_F(RecoveryTest, SaysThatTheDirectoryIsInUse) {
