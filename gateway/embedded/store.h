@@ -55,7 +55,6 @@ class Store {
 
  private:
   explicit Store(std::string data_dir);
-  absl::Status OpenDatabase();
   absl::Status CheckIdentity();
 
   const std::string data_dir_;
