@@ -262,6 +262,23 @@ class FullDiskTest(TestCase):
         self.assertEqual([cursor for cursor in delivered if cursor in kept], kept)
         self.assertEqual(gateway.stop(), 0)
 
+    def test_survives_a_disk_that_is_full_for_long(self):
+        path = self.mount_small_disk("32m")
+        gateway = self.gateway("--log-level", "debug")
+        fill_disk(path)
+        self.post_until_refused(gateway)
+        deadline = time.monotonic() + 60
+        while gateway.log_text().count("not writable yet") < 15:  # one a second
+            self.assertIsNone(gateway.process.poll(), gateway.log_text()[-3000:])
+            self.assertLess(time.monotonic(), deadline, "it does not try again")
+            time.sleep(0.05)
+        free_disk(path)
+        gateway.wait_until_ready()
+        self.accepted(gateway, "AFTER")
+        fill_disk(path)
+        self.post_until_refused(gateway)
+        self.assertEqual(gateway.stop(), 0, "it ends as it should all the same")
+
 
 if __name__ == "__main__":
     unittest.main()
