@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
@@ -80,6 +81,18 @@ TEST_F(IdIndexTest, FindsThemAfterAReopening) {
   Reopen();
   ExpectAllFound();
   Append(200);
+  Reopen();
+  ExpectAllFound();
+}
+
+TEST_F(IdIndexTest, TriesAgainWhereItsFileCannotBeWritten) {
+  const std::string in_its_way = dir_ / "ids.spill";
+  std::filesystem::create_directory(in_its_way);
+  Append(250);
+  ExpectAllFound();
+  std::filesystem::remove(in_its_way);
+  AwaitInStore(1);
+  ExpectAllFound();
   Reopen();
   ExpectAllFound();
 }
