@@ -110,6 +110,7 @@ TEST_F(EmbeddedBrokerTest, CommitsAndScansAnyNumberInStepsOfALimitedSize) {
   std::vector<std::future<broker::Receipts>> answers;
   for (int i = 0; i < 10; ++i) {
     std::vector<broker::Entry> entries;
+    entries.reserve(2000);
     for (int j = 0; j < 2000; ++j) entries.push_back(EventOf("id" + std::to_string(2000 * i + j)));
     auto promise = std::make_shared<std::promise<broker::Receipts>>();
     answers.push_back(promise->get_future());

@@ -134,6 +134,7 @@ TEST_F(QuarantineBudgetTest, MakesRoomAmongTheRejected) {
 // What one commit has put there can be removed by the next one only.
 TEST_F(QuarantineBudgetTest, GoesOverItsBudgetByOneGroup) {
   std::vector<broker::Entry> group;
+  group.reserve(5);
   for (int i = 0; i < 5; ++i) group.push_back(Rejected(400, "bad_xml", std::to_string(i)));
   for (const auto& receipt : Append(std::move(group))) EXPECT_THAT(receipt, IsOk());
   EXPECT_EQ(StatsOf(Shelf::kRejected).count, 5u);

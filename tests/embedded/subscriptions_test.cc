@@ -273,6 +273,7 @@ TEST_F(SubscriptionsTest, PassesOverWhatItFiltersOut) {
 
 TEST_F(SubscriptionsTest, PassesOverALimitedNumberAtOnce) {
   std::vector<broker::Entry> entries;
+  entries.reserve(2000);
   for (int i = 0; i < 2000; ++i) entries.push_back(EventOf("id" + std::to_string(i)));
   for (const auto& receipt : Append(std::move(entries))) ASSERT_THAT(receipt, IsOk());
   v1::Subscription wanted = Wanted();

@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 import unittest
 
@@ -28,6 +29,11 @@ class StartTest(TestCase):
         self.refuses_to_start("data-dir|" + file, "--data-dir", os.path.join(file, "data"))
         self.refuses_to_start("data-dir|/proc/mmsmo", "--data-dir", "/proc/mmsmo")
         self.assertEqual(gateway.stop(), 0)
+
+    def test_says_that_the_data_directory_cannot_be_written(self):
+        path = self.mount_small_disk("32m")
+        subprocess.run(["mount", "-o", "remount,ro", path], check=True)
+        self.refuses_to_start(f"data-dir: {path}|cannot be written", "--data-dir", path)
 
     def test_says_that_a_port_is_taken(self):
         gateway = self.gateway()
