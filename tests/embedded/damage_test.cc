@@ -205,8 +205,8 @@ TEST_F(DamageTest, DoesNotTakeForNewWhatItCannotCompare) {
   std::string id;
   AppendBigEndian(key.high, &id);
   AppendBigEndian(key.low, &id);
-  for (const auto& [entry, event] : {std::pair{BigEndian(1), "x"}, {std::string("short"), "x"}}) {
-    DamageInTheLog(&Store::events, 1, event);
+  for (const std::string& entry : {BigEndian(1), std::string("short")}) {
+    DamageInTheLog(&Store::events, 1, "x");
     Close();
     Tamper([&](Store& store) { Overwrite(store, &Store::ids, id, entry); });
     Open();
