@@ -33,6 +33,7 @@ std::shared_ptr<grpc::Channel> Connect(const SubscriberOptions& options) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
                    static_cast<int>(options.min_backoff.count()));
+  arguments.SetMaxReceiveMessageSize(-1);  // an event is as large as the gateway lets in
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMillis);
   return grpc::CreateCustomChannel(
       options.target,

@@ -16,7 +16,10 @@ namespace mmsmo::command {
 // The stub of a service at `target`.
 template <typename Service>
 std::unique_ptr<typename Service::Stub> StubOf(const std::string& target) {
-  return Service::NewStub(grpc::CreateChannel(target, grpc::InsecureChannelCredentials()));
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);  // a body is as large as the gateway lets in
+  return Service::NewStub(
+      grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
 }
 
 // Nothing, with the reason on stderr, where it fails.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "client/command/call.h"
 #include "client/command/command.h"
 #include "client/command/print.h"
 #include "fmt/format.h"
@@ -21,13 +22,6 @@ using Stub = v1::QuarantineService::Stub;
 constexpr std::chrono::seconds kTimeout{10};
 constexpr int kPageSize = 1000;
 constexpr int64_t kProgressEvery = 100;
-
-std::unique_ptr<Stub> Connect(const std::string& target) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(-1);  // a body is as large as the gateway lets in
-  return v1::QuarantineService::NewStub(
-      grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
-}
 
 void SetDeadline(grpc::ClientContext* call) {
   call->set_deadline(std::chrono::system_clock::now() + kTimeout);
@@ -44,7 +38,7 @@ int Failed(const std::string& message) {
 int Succeeded() { return std::fflush(stdout) == 0 ? kOk : kFailed; }
 
 int List(const std::string& target, const std::string& reason, bool json) {
-  const auto stub = Connect(target);
+  const auto stub = StubOf<v1::QuarantineService>(target);
   v1::ListQuarantinedRequest request;
   request.set_reason(reason);
   request.set_page_size(kPageSize);
@@ -72,7 +66,7 @@ struct ShowOptions {
 };
 
 int Show(const std::string& target, const ShowOptions& options) {
-  const auto stub = Connect(target);
+  const auto stub = StubOf<v1::QuarantineService>(target);
   grpc::ClientContext call;
   SetDeadline(&call);
   v1::GetQuarantinedRequest request;
@@ -124,7 +118,7 @@ int Reprocess(const std::string& target, const ReprocessOptions& options) {
     fmt::print(stderr, "say which: ids, --reason or --all\n");
     return kUsage;
   }
-  const auto stub = Connect(target);
+  const auto stub = StubOf<v1::QuarantineService>(target);
   grpc::ClientContext call;
   v1::ReprocessQuarantinedRequest request;
   request.mutable_ids()->Assign(options.ids.begin(), options.ids.end());
@@ -144,7 +138,7 @@ int Reprocess(const std::string& target, const ReprocessOptions& options) {
 }
 
 int Discard(const std::string& target, const std::vector<std::string>& ids) {
-  const auto stub = Connect(target);
+  const auto stub = StubOf<v1::QuarantineService>(target);
   grpc::ClientContext call;
   SetDeadline(&call);
   v1::DiscardQuarantinedRequest request;

@@ -52,10 +52,10 @@ absl::Status IdIndex::Rebuild(uint64_t oldest, uint64_t head) {
   std::string value;
   uint64_t through = 0;
   const rocksdb::Status found = store_->db().Get({}, store_->ids(), kThroughKey, &value);
-  if (found.ok() && value.size() == 8) {
+  if (!found.ok() && !found.IsNotFound()) return FromRocks(found, "reading the id index");
+  if (found.ok()) {
+    if (value.size() != 8) return DataLoss("the id index ends with {} bytes, not 8", value.size());
     through = LoadBigEndian64(value);
-  } else if (!found.IsNotFound()) {
-    return FromRocks(found, "reading the id index");
   }
   through_ = head;
   const std::unique_ptr<rocksdb::Iterator> it(store_->db().NewIterator({}, store_->events()));

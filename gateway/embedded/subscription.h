@@ -162,6 +162,8 @@ class Subscription {
   // What retention took, since that was last logged, and when that was; by the monotonic clock.
   uint64_t expired_unlogged_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t expired_logged_at_ ABSL_GUARDED_BY(mu_) = 0;
+  // When a dead letter that cannot be written yet was last logged.
+  int64_t unburied_logged_at_ ABSL_GUARDED_BY(mu_) = 0;
   StreamId last_stream_ ABSL_GUARDED_BY(mu_) = 0;
   bool deleted_ ABSL_GUARDED_BY(mu_) = false;
   // Put into the batch that is being written.

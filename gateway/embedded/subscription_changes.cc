@@ -13,7 +13,7 @@ namespace {
 using Effect = SubscriptionState::Effect;
 
 constexpr int64_t kUseEveryMicros = 60'000'000;
-constexpr int64_t kLogExpiredEveryMicros = 60'000'000;
+constexpr int64_t kLogEveryMicros = 60'000'000;
 
 SubscriptionState::Lease LeaseOf(const AckId& id) {
   return {.sequence = id.sequence, .attempt = id.attempt, .number = id.lease};
@@ -138,7 +138,7 @@ void Subscription::ExpireRemoved() {
     progress_changed_ = true;
   }
   if (expired_unlogged_ == 0 ||
-      (expired_logged_at_ > 0 && now < expired_logged_at_ + kLogExpiredEveryMicros)) {
+      (expired_logged_at_ > 0 && now < expired_logged_at_ + kLogEveryMicros)) {
     return;
   }
   Log()->warn("retention removed {} events before subscription {} had them acknowledged",
@@ -175,8 +175,12 @@ void Subscription::BuryGivenUp() {
     } else if (absl::IsNotFound(dead_letter.status())) {
       ++progress_.expired;
     } else {
-      Log()->error("a dead letter of subscription {} is not written yet: {}", name_,
-                   MessageOf(dead_letter.status()));
+      const int64_t now = rooms_.clock->MonotonicMicros();
+      if (unburied_logged_at_ == 0 || now >= unburied_logged_at_ + kLogEveryMicros) {
+        Log()->error("a dead letter of subscription {} is not written yet: {}", name_,
+                     MessageOf(dead_letter.status()));
+        unburied_logged_at_ = now;
+      }
       state_.GiveUpAgain(std::move(given_up));
       continue;
     }

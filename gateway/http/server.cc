@@ -47,10 +47,12 @@ std::string HttpDate(std::time_t now) {
 absl::StatusOr<tcp::endpoint> ParseListen(const ServerOptions& options) {
   const std::string& text = options.listen;
   const size_t colon = text.rfind(':');
+  const std::string_view number =
+      colon == std::string::npos ? std::string_view() : std::string_view(text).substr(colon + 1);
+  const char* const end = number.data() + number.size();
   uint16_t port = 0;
-  const char* end = text.data() + text.size();
-  if (colon == std::string::npos || colon + 1 == text.size() ||
-      std::from_chars(text.data() + colon + 1, end, port).ptr != end) {
+  if (const auto [rest, error] = std::from_chars(number.data(), end, port);
+      error != std::errc() || rest != end) {
     return InvalidArgument("{}: '{}' is not HOST:PORT with a port from 0 to 65535", options.setting,
                            text);
   }

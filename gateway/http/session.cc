@@ -124,9 +124,6 @@ bool Session::OnHeader(bool over_limit) {
   keep_alive_ = request.keep_alive();
   head_request_ = request.method() == field::verb::head;
   SetDeadline(context_->options->body_timeout);
-  if (request.version() != 11 && request.version() != 10) {
-    return Refuse(505, "the version is neither HTTP/1.1 nor HTTP/1.0");
-  }
   if (request.version() == 11 && request.count(field::field::host) != 1) {
     return Refuse(400, "the request has not exactly one Host field");
   }

@@ -19,6 +19,7 @@ bool IsNanp(std::string_view digits) {
   return digits.size() == 11 && IsNToNine(digits[1]) && IsNToNine(digits[4]);
 }
 
+// Of at most kMaxDigits.
 v1::AddressKind KindOf(std::string_view digits) {
   if (digits.size() >= 3 && digits.size() <= 6) return v1::ADDRESS_KIND_SHORT_CODE;
   if (digits[0] == '1') {
@@ -27,7 +28,7 @@ v1::AddressKind KindOf(std::string_view digits) {
                                      digits.substr(1, 3)) != std::end(kTollFree);
     return toll_free ? v1::ADDRESS_KIND_TOLL_FREE : v1::ADDRESS_KIND_LONG_CODE;
   }
-  if (digits.size() >= 11 && digits.size() <= kMaxDigits && digits[0] != '0') {
+  if (digits.size() >= 11 && digits[0] != '0') {
     return v1::ADDRESS_KIND_INTERNATIONAL;
   }
   return v1::ADDRESS_KIND_UNSPECIFIED;

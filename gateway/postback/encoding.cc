@@ -80,10 +80,11 @@ class UnitReader {
   size_t at_ = 0;
 };
 
+// Of UTF-16.
 std::optional<char32_t> NextCodePoint(UnitReader& units) {
   const std::optional<char32_t> first = units.Next();
-  if (!first || *first > 0x10ffff || (*first >= 0xdc00 && *first <= 0xdfff)) return std::nullopt;
-  if (*first < 0xd800 || *first > 0xdbff) return first;
+  if (!first || !IsSurrogate(*first)) return first;
+  if (*first >= 0xdc00) return std::nullopt;
   const std::optional<char32_t> second = units.Next();
   if (!second || *second < 0xdc00 || *second > 0xdfff) return std::nullopt;
   return 0x10000 + ((*first - 0xd800) << 10) + (*second - 0xdc00);

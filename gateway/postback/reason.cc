@@ -14,8 +14,6 @@ std::string_view Name(Reason reason) {
       return "bad_encoding";
     case Reason::kEmptyBody:
       return "empty_body";
-    case Reason::kBodyTooLarge:
-      return "body_too_large";
     case Reason::kUnsupportedMediaType:
       return "unsupported_media_type";
     case Reason::kDtdForbidden:
@@ -32,8 +30,6 @@ std::string_view Name(Reason reason) {
       return "not_mms_mo";
     case Reason::kUnknownShape:
       return "unknown_shape";
-    case Reason::kIdConflict:
-      return "id_conflict";
   }
   return "";
 }

@@ -15,7 +15,6 @@ enum class Reason {
   kBadJson,
   kBadEncoding,
   kEmptyBody,
-  kBodyTooLarge,  // judged by whoever reads the body
   kUnsupportedMediaType,
   kDtdForbidden,
   kTooDeep,
@@ -25,7 +24,6 @@ enum class Reason {
   kConflictingField,
   kNotMmsMo,
   kUnknownShape,
-  kIdConflict,  // judged by the journal
 };
 
 // "bad_xml" and so on; empty for kNone.

@@ -5,6 +5,8 @@
 #include <csignal>
 #include <string>
 
+#include "tests/support/file_size_limit.h"
+
 namespace mmsmo::command {
 namespace {
 
@@ -23,6 +25,13 @@ TEST(RunShell, GivesTheInput) {
 
 TEST(RunShell, TakesAnInputThatNobodyReads) {
   EXPECT_EQ(RunShell("exit 3", std::string(1 << 20, 'x')).value(), 3);
+}
+
+TEST(RunShell, SaysWhyThereIsNoInput) {
+  const NoFileMayGrow full;
+  const auto code = RunShell("exit 0", "input");
+  EXPECT_EQ(code.status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(code.status().message().substr(0, 7), "write: ");
 }
 
 TEST(RunShell, LetsSignalsThroughThatThisThreadBlocks) {

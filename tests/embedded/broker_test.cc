@@ -106,6 +106,34 @@ TEST_F(EmbeddedBrokerTest, FiltersFromMemoryAndFromDisk) {
   EXPECT_THAT(ReadIds(Earliest(), filter), ElementsAre("id3", "id13"));
 }
 
+TEST_F(EmbeddedBrokerTest, CommitsAndScansAnyNumberInStepsOfALimitedSize) {
+  std::vector<std::future<broker::Receipts>> answers;
+  for (int i = 0; i < 10; ++i) {
+    std::vector<broker::Entry> entries;
+    entries.reserve(2000);
+    for (int j = 0; j < 2000; ++j) entries.push_back(EventOf("id" + std::to_string(2000 * i + j)));
+    auto promise = std::make_shared<std::promise<broker::Receipts>>();
+    answers.push_back(promise->get_future());
+    broker().Append(std::move(entries), [promise](broker::Receipts receipts) {
+      promise->set_value(std::move(receipts));
+    });
+  }
+  for (auto& answer : answers) {
+    const broker::Receipts receipts = answer.get();
+    ASSERT_EQ(receipts.size(), 2000u);
+    for (const auto& receipt : receipts) ASSERT_THAT(receipt, IsOk());
+  }
+  v1::Filter filter;
+  filter.add_keywords("none");
+  auto feed = *broker().OpenFeed(Earliest(), filter);
+  for (const auto left : {broker::Batch::Left::kMore, broker::Batch::Left::kNothing}) {
+    const auto batch = feed->Take({.max_events = 10, .max_bytes = 1 << 20});
+    ASSERT_THAT(batch, IsOk());
+    EXPECT_EQ(batch->count, 0);
+    EXPECT_EQ(batch->left, left) << "10,000 are passed over at once";
+  }
+}
+
 TEST_F(EmbeddedBrokerTest, StartsAtATime) {
   Accept("a");
   clock().AdvanceSeconds(10);

@@ -2,11 +2,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
 
+#include "gateway/base/log.h"
 #include "gateway/embedded/big_endian.h"
+#include "spdlog/sinks/ringbuffer_sink.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 
@@ -81,6 +84,26 @@ TEST_F(IdIndexTest, FindsThemAfterAReopening) {
   ExpectAllFound();
   Append(200);
   Reopen();
+  ExpectAllFound();
+}
+
+TEST_F(IdIndexTest, TriesAgainWhereItsFileCannotBeWritten) {
+  const std::string in_its_way = dir_ / "ids.spill";
+  std::filesystem::create_directory(in_its_way);
+  const auto log = std::make_shared<spdlog::sinks::ringbuffer_sink_mt>(10);
+  Log()->sinks().push_back(log);
+  Append(250);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (log->last_raw().empty() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  ASSERT_FALSE(log->last_formatted().empty());
+  EXPECT_THAT(log->last_formatted()[0], testing::HasSubstr("the id index could not be written"));
+  ExpectAllFound();
+  std::filesystem::remove(in_its_way);
+  AwaitInStore(1);
+  ExpectAllFound();
+  Reopen();
+  Log()->sinks().pop_back();
   ExpectAllFound();
 }
 

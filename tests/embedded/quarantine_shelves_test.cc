@@ -131,6 +131,17 @@ TEST_F(QuarantineBudgetTest, MakesRoomAmongTheRejected) {
   EXPECT_EQ(StatsOf(Shelf::kRejected).dropped, 2u);
 }
 
+// What one commit has put there can be removed by the next one only.
+TEST_F(QuarantineBudgetTest, GoesOverItsBudgetByOneGroup) {
+  std::vector<broker::Entry> group;
+  group.reserve(5);
+  for (int i = 0; i < 5; ++i) group.push_back(Rejected(400, "bad_xml", std::to_string(i)));
+  for (const auto& receipt : Append(std::move(group))) EXPECT_THAT(receipt, IsOk());
+  EXPECT_EQ(StatsOf(Shelf::kRejected).count, 5u);
+  EXPECT_THAT(Append(Rejected(400, "bad_xml", "5")), IsOk());
+  EXPECT_THAT(Bodies(), ElementsAre("3", "4", "5"));
+}
+
 TEST_F(QuarantineBudgetTest, MakesRoomAmongOtherKindsByBytes) {
   for (int i = 0; i < 5; ++i) EXPECT_THAT(Append(Rejected(200, "not_mms_mo", "12345")), IsOk());
   EXPECT_EQ(StatsOf(Shelf::kNotMmsMo).count, 2u);

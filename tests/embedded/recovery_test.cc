@@ -106,6 +106,25 @@ TEST_F(RecoveryTest, SaysThatTheDirectoryIsOfANewerFormat) {
   EXPECT_THAT(TryOpen(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("format 99")));
 }
 
+TEST_F(RecoveryTest, SaysThatTheDirectoryHasWhatOnlyANewerGatewayKnows) {
+  Open();
+  Close();
+  {
+    auto store = *Store::Open(options().data_dir);
+    rocksdb::ColumnFamilyHandle* later = nullptr;
+    ASSERT_TRUE(store->db().CreateColumnFamily({}, "later", &later).ok());
+    store->db().DestroyColumnFamilyHandle(later);
+  }
+  EXPECT_THAT(TryOpen(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("a newer gateway")));
+}
+
+TEST_F(RecoveryTest, SaysThatTheDirectoryCannotBeOpened) {
+  std::filesystem::create_directories(options().data_dir + "/CURRENT");
+  EXPECT_THAT(TryOpen(), StatusIs(absl::StatusCode::kUnavailable,
+                                  HasSubstr("data-dir: " + options().data_dir)));
+}
+
 TEST_F(RecoveryTest, SaysThatTheDirectoryCannotBeMade) {
   std::ofstream(options().data_dir + "-file") << "not a directory";
   options().data_dir += "-file/data";

@@ -318,6 +318,50 @@ TEST_F(SubscriptionStateTest, ReplaysADeadLetterFromTheFirstAttemptOn) {
   EXPECT_TRUE(settled[0].replay);
 }
 
+TEST_F(SubscriptionStateTest, BuriesTheReplayOfWhatWasGivenUpOnceMore) {
+  Start(Policy());
+  state_->GiveUp(*Offer(), "no");
+  state_->TakeGivenUp();
+  state_->Settle(1);
+  state_->Seek(0, now_);
+  state_->GiveUp(*Offer(), "no");
+  state_->Replay({.sequence = 1, .bytes = 100}, now_);
+  const auto given_up = state_->TakeGivenUp();
+  ASSERT_EQ(given_up.size(), 1u);
+  EXPECT_TRUE(given_up[0].replay) << "so that its dead letter is taken from there";
+  state_->Settle(1);
+  EXPECT_EQ(state_->replays(), 0u);
+}
+
+TEST_F(SubscriptionStateTest, KeepsADelayedRetryBehindItsSendersOtherEvent) {
+  SubscriptionPolicy policy = Policy();
+  policy.order_by_sender = true;
+  Start(policy);
+  const auto first = Offer(7);
+  EXPECT_EQ(
+      state_->Offer(
+          {.sequence = 2, .sender = 7, .bytes = 100, .attempts = 1, .retry_at = now_ + 5 * kSecond},
+          kStream, now_),
+      std::nullopt);
+  state_->Acknowledge(*first);
+  EXPECT_TRUE(state_->IsWaiting(2));
+  EXPECT_EQ(Redeliver(), std::nullopt);
+  Pass(5 * kSecond);
+  EXPECT_THAT(Redeliver(), Optional(IsLeaseOf(2, 2)));
+}
+
+TEST_F(SubscriptionStateTest, HoldsBackALimitedNumberOfASendersEvents) {
+  SubscriptionPolicy policy = Policy();
+  policy.order_by_sender = true;
+  Start(policy);
+  const auto first = Offer(7);
+  int held = 0;
+  for (; state_->MayOffer() && held < 1'000'000; ++held) ASSERT_EQ(Offer(7), std::nullopt);
+  EXPECT_EQ(held, 100'000);
+  state_->Acknowledge(*first);
+  EXPECT_TRUE(state_->MayOffer());
+}
+
 TEST_F(SubscriptionStateTest, PassesOverWhatNeedsNoDelivery) {
   Start(Policy());
   state_->Pass();

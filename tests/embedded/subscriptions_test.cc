@@ -271,6 +271,21 @@ TEST_F(SubscriptionsTest, PassesOverWhatItFiltersOut) {
   EXPECT_THAT(TakeIds(), ElementsAre("c:1"));
 }
 
+TEST_F(SubscriptionsTest, PassesOverALimitedNumberAtOnce) {
+  std::vector<broker::Entry> entries;
+  entries.reserve(2000);
+  for (int i = 0; i < 2000; ++i) entries.push_back(EventOf("id" + std::to_string(i)));
+  for (const auto& receipt : Append(std::move(entries))) ASSERT_THAT(receipt, IsOk());
+  v1::Subscription wanted = Wanted();
+  wanted.mutable_filter()->add_keywords("none");
+  ASSERT_THAT(Create(wanted), IsOk());
+  EXPECT_THAT(TakeIds(), IsEmpty());
+  EXPECT_EQ(left_, Batch::Left::kMore);
+  while (left_ == Batch::Left::kMore) EXPECT_THAT(TakeIds(), IsEmpty());
+  EXPECT_EQ(left_, Batch::Left::kNothing);
+  EXPECT_EQ(Get().backlog_count(), 0);
+}
+
 TEST_F(SubscriptionsTest, OrdersBySender) {
   v1::Subscription wanted = Wanted();
   wanted.set_order_by_sender(true);
@@ -433,6 +448,23 @@ TEST_F(SubscriptionsTest, ListsByPage) {
   EXPECT_EQ(page.next_page_token(), "");
 }
 
+TEST_F(SubscriptionsTest, PagesHaveALimitInBytes) {
+  for (const char* name : {"a", "b", "c"}) {
+    v1::Subscription wanted = Wanted(name);
+    wanted.mutable_filter()->add_keywords(std::string(2 << 20, 'x'));
+    ASSERT_THAT(Create(wanted), IsOk());
+  }
+  std::vector<std::string> names;
+  std::string token;
+  do {
+    const auto page = subscriptions().List(10, token);
+    ASSERT_EQ(page.subscriptions_size(), 1);
+    names.push_back(page.subscriptions(0).name());
+    token = page.next_page_token();
+  } while (!token.empty());
+  EXPECT_THAT(names, ElementsAre("a", "b", "c"));
+}
+
 TEST_F(SubscriptionsTest, ForgetsEverythingOfADeletedOne) {
   Accept({"a"});
   ASSERT_THAT(Create(), IsOk());
@@ -502,6 +534,26 @@ TEST_F(SubscriptionsTest, CountsADeadLetterOnce) {
   EXPECT_EQ(Get().dead_letter_count(), 1);
   const std::string cursor = again[0].event().cursor();
   EXPECT_EQ(*subscriptions().ReplayDeadLetters("orders", {cursor, cursor}), 1);
+  EXPECT_EQ(Get().dead_letter_count(), 0);
+}
+
+TEST_F(SubscriptionsTest, GivesUpOnAReplayAgain) {
+  Accept({"a"});
+  ASSERT_THAT(Create(), IsOk());
+  for (const char* reason : {"first", "second"}) {
+    const AckChange give_up{.kind = AckChange::Kind::kDeadLetter, .reason = reason};
+    const Deliveries taken = Take();
+    EXPECT_THAT(Ids(taken), ElementsAre("a:1"));
+    EXPECT_THAT(FailuresOf({taken[0].ack_id()}, give_up), IsEmpty());
+    auto dead = subscriptions().ListDeadLetters("orders", 10, "");
+    ASSERT_THAT(dead, IsOk());
+    ASSERT_EQ(dead->dead_letters_size(), 1);
+    EXPECT_EQ(dead->dead_letters(0).reason(), reason);
+    EXPECT_EQ(dead->dead_letters(0).event().mms_mo().tracking_id(), "a");
+    EXPECT_EQ(*subscriptions().ReplayDeadLetters("orders", {}), 1);
+    ReopenAll();
+  }
+  EXPECT_EQ(Get().backlog_count(), 1);
   EXPECT_EQ(Get().dead_letter_count(), 0);
 }
 

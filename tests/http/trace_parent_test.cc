@@ -28,6 +28,7 @@ TEST(TraceParent, RefusesAnythingElse) {
            std::string("00-00000000000000000000000000000000-b7ad6b7169203331-01"),
            std::string("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01"),
            std::string("00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01"),
+           valid.substr(0, valid.size() - 1) + "G",
            std::string("00_0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331_01"),
            "cc" + valid.substr(2) + "more",
            "cc" + valid.substr(2) + "-" + std::string(300, 'x'),

@@ -138,6 +138,12 @@ class Gateway:
                               timeout=300, **options)
 
 
+def run(*arguments, **environment):
+    """Runs a gateway to its end."""
+    return subprocess.run([os.environ["MMSMO_GATEWAY"], *arguments], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, **environment})
+
+
 class Service:
     """A service of mmsmo.v1 over a channel, without generated stubs."""
 

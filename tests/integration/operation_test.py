@@ -1,137 +1,15 @@
-"""Starting, settings, and trouble with the data directory: each says what is wrong and what to do."""
+"""Starting, stopping, and trouble with the data directory: each says what is wrong and what to do."""
 import json
 import os
-import re
-import resource
 import shutil
+import signal
 import subprocess
 import time
 import unittest
 
-from tests.integration.gateway import SANITIZED, Service, TestCase, earliest, fill_disk, free_disk, xml
-from mmsmo.v1 import subscription_service_pb2
+from tests.integration.gateway import SANITIZED, TestCase, earliest, fill_disk, free_disk, run, xml
 
-GATEWAY = os.environ["MMSMO_GATEWAY"]
 SEND = ["send", "--count"]
-DECLARED = """
-retention-age = "2h"
-
-[[subscription]]
-name = "orders"
-start = "latest"
-keywords = ["order"]
-media-kinds = ["image"]
-ack-deadline = "45s"
-max-attempts = 5
-
-[[subscription]]
-name = "archive"
-start = "2026-01-01T00:00:00Z"
-order-by-sender = true
-expiration-ttl = "7d"
-"""
-
-
-def run(*arguments, **environment):
-    return subprocess.run([GATEWAY, *arguments], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, **environment})
-
-
-class SettingsTest(TestCase):
-    def refuses(self, text, *arguments, **environment):
-        result = run(*arguments, **environment)
-        self.assertEqual(result.returncode, 2, result)
-        for part in text.split("|"):
-            self.assertIn(part, result.stderr)
-
-    def test_names_a_wrong_setting_its_value_and_what_is_allowed(self):
-        self.refuses("--http-threads|65|0 to 64", "--http-threads", "65")
-        self.refuses("--http-threads|many", "--http-threads", "many")
-        self.refuses("--retention-age|12", "--retention-age", "12")
-        self.refuses("--log-level|loud|debug,info", "--log-level", "loud")
-        self.refuses("--max-body-bytes|1XB", "--max-body-bytes", "1XB")
-        self.refuses("--max-header-bytes|10|256", "--max-header-bytes", "10")
-        self.refuses("--retention-bytes|9" + "9" * 30, "--retention-bytes", "9" * 31)
-        self.refuses("--retention-bytes|-1", "--retention-bytes", "-1")
-        self.refuses("--retention-bytes|1.5", "--retention-bytes", "1.5")
-        self.refuses("--no-such", "--no-such", "1")
-        self.refuses("--http-path|postbacks", "--http-path", "postbacks")
-        self.refuses("http-listen|nowhere", "--http-listen", "nowhere", "--data-dir", self.directory + "/d")
-        self.refuses("--http-threads|65", MMSMO_HTTP_THREADS="65")
-
-    def test_a_flag_wins_over_the_environment_and_that_over_the_file(self):
-        path = os.path.join(self.directory, "gateway.toml")
-        with open(path, "w") as file:
-            file.write('endpoint = "file"\nhttp-path = "/file"\nretention-age = "2h"\nmax-body-bytes = "1MiB"\n')
-        result = run("--config", path, "--endpoint", "flag", "--print-config", MMSMO_ENDPOINT="environment",
-                     MMSMO_HTTP_PATH="/environment")
-        self.assertEqual(result.returncode, 0, result.stderr)
-        for line in ('endpoint="flag"', 'http-path="/environment"', 'retention-age="2h"', 'max-body-bytes="1MiB"'):
-            self.assertIn(line, result.stdout)
-        self.refuses("no-such", "--config", self.write("no-such = 1\n"))
-        self.refuses("http-threads|99", "--config", self.write("http-threads = 99\n"))
-        self.refuses("/no/such/file", "--config", "/no/such/file")
-        self.refuses(self.directory, "--config", self.directory)
-        for text, parts in (('http-path = "a"', "http-path|begin with /"), ('endpoint = ["a"]', "endpoint|a string"),
-                            ("[journal]", "journal|not a setting"), ("endpoint", "line 1")):
-            path = self.write(text)
-            self.refuses(path + "|" + parts, "--config", path)
-
-    def write(self, text):
-        path = os.path.join(self.directory, f"{len(os.listdir(self.directory))}.toml")
-        with open(path, "w") as file:
-            file.write(text)
-        return path
-
-    def test_the_printed_configuration_is_one(self):
-        printed = run("--endpoint", "printed", "--retention-age", "3h", "--keep-raw", "false", "--print-config").stdout
-        again = run("--config", self.write(printed), "--print-config")
-        self.assertEqual((again.returncode, again.stdout), (0, printed), again.stderr)
-
-    def test_the_file_and_what_is_printed_are_toml(self):
-        for text, value in ((r'"a # \"b\", \\ \u00e9"', r'"a # \"b\", \\ é"'), ("'0x1F'", '"0x1F"'),
-                            ('"""\nx"""', '"x"'), ('""', '""'), ('"007"', '"007"'), ('"7"', "7"), ("true", "true")):
-            printed = run("--config", self.write("endpoint = " + text), "--print-config").stdout
-            self.assertIn(f"\nendpoint={value}\n", printed)
-            self.assertEqual(run("--config", self.write(printed), "--print-config").stdout, printed)
-
-    def test_declared_subscriptions_are_read_and_printed(self):
-        printed = run("--config", self.write(DECLARED), "--print-config").stdout
-        again = run("--config", self.write(printed), "--print-config")
-        self.assertEqual((again.returncode, again.stdout), (0, printed), again.stderr)
-        for part in ("name = 'orders'", "keywords = [ 'order' ]", "media-kinds = [ 'image' ]", "start = 'latest'",
-                     "ack-deadline = '45000ms'", "max-attempts = 5"):
-            self.assertIn(part, printed)
-        for text, parts in (("colour = 1", "orders|colour"), ("max-attempts = -1", "orders|max_attempts"),
-                            ('ack-deadline = "45"', "orders|ack-deadline|30s"),
-                            ('ack-deadline = "9223372036854775807ms"', "orders|ack-deadline|30s"),
-                            ('media-kinds = ["x"]', "media-kinds|image"),
-                            ('start = "now"', "start|earliest"), ("keywords = 1", "keywords|array"),
-                            ('name = "orders"', "line 3")):
-            start = "" if "start" in text else 'start = "latest"\n'
-            self.refuses(parts, "--config", self.write('[[subscription]]\nname = "orders"\n%s\n%s' % (text, start)))
-        self.refuses("declared twice", "--config", self.write(2 * '[[subscription]]\nname = "a"\nstart = "latest"\n'))
-        self.refuses("start|missing", "--config", self.write('[[subscription]]\nname = "a"\n'))
-
-    def test_declared_subscriptions_are_created_and_updated(self):
-        gateway = self.gateway("--config", self.write('[[subscription]]\nname = "orders"\nstart = "earliest"\n'))
-        self.accepted(gateway, "S1")
-        self.assertEqual(gateway.metric('mmsmo_subscription_backlog{subscription="orders"}'), 1)
-        self.assertEqual(gateway.stop(), 0)
-        gateway.flags = ("--config", self.write(DECLARED))
-        gateway.start()
-        admin = Service(gateway.channel(), subscription_service_pb2, "SubscriptionService")
-        self.addCleanup(admin.channel.close)
-        subscription = admin.call("GetSubscription", name="orders").subscription
-        self.assertEqual((subscription.max_attempts, subscription.ack_deadline.seconds), (5, 45))
-        self.assertEqual(subscription.backlog_count, 1, "where it is stays")
-
-    def test_help_groups_the_settings(self):
-        result = run("--help")
-        self.assertEqual(result.returncode, 0)
-        for part in ("Postbacks over HTTP", "Subscribers over gRPC", "Journal", "MMSMO_HTTP_LISTEN"):
-            self.assertIn(part, result.stdout)
-        self.assertRegex(run("--version").stdout, r"^mmsmo-gateway \d+\.\d+\.\d+\n$")
 
 
 class StartTest(TestCase):
@@ -151,6 +29,11 @@ class StartTest(TestCase):
         self.refuses_to_start("data-dir|" + file, "--data-dir", os.path.join(file, "data"))
         self.refuses_to_start("data-dir|/proc/mmsmo", "--data-dir", "/proc/mmsmo")
         self.assertEqual(gateway.stop(), 0)
+
+    def test_says_that_the_data_directory_cannot_be_written(self):
+        path = self.mount_small_disk("32m")
+        subprocess.run(["mount", "-o", "remount,ro", path], check=True)
+        self.refuses_to_start(f"data-dir: {path}|cannot be written", "--data-dir", path)
 
     def test_says_that_a_port_is_taken(self):
         gateway = self.gateway()
@@ -182,6 +65,45 @@ class StartTest(TestCase):
         messages = [json.loads(line)["message"] for line in gateway.log_text().splitlines()]
         self.assertTrue(any("only this machine" in message for message in messages), messages)
         self.assertTrue(any(f"http://127.0.0.1:{gateway.http}/postbacks/mms-mo" in message for message in messages))
+
+    def test_says_what_is_no_address(self):
+        for flag, address, text in (("grpc-listen", "unix:", "from 1 to 107 bytes"),
+                                    ("grpc-listen", "unix:/" + "x" * 107, "from 1 to 107 bytes"),
+                                    ("http-listen", "gateway.example:80", "not an IP address"),
+                                    ("admin-listen", "127.0.0.1:65536", "HOST:PORT")):
+            result = run(*[a for f in ("http-listen", "grpc-listen", "admin-listen")
+                           for a in ("--" + f, address if f == flag else "127.0.0.1:0")],
+                         "--data-dir", os.path.join(self.directory, "data"))
+            self.assertEqual(result.returncode, 2, result)
+            self.assertIn(flag + ": ", result.stderr)
+            self.assertIn(text, result.stderr)
+
+    def test_says_that_a_socket_is_served_by_another(self):
+        address = "unix:" + os.path.join(self.directory, "gateway.sock")
+        gateway = self.gateway(grpc_listen=address)
+        result = run("--http-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--grpc-listen", address,
+                     "--data-dir", os.path.join(self.directory, "other"))
+        self.assertEqual(result.returncode, 1, result)
+        self.assertIn("is served by another process", result.stderr)
+        self.accepted(gateway, "S1")
+        self.assertEqual([event.mms_mo.tracking_id for event in self.service(gateway).events(earliest())], ["S1"])
+
+    def test_ends_as_it_should_on_ctrl_c(self):
+        gateway = self.gateway()
+        gateway.process.send_signal(signal.SIGINT)
+        self.assertEqual(gateway.process.wait(30), 0)
+        self.assertIn("SIGINT: draining", gateway.log_text())
+
+    def test_warns_where_other_machines_can_reach_it(self):
+        gateway = self.gateway()
+        self.assertEqual(gateway.stop(), 0)
+        self.assertNotIn("other machines", gateway.log_text())
+        command = gateway.command()
+        gateway.command = lambda: [a.replace(f"127.0.0.1:{gateway.http}", f"0.0.0.0:{gateway.http}") for a in command]
+        gateway.start()
+        self.assertEqual(gateway.stop(), 0)
+        self.assertIn("other machines can reach this gateway, with neither encryption nor authentication",
+                      gateway.log_text())
 
 
 class AdminTest(TestCase):
@@ -261,6 +183,23 @@ class FullDiskTest(TestCase):
         delivered = [event.cursor for event in events]
         self.assertEqual([cursor for cursor in delivered if cursor in kept], kept)
         self.assertEqual(gateway.stop(), 0)
+
+    def test_survives_a_disk_that_is_full_for_long(self):
+        path = self.mount_small_disk("32m")
+        gateway = self.gateway("--log-level", "debug")
+        fill_disk(path)
+        self.post_until_refused(gateway)
+        deadline = time.monotonic() + 60
+        while gateway.log_text().count("not writable yet") < 15:  # one a second
+            self.assertIsNone(gateway.process.poll(), gateway.log_text()[-3000:])
+            self.assertLess(time.monotonic(), deadline, "it does not try again")
+            time.sleep(0.05)
+        free_disk(path)
+        gateway.wait_until_ready()
+        self.accepted(gateway, "AFTER")
+        fill_disk(path)
+        self.post_until_refused(gateway)
+        self.assertEqual(gateway.stop(), 0, "it ends as it should all the same")
 
 
 if __name__ == "__main__":

@@ -113,6 +113,11 @@ class RpcTest(TestCase):
         self.subscribe_fails(invalid, "max_batch_size", start_position=earliest(), max_batch_size=-1)
         self.subscribe_fails(invalid, "heartbeat_interval", start_position=earliest(),
                              heartbeat_interval=duration_pb2.Duration(nanos=1))
+        self.subscribe_fails(invalid, "heartbeat_interval", start_position=earliest(),
+                             heartbeat_interval=duration_pb2.Duration(seconds=3601))
+        self.subscribe_fails(invalid, "start_position.boundary", start_position=event_pb2.StartPosition(boundary=99))
+        self.subscribe_fails(invalid, "max_outstanding_messages", subscription="a", max_outstanding_messages=-1)
+        self.subscribe_fails(invalid, "max_outstanding_bytes", subscription="a", max_outstanding_bytes=-1)
         self.subscribe_fails(invalid, "filter", subscription="a", filter=event_pb2.Filter(keywords=["a"]))
         self.subscribe_fails(invalid, "client_id", start_position=earliest(), client_id="x" * 1000)
         self.fails(invalid, lambda: self.rpc.call("ListEvents", page_size=-1))

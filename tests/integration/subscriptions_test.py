@@ -1,4 +1,5 @@
 """Named subscriptions as any client sees them: over gRPC, against the real gateway."""
+import signal
 import unittest
 
 import grpc
@@ -158,6 +159,10 @@ class SubscriptionsTest(TestCase):
         self.fails(invalid, "change", lambda: self.rpc.call("ModifyAckDeadline", subscription="orders", ack_ids=["x"]))
         self.fails(invalid, "extend_by", lambda: self.rpc.call("ModifyAckDeadline", subscription="orders",
                                                                 ack_ids=["x"], extend_by=seconds(-1)))
+        for field, value in (("extend_by", seconds(3601)), ("redeliver_after", seconds(8 * 86400)),
+                             ("dead_letter_reason", "x" * 1025)):
+            self.fails(invalid, field, lambda: self.rpc.call("ModifyAckDeadline", subscription="orders",
+                                                             ack_ids=["x"], **{field: value}))
         for method in ("Acknowledge", "ModifyAckDeadline"):
             change = {} if method == "Acknowledge" else {"extend_by": seconds(1)}
             self.fails(grpc.StatusCode.NOT_FOUND, "nobody",
@@ -177,6 +182,38 @@ class SubscriptionsTest(TestCase):
         self.assertEqual(self.server.process.wait(30), 0)
         self.server.start()
         self.assertEqual(self.get().backlog_count, 0)
+
+    def test_a_second_signal_ends_it_at_once_and_loses_nothing(self):
+        self.server.stop()
+        self.server.flags = ("--drain-timeout", "600s")
+        self.server.start()
+        self.create()
+        stream, _ = self.stream()
+        self.accepted(self.server, "S0")
+        self.assertEqual(self.ids(self.next_deliveries(stream, 1)), [("S0", 1)])
+        self.server.process.terminate()
+        while next(stream).WhichOneof("content") != "draining":
+            pass
+        self.server.process.terminate()
+        self.assertEqual(self.server.process.wait(30), -signal.SIGTERM)
+        self.server.start()
+        stream, _ = self.stream()
+        self.assertEqual(self.ids(self.next_deliveries(stream, 1)), [("S0", 2)])
+
+    def test_drains_no_longer_than_it_may_and_delivers_again_what_was_not_acknowledged(self):
+        self.server.stop()
+        self.server.flags = ("--drain-timeout", "500ms")
+        self.server.start()
+        self.create()
+        stream, _ = self.stream()
+        self.accepted(self.server, "D0")
+        self.assertEqual(self.ids(self.next_deliveries(stream, 1)), [("D0", 1)])
+        self.server.process.terminate()
+        self.fails(grpc.StatusCode.UNAVAILABLE, "shutting down", lambda: list(stream))
+        self.assertEqual(self.server.process.wait(30), 0)
+        self.server.start()
+        stream, _ = self.stream()
+        self.assertEqual(self.ids(self.next_deliveries(stream, 1)), [("D0", 2)])
 
 
 class FullDiskTest(TestCase):

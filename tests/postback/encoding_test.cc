@@ -20,6 +20,7 @@ TEST(Encoding, ReadsEveryEncoding) {
       {"caf\xe9", Encoding::kLatin1, "café"},
       {"\xe9\0\x3d\xd8\x00\xde"sv, Encoding::kUtf16Le, "é😀"},
       {"\0\xe9\xd8\x3d\xde\x00"sv, Encoding::kUtf16Be, "é😀"},
+      {"\x00\xe0"sv, Encoding::kUtf16Le, "\xee\x80\x80"},  // behind the surrogates
       {"\x00\xf6\x01\0"sv, Encoding::kUtf32Le, "😀"},
       {"\0\x01\xf6\x00"sv, Encoding::kUtf32Be, "😀"},
       {"", Encoding::kUtf16Le, ""},
@@ -46,7 +47,8 @@ TEST(Encoding, SaysWhereTheBytesAreNotValid) {
       {"a\0\x3d\xd8"sv, Encoding::kUtf16Le, 2},  // half a pair, at the end
       {"\x3d\xd8"
        "a\0"sv,
-       Encoding::kUtf16Le, 0},                  // half a pair
+       Encoding::kUtf16Le, 0},  // half a pair
+      {"\x3d\xd8\x00\xe0"sv, Encoding::kUtf16Le, 0},
       {"\x00\xde"sv, Encoding::kUtf16Le, 0},    // the other half alone
       {"a\0b"sv, Encoding::kUtf16Le, 2},        // half a unit
       {"\0\xd8\0\0"sv, Encoding::kUtf32Le, 0},  // a surrogate

@@ -9,9 +9,9 @@ namespace {
 
 TEST(JsonCheck, LetsJsonPass) {
   for (std::string_view json :
-       {"{}", "[]", " { } ", "0", "-0", "1.5e+10", "12345678901234567890123", "\"\"", "true",
-        "null", "false", "[1,[2,{\"a\":[]}],\"x\"]", R"("\"\\\/\b\f\n\r\t\u00e9\uD83D\uDE00")",
-        "{\"a\":1,\"a\":2}", "\"\x7f\""}) {
+       {"{}", "[]", " { } ", "0", "-0", "1.5e+10", "2E-3", "1e5", "12345678901234567890123", "\"\"",
+        "true", "null", "false", "[1,[2,{\"a\":[]}],\"x\"]",
+        R"("\"\\\/\b\f\n\r\t\u00e9\uD83D\uDE00")", "{\"a\":1,\"a\":2}", "\"\x7f\""}) {
     JsonFacts facts;
     const auto error = CheckJson(json, &facts);
     EXPECT_FALSE(error) << json << ": " << Describe(*error, json);
@@ -48,6 +48,7 @@ TEST(JsonCheck, SaysWhatIsWrongAndWhere) {
       {"[\"\\u12g4\"]", "\\u without four hexadecimal digits, at line 1, column 3"},
       {"[\"\\ud800\"]", "a surrogate without its other half, at line 1, column 3"},
       {"[\"\\ud800\\u0041\"]", "a surrogate without its other half, at line 1, column 3"},
+      {"[\"\\ud800\\ue000\"]", "a surrogate without its other half, at line 1, column 3"},
       {"[\"\\udc00\"]", "a surrogate without its other half, at line 1, column 3"},
       {"[}", "no JSON value, at line 1, column 2"},
       {"[1}", "no comma or ], at line 1, column 3"},
@@ -86,6 +87,8 @@ TEST(JsonCheck, FindsTheEndOfAValue) {
   EXPECT_EQ(AfterJsonValue("{\"}\":[{}]}]"), "]");
   EXPECT_EQ(AfterJsonValue("[]"), "");
   EXPECT_EQ(AfterJsonValue("true}"), "}");
+  EXPECT_EQ(AfterJsonValue("null ,1"), " ,1");
+  EXPECT_EQ(AfterJsonValue("12"), "");
 }
 
 }  // namespace

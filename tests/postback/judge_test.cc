@@ -49,6 +49,8 @@ TEST(Judge, FindsTheFirstReasonInTheOrderOfJudgement) {
       {"xml=<p/>&XML=<p/>", "application/x-www-form-urlencoded", Reason::kUnknownShape},
       {"xml={}", "application/x-www-form-urlencoded", Reason::kBadXml},
       {"xml=%3Cp%", "application/x-www-form-urlencoded", Reason::kBadXml},
+      {"xml=%EF%BB%BF<p/>", "application/x-www-form-urlencoded", Reason::kUnknownShape},
+      {"xml=%FF%FE<p/>", "application/x-www-form-urlencoded", Reason::kBadEncoding},
   };
   for (const auto& one : cases) {
     const Judgement judgement = JudgeBody(one.body, one.content_type);
@@ -63,6 +65,37 @@ TEST(Judge, RefusesContentEncodings) {
 
 TEST(Judge, NamesEveryMissingField) {
   EXPECT_EQ(JudgeBody(R"({"origin":"MMS_MO"})").detail, "missing or empty: tracking-id, from, to");
+}
+
+TEST(Judge, NamesTheFieldThatIsBad) {
+  const struct {
+    std::string_view member, detail;
+  } cases[] = {
+      {R"("from":true)", "from: a boolean"},
+      {R"("to":1.5)", "to: a number that is not just digits"},
+      {R"("keyword":{"a":1})", "keyword: an object or array where text is expected"},
+      {R"("operator-id":[1])", "operator-id: an object or array where text is expected"},
+      {R"("timestamp":-1)", "timestamp: a number that is not just digits"},
+      {R"("subject":false)", "message-subject: a boolean"},
+      {R"("copy-to":[{"number":true}])", "copy-to: a boolean"},
+      {R"("content":[{"file":false}])", "content: a boolean"},
+  };
+  for (const auto& one : cases) {
+    const Judgement judgement = JudgeBody(R"({"origin":"MMS_MO",)" + std::string(one.member) + "}");
+    EXPECT_EQ(judgement.reason, Reason::kBadField) << one.member;
+    EXPECT_EQ(judgement.detail, one.detail);
+  }
+  EXPECT_EQ(JudgeBody("<p><code>N401</code><from><a/></from></p>", "text/xml").detail,
+            "from: child elements where text is expected");
+}
+
+TEST(Judge, KeepsRepeatedExtrasAsJson) {
+  v1::MmsMo message;
+  const std::string body =
+      R"({"origin":"MMS_MO","from":"1","to":"2","tracking-id":"t","x":"a\"\u0001","x":{"b": 1},"x":2})";
+  ASSERT_EQ(Judge({.body = body, .content_type = "", .content_encoding = ""}, &message).verdict,
+            Verdict::kAccepted);
+  EXPECT_EQ(message.extra().at("x"), R"(["a\"\u0001",{"b":1},2])");
 }
 
 TEST(Judge, SaysWhereTheSyntaxIsWrong) {
@@ -108,6 +141,26 @@ TEST(Judge, TakesTimeLinearInTheBody) {
             Verdict::kAccepted);
   EXPECT_EQ(message.extra_size(), 10'000);
   EXPECT_EQ(message.extra().at("n7"), "[1,1]");
+}
+
+// Programs and dashboards rely on them: those of README.md and docs/postbacks.md.
+TEST(Name, IsTheOneThatIsDocumented) {
+  const std::pair<Reason, std::string_view> reasons[] = {
+      {Reason::kNone, ""},
+      {Reason::kBadXml, "bad_xml"},
+      {Reason::kBadJson, "bad_json"},
+      {Reason::kBadEncoding, "bad_encoding"},
+      {Reason::kEmptyBody, "empty_body"},
+      {Reason::kUnsupportedMediaType, "unsupported_media_type"},
+      {Reason::kDtdForbidden, "dtd_forbidden"},
+      {Reason::kTooDeep, "too_deep"},
+      {Reason::kMissingField, "missing_field"},
+      {Reason::kBadField, "bad_field"},
+      {Reason::kConflictingField, "conflicting_field"},
+      {Reason::kNotMmsMo, "not_mms_mo"},
+      {Reason::kUnknownShape, "unknown_shape"},
+  };
+  for (const auto& [reason, name] : reasons) EXPECT_EQ(Name(reason), name);
 }
 
 }  // namespace
