@@ -139,7 +139,7 @@ void Journal::Run() {
     if (steady_clock::now() < next_housekeeping_) continue;
     if (Ready().ok()) {
       RemoveOld();
-    } else {
+    } else if (!needs_reopening_) {
       TryToRecover();
     }
     next_housekeeping_ = steady_clock::now() + kHousekeepingEvery;

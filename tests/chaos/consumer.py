@@ -33,6 +33,8 @@ class Consumer:
                 self.note(f"stream {time.monotonic():.6f}")
                 self.stream = self.service.subscribe(timeout=None, subscription=self.subscription,
                                                      max_outstanding_messages=500, max_batch_size=100)
+                if self.stopping:  # since the stream before, which is the one that was cancelled
+                    self.stream.cancel()
                 for frame in self.stream:
                     self.handle(frame.batch.deliveries)
             except grpc.RpcError:

@@ -49,7 +49,8 @@ void Run(std::string input) {
   current = std::move(input);
   // A copy of the exact size, so that AddressSanitizer sees a read past the end.
   const std::vector<uint8_t> bytes(current.begin(), current.end());
-  LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
+  static constexpr uint8_t kNothing = 0;  // libFuzzer has no null pointers either
+  LLVMFuzzerTestOneInput(bytes.empty() ? &kNothing : bytes.data(), bytes.size());
 }
 
 void RunMutations(const std::vector<std::string>& inputs) {
