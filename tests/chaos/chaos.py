@@ -10,7 +10,6 @@ import argparse
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -44,15 +43,13 @@ class Consumer:
                 [sys.executable, "-m", "tests.chaos.consumer", self.round.gateway.grpc, self.subscription, self.ledger,
                  self.kind, str(self.round.chance.randrange(1 << 32))], stderr=err)
 
-    def crash(self):
+    def stop(self):
         self.process.kill()
         self.process.wait()
-        self.start()
 
-    def stop(self):
-        self.process.send_signal(signal.SIGCONT)
-        self.process.terminate()
-        self.process.wait()
+    def crash(self):
+        self.stop()
+        self.start()
 
 
 class Round:

@@ -6,7 +6,6 @@ once that was answered OK, "believed ACK_ID" where a forged one was taken for go
 """
 import os
 import random
-import signal
 import string
 import sys
 import time
@@ -25,17 +24,13 @@ class Consumer:
         self.service, self.subscription = Service(self.channel), subscription
         self.ledger = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.liar, self.chance = liar, random.Random(seed)
-        self.stopping, self.stream = False, None
 
     def run(self):
-        while not self.stopping:
+        while True:
             try:
                 self.note(f"stream {time.monotonic():.6f}")
-                self.stream = self.service.subscribe(timeout=None, subscription=self.subscription,
-                                                     max_outstanding_messages=500, max_batch_size=100)
-                if self.stopping:  # since the stream before, which is the one that was cancelled
-                    self.stream.cancel()
-                for frame in self.stream:
+                for frame in self.service.subscribe(timeout=None, subscription=self.subscription,
+                                                    max_outstanding_messages=500, max_batch_size=100):
                     self.handle(frame.batch.deliveries)
             except grpc.RpcError:
                 time.sleep(0.02)  # the gateway is away
@@ -84,17 +79,10 @@ class Consumer:
             self.acknowledge(again)
             self.acknowledge(again)
 
-    def stop(self, *_):
-        self.stopping = True
-        if self.stream:
-            self.stream.cancel()
-
 
 def main():
     target, subscription, ledger, kind, seed = sys.argv[1:]
-    consumer = Consumer(target, subscription, ledger, kind == "liar", int(seed))
-    signal.signal(signal.SIGTERM, consumer.stop)
-    consumer.run()
+    Consumer(target, subscription, ledger, kind == "liar", int(seed)).run()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,8 @@
 """What HTTP/1.1 asks of a server, and what it must survive."""
 import json
-import os
-import resource
 import select
 import socket
 import threading
-import time
 import unittest
 
 from tests.integration.gateway import PATH, TestCase, earliest, xml
@@ -256,22 +253,6 @@ class LimitsTest(TestCase):
         self.assertEqual(gateway.metric('mmsmo_http_refused_total{limit="connections",server="postbacks"}'), 1)
         held[0].send(request(xml("M0")))
         self.assertEqual(held[0].answer()[0], 200)
-
-    def test_serves_again_once_it_has_descriptors(self):
-        gateway = self.gateway()
-        process = gateway.process.pid
-        before = resource.prlimit(process, resource.RLIMIT_NOFILE)
-        in_use = len(os.listdir(f"/proc/{process}/fd"))
-        resource.prlimit(process, resource.RLIMIT_NOFILE, (in_use + 2, before[1]))
-        held = [Connection(gateway) for _ in range(8)]
-        deadline = time.monotonic() + 30
-        while "a connection could not be accepted" not in gateway.log_text():
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
-        for connection in held:
-            connection.close()
-        resource.prlimit(process, resource.RLIMIT_NOFILE, before)
-        self.accepted(gateway, "D1")
 
     def test_limits_the_bodies_in_flight(self):
         gateway = self.gateway("--max-in-flight-bytes", "256KiB")
