@@ -14,7 +14,6 @@ sys.path.insert(0, os.environ["MMSMO_PYTHON"])
 
 import grpc  # noqa: E402
 from google.protobuf import duration_pb2  # noqa: E402
-from mmsmo.v1 import mms_mo_service_pb2 as service_pb2  # noqa: E402
 from tests.integration.gateway import Service  # noqa: E402
 
 
