@@ -68,7 +68,7 @@ absl::Status Subscription::LoadReplays() {
                    .sender = SenderHash(dead_letter.event().mms_mo()),
                    .bytes = static_cast<uint32_t>(dead_letter.event().ByteSizeLong()),
                    .attempts = record->attempts.value_or(0),
-                   .retry_at = record->retry_at_micros - rooms_.clock->NowMicros() + now},
+                   .retry_at = record->RetryAt(now, rooms_.clock->NowMicros())},
                   now);
     return true;
   };

@@ -58,8 +58,8 @@ v1::AckFailureReason Subscription::ApplyOne(const AckId& id, const broker::AckCh
     case broker::AckChange::Kind::kHandBack:
       effect = state_.HandBack(LeaseOf(id), now + change.micros, now);
       if (effect == Effect::kDone && state_.IsWaiting(id.sequence)) {
-        rooms_.records->PutRetryAt(id_, id.sequence, rooms_.clock->NowMicros() + change.micros,
-                                   batch);
+        rooms_.records->PutRetry(id_, id.sequence, rooms_.clock->NowMicros() + change.micros,
+                                 change.micros, batch);
       }
       break;
     case broker::AckChange::Kind::kDeadLetter:

@@ -17,7 +17,7 @@ constexpr char kProgress = 'P';          // + id
 constexpr char kDeliveredThrough = 'L';  // + id
 constexpr char kBlock = 'A';             // + id + block
 constexpr char kAttempts = 'T';          // + id + sequence
-constexpr char kRetryAt = 'W';           // + id + sequence
+constexpr char kRetry = 'W';             // + id + sequence
 
 constexpr size_t kKeyBytes = 1 + 8 + 8;
 constexpr size_t kProgressBytes = 5 * sizeof(uint64_t);
@@ -81,7 +81,7 @@ void SubscriptionRecords::DeleteAll(const SubscriptionHeader& header,
 void SubscriptionRecords::DeletePositions(SubscriptionId id, rocksdb::WriteBatch* batch) const {
   DeleteAllOf(kBlock, id, batch);
   DeleteAllOf(kAttempts, id, batch);
-  DeleteAllOf(kRetryAt, id, batch);
+  DeleteAllOf(kRetry, id, batch);
 }
 
 void SubscriptionRecords::DeleteAllOf(char kind, SubscriptionId id,
@@ -164,11 +164,13 @@ absl::StatusOr<AttemptRecord> SubscriptionRecords::ReadAttempts(SubscriptionId i
     if ((*attempts)->size() != 4) return Malformed("attempts", (*attempts)->size());
     record.attempts = LoadBigEndian<uint32_t>(**attempts);
   }
-  auto retry_at = Read(Key(kRetryAt, id, sequence));
-  if (!retry_at.ok()) return retry_at.status();
-  if (*retry_at) {
-    if ((*retry_at)->size() != 8) return Malformed("retry time", (*retry_at)->size());
-    record.retry_at_micros = static_cast<int64_t>(LoadBigEndian64(**retry_at));
+  auto retry = Read(Key(kRetry, id, sequence));
+  if (!retry.ok()) return retry.status();
+  if (*retry) {
+    if ((*retry)->size() != 16) return Malformed("retry time", (*retry)->size());
+    const std::string_view times = **retry;
+    record.retry_at_micros = static_cast<int64_t>(LoadBigEndian64(times));
+    record.retry_delay_micros = static_cast<int64_t>(LoadBigEndian64(times.substr(8)));
   }
   return record;
 }
@@ -180,21 +182,22 @@ void SubscriptionRecords::PutAttempts(SubscriptionId id, uint64_t sequence, uint
   batch->Put(store_.subscriptions(), Key(kAttempts, id, sequence), value);
 }
 
-void SubscriptionRecords::PutRetryAt(SubscriptionId id, uint64_t sequence, int64_t micros,
-                                     rocksdb::WriteBatch* batch) const {
-  batch->Put(store_.subscriptions(), Key(kRetryAt, id, sequence),
-             BigEndian(static_cast<uint64_t>(micros)));
+void SubscriptionRecords::PutRetry(SubscriptionId id, uint64_t sequence, int64_t at_micros,
+                                   int64_t delay_micros, rocksdb::WriteBatch* batch) const {
+  batch->Put(
+      store_.subscriptions(), Key(kRetry, id, sequence),
+      BigEndian(static_cast<uint64_t>(at_micros)) + BigEndian(static_cast<uint64_t>(delay_micros)));
 }
 
 void SubscriptionRecords::DeleteAttempts(SubscriptionId id, uint64_t sequence,
                                          rocksdb::WriteBatch* batch) const {
   batch->Delete(store_.subscriptions(), Key(kAttempts, id, sequence));
-  batch->Delete(store_.subscriptions(), Key(kRetryAt, id, sequence));
+  batch->Delete(store_.subscriptions(), Key(kRetry, id, sequence));
 }
 
 void SubscriptionRecords::DeleteAttemptsBefore(SubscriptionId id, uint64_t sequence,
                                                rocksdb::WriteBatch* batch) const {
-  for (const char kind : {kAttempts, kRetryAt}) {
+  for (const char kind : {kAttempts, kRetry}) {
     batch->DeleteRange(store_.subscriptions(), Key(kind, id, 0), Key(kind, id, sequence));
   }
 }

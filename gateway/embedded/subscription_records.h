@@ -4,6 +4,7 @@
 
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -38,7 +39,15 @@ struct SubscriptionProgress {
 // What is known of an event that was delivered more often than once, or handed back.
 struct AttemptRecord {
   std::optional<uint32_t> attempts;
-  int64_t retry_at_micros = 0;  // since the epoch
+  int64_t retry_at_micros = 0;     // since the epoch
+  int64_t retry_delay_micros = 0;  // what it was; however the clock was set since, it is not longer
+
+  // When to deliver it again by the monotonic clock, which says `now` at this time of day; 0 is at
+  // once.
+  int64_t RetryAt(int64_t now, int64_t time_of_day) const {
+    if (retry_delay_micros == 0) return 0;
+    return now + std::clamp<int64_t>(retry_at_micros - time_of_day, 0, retry_delay_micros);
+  }
 };
 
 // Thread-safe. The writing methods put into a batch.
@@ -66,8 +75,8 @@ class SubscriptionRecords {
   absl::StatusOr<AttemptRecord> ReadAttempts(SubscriptionId id, uint64_t sequence) const;
   void PutAttempts(SubscriptionId id, uint64_t sequence, uint32_t attempts,
                    rocksdb::WriteBatch* batch) const;
-  void PutRetryAt(SubscriptionId id, uint64_t sequence, int64_t micros,
-                  rocksdb::WriteBatch* batch) const;
+  void PutRetry(SubscriptionId id, uint64_t sequence, int64_t at_micros, int64_t delay_micros,
+                rocksdb::WriteBatch* batch) const;
   void DeleteAttempts(SubscriptionId id, uint64_t sequence, rocksdb::WriteBatch* batch) const;
 
   void DeleteAttemptsBefore(SubscriptionId id, uint64_t sequence, rocksdb::WriteBatch* batch) const;

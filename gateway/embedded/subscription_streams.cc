@@ -208,7 +208,7 @@ absl::Status Subscription::OfferNext(const LogScan::Event& event, Filling* filli
     auto record = rooms_.records->ReadAttempts(id_, candidate.sequence);
     if (!record.ok()) return record.status();
     candidate.attempts = record->attempts.value_or(state_.unrecorded_attempts());
-    candidate.retry_at = record->retry_at_micros - filling->now_to_clock;
+    candidate.retry_at = record->RetryAt(filling->now, filling->now + filling->now_to_clock);
   }
   if (const auto lease = state_.Offer(candidate, filling->stream, filling->now)) {
     Deliver(*lease, event.event, filling);

@@ -193,6 +193,19 @@ TEST_F(SubscriptionsTest, RedeliversWhatIsHandedBackAlsoAfterAReopening) {
   EXPECT_THAT(TakeIds(), testing::Contains("b:2"));
 }
 
+TEST_F(SubscriptionsTest, WaitsNoLongerWhenTheClockWasSetBack) {
+  Accept({"a"});
+  ASSERT_THAT(Create(), IsOk());
+  EXPECT_THAT(FailuresOf({Take()[0].ack_id()},
+                         {.kind = AckChange::Kind::kHandBack, .micros = 60 * kSecond}),
+              IsEmpty());
+  clock().AdvanceSeconds(-86'400);
+  ReopenAll();
+  EXPECT_THAT(TakeIds(), IsEmpty());
+  clock().AdvanceSeconds(60);
+  EXPECT_THAT(TakeIds(), ElementsAre("a:2"));
+}
+
 TEST_F(SubscriptionsTest, KeepsWhatItGivesUpOnAndReplaysIt) {
   Accept({"a", "b"});
   ASSERT_THAT(Create(), IsOk());
