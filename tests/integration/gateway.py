@@ -162,7 +162,13 @@ class Service:
         call = self.channel.unary_unary(f"/mmsmo.v1.{self.name}/{method}",
                                         request_serializer=request.SerializeToString,
                                         response_deserializer=response.FromString)
-        return call(request(**fields), timeout=timeout)
+        while True:
+            try:
+                return call(request(**fields), timeout=timeout)
+            except grpc.RpcError as error:
+                # The channel has not noticed before that its gateway was started again.
+                if error.details() not in ("Broken pipe", "Connection reset by peer", "Socket closed"):
+                    raise
 
     def events(self, start, **fields):
         """Every event from `start` until the stream has caught up."""
