@@ -25,7 +25,10 @@ from tests.integration.gateway import COMMAND, SANITIZED, Gateway, Service, earl
 
 LIBRARY = os.environ["MMSMO_FAULTS_LIBRARY"]
 SENDERS = [f"1408225714{i}" for i in range(1, 5)]  # who wait for each answer
-SUBSCRIPTIONS = {"work": [], "ordered": ["--order-by-sender", *(word for sender in SENDERS for word in ("--sender", sender))]}
+SUBSCRIPTIONS = {
+    "work": [],
+    "ordered": ["--order-by-sender", *(word for sender in SENDERS for word in ("--sender", sender))],
+}
 READY_SECONDS = 30
 
 
@@ -54,7 +57,7 @@ class Consumer:
 
 class Round:
     def __init__(self, seed):
-        self.seed, self.chance = seed, random.Random(seed)
+        self.chance = random.Random(seed)
         self.findings, self.happened = ledger.Findings(), Counter()
         self.directory = tempfile.mkdtemp(prefix="mmsmo-chaos-")
         data = os.path.join(self.directory, "data")
@@ -146,10 +149,14 @@ class Round:
     def backlog(self, name):
         return self.gateway.metric(f'mmsmo_subscription_backlog{{subscription="{name}"}}')
 
-    def check(self):
+    def read(self):
+        """The log's events, and what came of listing the quarantine."""
         with self.gateway.channel() as channel:
             events = Service(channel).events(earliest())
-        listed = self.gateway.mmsmo("quarantine", "list", "--json")
+        return events, self.gateway.mmsmo("quarantine", "list", "--json")
+
+    def check(self):
+        events, listed = self.read()
         if listed.returncode != 0:
             self.findings.add("stuck", f"the quarantine cannot be listed: {listed.stderr}")
         quarantined = ledger.tracking_ids(listed.stdout)
@@ -172,9 +179,7 @@ class Round:
         try:
             while self.gateway.process.poll() is None and not self.gateway.is_ready():
                 time.sleep(0.02)
-            with self.gateway.channel() as channel:
-                events = Service(channel).events(earliest())
-            listed = self.gateway.mmsmo("quarantine", "list", "--json")
+            events, listed = self.read()
             said = listed.stderr
             ledger.check_log(self.answers, events, ledger.tracking_ids(listed.stdout), findings)
         except grpc.RpcError as error:

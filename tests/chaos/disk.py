@@ -5,6 +5,8 @@ import mmap
 import os
 import random
 
+FULL, BROKEN = errno.ENOSPC, errno.EIO
+
 
 class Settings(ctypes.Structure):
     """As disk_faults.cc maps it."""
@@ -34,10 +36,6 @@ class Disk:
     def heal(self):
         """The disk is as good as new; the clock stays where it is."""
         self.settings.sync_delay_micros = self.settings.write_error = self.settings.sync_error = 0
-
-    def settle(self):
-        """Everything that was written is durable: the process ended in peace."""
-        self._forget()
 
     def cut_power(self, chance):
         """Takes back what was not synced when the process ended, or a part of it; returns how many bytes that
@@ -98,7 +96,8 @@ class Disk:
     def _tear(path, synced, lost, chance):
         """Leaves what was synced, and by chance some of what was not: up to anywhere, or with holes."""
         size = os.path.getsize(path)
-        end = max(min(synced, size), chance.choice((synced, synced, chance.randint(min(synced, size), size))))
+        synced = min(synced, size)
+        end = chance.choice((synced, synced, chance.randint(synced, size)))
         with open(path, "r+b") as file:
             file.truncate(end)
             for begin, until in lost + ([(synced, end)] if chance.random() < 0.5 else []):
@@ -123,6 +122,3 @@ def _inode(path):
         return str(os.lstat(path).st_ino)
     except FileNotFoundError:
         return None
-
-
-FULL, BROKEN = errno.ENOSPC, errno.EIO

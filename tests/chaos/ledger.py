@@ -44,15 +44,12 @@ def check_log(answers, events, quarantined, findings):
             findings.add("duplicated", f"{tracking_id} has two events")
         cursors[tracking_id] = event.cursor
     for sent in answers:
-        answered = 0
         for tracking_id, outcome, cursor in sent.read():
-            answered += 1
             if outcome == "quarantined":
                 if tracking_id not in quarantined:
                     findings.add("lost", f"{tracking_id}, which was quarantined")
             elif cursors.get(tracking_id) != cursor:
                 findings.add("lost", f"{tracking_id}, which was answered {outcome}")
-    for sent in answers:
         _check_events_of(sent, events, findings)
 
 

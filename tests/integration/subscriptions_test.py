@@ -183,14 +183,19 @@ class SubscriptionsTest(TestCase):
         self.server.start()
         self.assertEqual(self.get().backlog_count, 0)
 
-    def test_a_second_signal_ends_it_at_once_and_loses_nothing(self):
+    def stream_with_one_delivery(self, tracking_id, *flags):
+        """Of a gateway that was started with those flags."""
         self.server.stop()
-        self.server.flags = ("--drain-timeout", "600s")
+        self.server.flags = flags
         self.server.start()
         self.create()
         stream, _ = self.stream()
-        self.accepted(self.server, "S0")
-        self.assertEqual(self.ids(self.next_deliveries(stream, 1)), [("S0", 1)])
+        self.accepted(self.server, tracking_id)
+        self.assertEqual(self.ids(self.next_deliveries(stream, 1)), [(tracking_id, 1)])
+        return stream
+
+    def test_a_second_signal_ends_it_at_once_and_loses_nothing(self):
+        stream = self.stream_with_one_delivery("S0", "--drain-timeout", "600s")
         self.server.process.terminate()
         while next(stream).WhichOneof("content") != "draining":
             pass
@@ -201,13 +206,7 @@ class SubscriptionsTest(TestCase):
         self.assertEqual(self.ids(self.next_deliveries(stream, 1)), [("S0", 2)])
 
     def test_drains_no_longer_than_it_may_and_delivers_again_what_was_not_acknowledged(self):
-        self.server.stop()
-        self.server.flags = ("--drain-timeout", "500ms")
-        self.server.start()
-        self.create()
-        stream, _ = self.stream()
-        self.accepted(self.server, "D0")
-        self.assertEqual(self.ids(self.next_deliveries(stream, 1)), [("D0", 1)])
+        stream = self.stream_with_one_delivery("D0", "--drain-timeout", "500ms")
         self.server.process.terminate()
         self.fails(grpc.StatusCode.UNAVAILABLE, "shutting down", lambda: list(stream))
         self.assertEqual(self.server.process.wait(30), 0)
