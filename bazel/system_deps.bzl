@@ -15,6 +15,7 @@ _LIBRARIES = [
     "rocksdb",
     "simdjson",
     "spdlog",
+    "tcmalloc",
     "tomlplusplus",
     "xxhash",
 ]

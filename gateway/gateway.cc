@@ -1,6 +1,5 @@
 #include "gateway/gateway.h"
 
-#include <malloc.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -35,15 +34,13 @@ int ThreadsFor(int setting) {
                      : static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 4u));
 }
 
-// As many connections as the system allows, and no more allocator arenas than threads that need
-// them.
+// As many connections as the system allows.
 void PrepareProcess() {
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
   }
-  mallopt(M_ARENA_MAX, 4);
 }
 
 // Signals are taken by WaitForSignal alone.
