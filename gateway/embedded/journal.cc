@@ -111,9 +111,14 @@ absl::Status Journal::Load() {
 }
 
 void Journal::Append(std::vector<broker::Entry> entries, broker::AppendDone done) {
-  MutexLock lock(&mu_);
-  pending_.push_back({.entries = std::move(entries), .done = std::move(done)});
-  if (pending_.size() == 1) appended_.Signal();
+  bool first = false;
+  {
+    MutexLock lock(&mu_);
+    first = pending_.empty();
+    pending_.push_back({.entries = std::move(entries), .done = std::move(done)});
+  }
+  // Without the lock, so that the writer does not wake up only to wait for it.
+  if (first) appended_.Signal();
 }
 
 absl::Status Journal::Ready() const {

@@ -1,6 +1,7 @@
 #include "gateway/http/session.h"
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/field.hpp>
@@ -61,6 +62,16 @@ void Session::Read() {
       [self = shared_from_this()](error_code error, size_t bytes) { self->OnRead(error, bytes); });
 }
 
+// After whatever else this pass through the loop answers: by then the next bytes are often there,
+// and are read at once rather than looked for in vain and waited for.
+void Session::ReadSoon() {
+  boost::asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    if (self->state_ != State::kReading) return;
+    if (self->context_->draining && !self->parser_ && !self->HasBytes()) return self->Close();
+    self->Read();
+  });
+}
+
 void Session::OnRead(error_code error, size_t bytes) {
   if (state_ == State::kClosed) return;
   if (error == boost::asio::error::operation_aborted && HasBytes()) return Read();  // by Drain
@@ -81,7 +92,7 @@ void Session::Parse() {
   while (state_ == State::kReading && buffer_.size() > 0 && ParseSome()) {
   }
   parsing_ = false;
-  if (state_ == State::kReading) Read();
+  if (state_ == State::kReading) ReadSoon();
 }
 
 // Whether it got on; if not, more bytes are needed.

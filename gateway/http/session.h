@@ -72,6 +72,7 @@ class Session : public std::enable_shared_from_this<Session> {
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
 
   void Read();
+  void ReadSoon();
   void OnRead(boost::system::error_code error, size_t bytes);
   void Parse();
   bool ParseSome();
