@@ -63,6 +63,10 @@ rocksdb::DBOptions DatabaseOptions() {
   // Few writers, which mostly wait for the disk: no need to be ready for more.
   options.allow_concurrent_memtable_write = false;
   options.enable_write_thread_adaptive_yield = false;
+  // Files are written beside postbacks that wait for their answers.
+  for (const auto pool : {rocksdb::Env::HIGH, rocksdb::Env::LOW}) {
+    options.env->LowerThreadPoolCPUPriority(pool, rocksdb::CpuPriority::kLow);
+  }
   return options;
 }
 

@@ -1,6 +1,7 @@
 #include "gateway/embedded/id_index.h"
 
 #include <rocksdb/sst_file_writer.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -100,6 +101,7 @@ void IdIndex::StartSpilling() {
 }
 
 void IdIndex::RunSpiller() {
+  setpriority(PRIO_PROCESS, 0, 19);  // this thread's, as RocksDB's that write files
   MutexLock lock(&mu_);
   while (!stopping_) {
     if (!spilling_) {
