@@ -39,12 +39,15 @@ class HttpClient {
  public:
   HttpClient(boost::asio::any_io_executor executor, Url url, std::chrono::milliseconds timeout);
 
-  // Unavailable where no connection was made or it broke, DeadlineExceeded after the timeout; the
-  // next call connects anew. A kept connection that turns out to be closed is replaced once.
+  // Unavailable where no connection was made, DeadlineExceeded after the timeout.
+  boost::asio::awaitable<absl::Status> Connect();
+
+  // Connects first where that is needed. Unavailable where no connection was made or it broke,
+  // DeadlineExceeded after the timeout; the next call connects anew. A kept connection that turns
+  // out to be closed is replaced once.
   boost::asio::awaitable<absl::StatusOr<Answer>> Post(std::string content_type, std::string body);
 
  private:
-  boost::asio::awaitable<absl::Status> Connect();
   boost::asio::awaitable<absl::StatusOr<Answer>> Exchange(std::string content_type,
                                                           std::string body);
 

@@ -12,6 +12,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <cstdio>
+#include <deque>
 #include <fstream>
 #include <vector>
 
@@ -42,12 +43,14 @@ class Load {
             fmt::format("--answers: cannot write {}", options_.answers_file));
       }
     }
-    begin_ = steady_clock::now();
     signals_.async_wait([this](const auto& error, int) {
       if (!error) interrupted_ = true;
     });
     workers_ = static_cast<int>(std::min<int64_t>(options_.connections, options_.count));
-    for (int i = 0; i < workers_; ++i) asio::co_spawn(context_, Work(), asio::detached);
+    for (int i = 0; i < workers_; ++i) {
+      clients_.emplace_back(context_.get_executor(), options_.url, options_.timeout);
+    }
+    asio::co_spawn(context_, Start(), asio::detached);
     asio::co_spawn(context_, ShowProgress(), asio::detached);
     context_.run();
     if (answers_.is_open() && !answers_.flush()) {
@@ -57,8 +60,17 @@ class Load {
   }
 
  private:
-  asio::awaitable<void> Work() {
-    HttpClient client(context_.get_executor(), options_.url, options_.timeout);
+  // The clock runs once every connection is there: none of its postbacks is late for that.
+  asio::awaitable<void> Start() {
+    for (HttpClient& client : clients_) {
+      // Why there is none will be said by the first that is posted.
+      if (interrupted_ || !(co_await client.Connect()).ok()) break;
+    }
+    begin_ = steady_clock::now();
+    for (HttpClient& client : clients_) asio::co_spawn(context_, Work(&client), asio::detached);
+  }
+
+  asio::awaitable<void> Work(HttpClient* client) {
     steady_timer timer(context_);
     while (!interrupted_ && next_ < options_.count) {
       const int64_t index = next_++;
@@ -70,7 +82,7 @@ class Load {
         timer.expires_at(due);
         co_await timer.async_wait(asio::use_awaitable);
       }
-      co_await PostUntilAnswered(&client, &timer, index, due);
+      co_await PostUntilAnswered(client, &timer, index, due);
     }
     if (--workers_ == 0) {
       signals_.cancel();
@@ -149,6 +161,7 @@ class Load {
   asio::io_context context_{1};
   asio::signal_set signals_;
   steady_timer tick_;
+  std::deque<HttpClient> clients_;
   std::ofstream answers_;
   steady_clock::time_point begin_;
   int workers_ = 0;
