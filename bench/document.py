@@ -38,7 +38,8 @@ bytes to its own client, `nats bench`: core NATS live and without storing, from 
 over all subscribers; JetStream from files."""),
     "growth": ("Growth", """The cost of a postback is the server's CPU time over 50,000 postbacks on 64 connections,
 after a start and once the server was idle. Starts are with what the operating system has cached. 100 million is on
-paper, not measured: the line through the two largest sizes, for the cost over the logarithm of the size."""),
+paper, not measured: the line through the two largest sizes where it rises, for the cost over the logarithm of the
+size."""),
     "latency": ("Latency of the answer", """Postbacks are due at a fixed rate, whatever the answers take, and a
 latency counts from the moment its postback was due: what waits for a free connection counts its wait. The maximum is
 that of the same client without a rate. The chart says how many of the answers took longer."""),

@@ -80,12 +80,12 @@ def events(part):
 
 
 def extrapolate(column, sizes, table):
-    """Each round's line through the two largest sizes; the cost's over the logarithm of the size, as the depth of
-    RocksDB's tree grows."""
+    """Each round's line through the two largest sizes, where it rises; the cost's over the logarithm of the size, as
+    the depth of RocksDB's tree grows."""
     scale = math.log if column.startswith("CPU") else float
     some, more, far = map(scale, (*sizes, ON_PAPER))
     rounds = zip(*(table[size][column] for size in sizes))
-    return [b + (b - a) * (far - more) / (more - some) for a, b in rounds]
+    return [b + max(0, b - a) * (far - more) / (more - some) for a, b in rounds]
 
 
 def idle_streams_kib(streams, connections):

@@ -10,7 +10,7 @@ from bench.server import EVENT_BYTES, Failed, Gateway, free_address, on_load_cor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOALS = {64: 0.38, 256: 0.50}  # of nginx, at so many connections
-CLIENTS = 64
+CLIENTS, MANY_CLIENTS = 64, 256
 
 
 def wrk(address, connections, seconds, media):
@@ -89,19 +89,23 @@ def limit(part):
 
 def others(part):
     seconds = part.options.seconds
-    rates = compare(part, f"Other servers, {CLIENTS} connections", {
-        "gateway": functools.partial(postbacks_to_gateway, CLIENTS, seconds, "xml"),
-        "Go": functools.partial(postbacks_to, peers.go, CLIENTS, seconds, free_address()),
-        "Express": functools.partial(postbacks_to, peers.express, CLIENTS, seconds, "group"),
-        "Express, a sync each": functools.partial(postbacks_to, peers.express, CLIENTS, seconds, "each"),
-        "webhook": functools.partial(postbacks_to, peers.webhook, CLIENTS, seconds),
-        "JetStream, synced": functools.partial(publish, True, "sync", 2_000 * seconds),
-        "JetStream, synced, async": functools.partial(publish, True, "async", 2_000 * seconds),
-        "JetStream, not synced": functools.partial(publish, False, "sync", 40_000 * seconds),
-        "JetStream, not synced, async": functools.partial(publish, False, "async", 100_000 * seconds),
-    }, "gateway")
-    target(part, f"XML at {CLIENTS} connections, of Express", rates, "gateway", "Express", 10)
-    target(part, f"XML at {CLIENTS} connections, of Go", rates, "gateway", "Go", 3)
+
+    def programs(count):
+        return {"gateway": functools.partial(postbacks_to_gateway, count, seconds, "xml"),
+                "Go": functools.partial(postbacks_to, peers.go, count, seconds, free_address()),
+                "Express": functools.partial(postbacks_to, peers.express, count, seconds, "group")}
+
+    beside = {"Express, a sync each": functools.partial(postbacks_to, peers.express, CLIENTS, seconds, "each"),
+              "webhook": functools.partial(postbacks_to, peers.webhook, CLIENTS, seconds),
+              "JetStream, synced": functools.partial(publish, True, "sync", 2_000 * seconds),
+              "JetStream, synced, async": functools.partial(publish, True, "async", 2_000 * seconds),
+              "JetStream, not synced": functools.partial(publish, False, "sync", 40_000 * seconds),
+              "JetStream, not synced, async": functools.partial(publish, False, "async", 100_000 * seconds)}
+    for count in (CLIENTS, MANY_CLIENTS):
+        measurements = programs(count) | (beside if count == CLIENTS else {})
+        rates = compare(part, f"Other servers, {count} connections", measurements, "gateway")
+        target(part, f"XML at {count} connections, of Express", rates, "gateway", "Express", 10)
+        target(part, f"XML at {count} connections, of Go", rates, "gateway", "Go", 3)
     part.data["versions"] = peers.versions()
 
 
