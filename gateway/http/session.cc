@@ -66,8 +66,9 @@ void Session::Read() {
 // and are read at once rather than looked for in vain and waited for.
 void Session::ReadSoon() {
   boost::asio::post(socket_.get_executor(), [self = shared_from_this()] {
-    if (self->state_ != State::kReading) return;
-    if (self->context_->draining && !self->parser_ && !self->HasBytes()) return self->Close();
+    if (self->closed()) return;
+    const bool idle = self->state_ == State::kReading && !self->parser_ && !self->HasBytes();
+    if (self->context_->draining && idle) return self->Close();
     self->Read();
   });
 }
