@@ -6,9 +6,11 @@
 
 #include <chrono>
 #include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
 
+#include "client/command/print.h"
 #include "fmt/format.h"
 
 namespace mmsmo::command {
@@ -20,6 +22,12 @@ std::unique_ptr<typename Service::Stub> StubOf(const std::string& target) {
   arguments.SetMaxReceiveMessageSize(-1);  // a body is as large as the gateway lets in
   return Service::NewStub(
       grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
+}
+
+// On stderr, after what stands on stdout already.
+inline void Complain(const std::string& message) {
+  std::fflush(stdout);
+  fmt::print(stderr, "{}\n", Visible(message));
 }
 
 // Nothing, with the reason on stderr, where it fails.
@@ -34,7 +42,7 @@ std::optional<Response> Call(Stub* stub,
   Response response;
   const grpc::Status status = (stub->*method)(&context, request, &response);
   if (status.ok()) return response;
-  fmt::print(stderr, "{}\n", status.error_message());
+  Complain(status.error_message());
   return std::nullopt;
 }
 

@@ -24,9 +24,6 @@ std::string QuarantineHeading();
 std::string QuarantineRow(const v1::QuarantinedPostback& postback);
 std::string ReprocessedRow(const v1::ReprocessQuarantinedResponse& response);
 
-// What a sender wrote, without what would move the cursor or change colours.
-std::string Visible(std::string_view text);
-
 // "ADDRESS_KIND_SHORT_CODE" without its first `prefix` characters, as prose.
 std::string KindWords(std::string_view name, size_t prefix);
 

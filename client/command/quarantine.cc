@@ -1,7 +1,6 @@
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <set>
@@ -19,19 +18,13 @@ namespace {
 
 using Stub = v1::QuarantineService::Stub;
 
-constexpr std::chrono::seconds kTimeout{10};
 constexpr int kPageSize = 1000;
 constexpr int64_t kProgressEvery = 100;
-
-void SetDeadline(grpc::ClientContext* call) {
-  call->set_deadline(std::chrono::system_clock::now() + kTimeout);
-}
 
 void Write(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 int Failed(const std::string& message) {
-  std::fflush(stdout);
-  fmt::print(stderr, "{}\n", Visible(message));
+  Complain(message);
   return kFailed;
 }
 
@@ -44,17 +37,14 @@ int List(const std::string& target, const std::string& reason, bool json) {
   request.set_page_size(kPageSize);
   bool first = true;
   do {
-    grpc::ClientContext call;
-    SetDeadline(&call);
-    v1::ListQuarantinedResponse page;
-    const grpc::Status status = stub->ListQuarantined(&call, request, &page);
-    if (!status.ok()) return Failed(status.error_message());
-    for (const auto& postback : page.postbacks()) {
+    const auto page = Call(stub.get(), &Stub::ListQuarantined, request);
+    if (!page) return kFailed;
+    for (const auto& postback : page->postbacks()) {
       if (first && !json) Write(QuarantineHeading());
       first = false;
       Write(json ? JsonLine(postback) : QuarantineRow(postback));
     }
-    request.set_page_token(page.next_page_token());
+    request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
   return Succeeded();
 }
@@ -67,17 +57,14 @@ struct ShowOptions {
 
 int Show(const std::string& target, const ShowOptions& options) {
   const auto stub = StubOf<v1::QuarantineService>(target);
-  grpc::ClientContext call;
-  SetDeadline(&call);
   v1::GetQuarantinedRequest request;
   request.set_id(options.id);
-  v1::GetQuarantinedResponse response;
-  const grpc::Status status = stub->GetQuarantined(&call, request, &response);
-  if (!status.ok()) return Failed(status.error_message());
+  const auto response = Call(stub.get(), &Stub::GetQuarantined, request);
+  if (!response) return kFailed;
   if (options.raw) {
-    Write(response.body());
+    Write(response->body());
   } else {
-    Write(options.json ? JsonLine(response.postback()) : Pretty(response.postback()));
+    Write(options.json ? JsonLine(response->postback()) : Pretty(response->postback()));
   }
   return Succeeded();
 }
@@ -139,17 +126,14 @@ int Reprocess(const std::string& target, const ReprocessOptions& options) {
 
 int Discard(const std::string& target, const std::vector<std::string>& ids) {
   const auto stub = StubOf<v1::QuarantineService>(target);
-  grpc::ClientContext call;
-  SetDeadline(&call);
   v1::DiscardQuarantinedRequest request;
   request.mutable_ids()->Assign(ids.begin(), ids.end());
-  v1::DiscardQuarantinedResponse response;
-  const grpc::Status status = stub->DiscardQuarantined(&call, request, &response);
-  if (!status.ok()) return Failed(status.error_message());
-  fmt::print("{} discarded\n", response.discarded_count());
+  const auto response = Call(stub.get(), &Stub::DiscardQuarantined, request);
+  if (!response) return kFailed;
+  fmt::print("{} discarded\n", response->discarded_count());
   const auto asked = static_cast<int64_t>(std::set<std::string>(ids.begin(), ids.end()).size());
-  if (response.discarded_count() < asked)
-    return Failed(fmt::format("{} not in quarantine", asked - response.discarded_count()));
+  if (response->discarded_count() < asked)
+    return Failed(fmt::format("{} not in quarantine", asked - response->discarded_count()));
   return Succeeded();
 }
 
