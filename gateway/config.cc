@@ -10,7 +10,6 @@
 #include "fmt/format.h"
 #include "gateway/base/status.h"
 #include "gateway/declared_subscriptions.h"
-#include "gateway/toml_file.h"
 #include "version.h"
 
 namespace mmsmo {
@@ -179,12 +178,10 @@ void DeclareJournal(Settings& settings, Config& config) {
   throw CLI::ConfigError(std::move(message), CLI::ExitCodes::ConfigError);
 }
 
-// The file's settings, where neither a flag nor the environment has them: CLI11's own reading of a
-// file would let it win over the environment, and what it reads is not quite TOML.
-void ReadFile(CLI::App& app, const std::string& path) {
-  const absl::StatusOr<toml::table> root = ReadTomlFile(path);
-  if (!root.ok()) Throw(std::string(MessageOf(root.status())));
-  for (const auto& [key, value] : *root) {
+// The settings of the file at `path`, where neither a flag nor the environment has them: CLI11's
+// own reading of a file would let it win over the environment, and what it reads is not quite TOML.
+void ReadSettings(CLI::App& app, const std::string& path, const toml::table& root) {
+  for (const auto& [key, value] : root) {
     if (key == kSubscriptionTable) continue;
     const std::string name(key.str());
     CLI::Option* const option = app.get_option_no_throw("--" + name);
@@ -204,7 +201,7 @@ void ReadFile(CLI::App& app, const std::string& path) {
   }
 }
 
-// The settings in force as ReadFile reads them.
+// The settings in force as ReadSettings reads them.
 std::string FormatSettings(const CLI::App& app) {
   std::string text = fmt::format("# {}\n", app.get_description());
   std::string_view group;
@@ -247,8 +244,10 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
     if (!file.empty()) {
-      ReadFile(app, file);
-      auto subscriptions = ReadDeclaredSubscriptions(file);
+      const auto root = ReadTomlFile(file);
+      if (!root.ok()) Throw(std::string(MessageOf(root.status())));
+      ReadSettings(app, file, *root);
+      auto subscriptions = ReadDeclaredSubscriptions(file, *root);
       if (!subscriptions.ok()) Throw(std::string(MessageOf(subscriptions.status())));
       line.config.subscriptions = *std::move(subscriptions);
     }

@@ -13,7 +13,6 @@
 #include "gateway/base/status.h"
 #include "gateway/broker/proto_time.h"
 #include "gateway/broker/subscription_settings.h"
-#include "gateway/toml_file.h"
 
 namespace mmsmo {
 namespace {
@@ -204,11 +203,10 @@ const std::map<std::string, int64_t>& DurationUnits() {
   return kUnits;
 }
 
-absl::StatusOr<std::vector<v1::Subscription>> ReadDeclaredSubscriptions(const std::string& file) {
+absl::StatusOr<std::vector<v1::Subscription>> ReadDeclaredSubscriptions(const std::string& file,
+                                                                        const toml::table& root) {
   std::vector<v1::Subscription> declared;
-  const absl::StatusOr<toml::table> root = ReadTomlFile(file);
-  if (!root.ok()) return root.status();
-  const toml::node* const tables = root->get(kSubscriptionTable);
+  const toml::node* const tables = root.get(kSubscriptionTable);
   if (tables == nullptr) return declared;
   if (!tables->is_array_of_tables()) {
     return InvalidArgument("{}: {}: write it as [[subscription]]", file, kSubscriptionTable);

@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gateway/broker/subscriptions.h"
+#include "gateway/toml_file.h"
 #include "mmsmo/v1/subscription.pb.h"
 
 namespace mmsmo {
@@ -32,9 +33,10 @@ const std::map<std::string, int64_t>& DurationUnits();
 // The name of the tables above in the file.
 inline constexpr char kSubscriptionTable[] = "subscription";
 
-// Complete and valid; none where the file declares none. InvalidArgument names the file, the
-// subscription, the key and what is allowed.
-absl::StatusOr<std::vector<v1::Subscription>> ReadDeclaredSubscriptions(const std::string& file);
+// Those of `root`, which is what stands in `file`: complete and valid; none where it declares none.
+// InvalidArgument names the file, the subscription, the key and what is allowed.
+absl::StatusOr<std::vector<v1::Subscription>> ReadDeclaredSubscriptions(const std::string& file,
+                                                                        const toml::table& root);
 
 // The same as the tables of a file.
 std::string FormatDeclaredSubscriptions(const std::vector<v1::Subscription>& declared);

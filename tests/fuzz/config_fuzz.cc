@@ -7,9 +7,7 @@
 #include <string>
 
 #include "fmt/format.h"
-#include "gateway/base/status.h"
 #include "gateway/config.h"
-#include "gateway/declared_subscriptions.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace mmsmo::fuzz {
@@ -49,10 +47,6 @@ void Fuzz(std::string_view text) {
   static const MemoryFile memory;
   const std::string& file = memory.path();
   memory.Write(text);
-  if (const auto declared = ReadDeclaredSubscriptions(file); !declared.ok()) {
-    Require(absl::IsInvalidArgument(declared.status()), "a wrong file is an invalid argument");
-    RequireClear(MessageOf(declared.status()), file, text);
-  }
   const CommandLine line = Parse(file, false);
   if (line.exit) {
     Require(line.exit_code == 2, "a wrong setting ends with 2");
