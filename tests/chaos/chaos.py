@@ -62,7 +62,8 @@ class Round:
         self.directory = tempfile.mkdtemp(prefix="mmsmo-chaos-")
         data = os.path.join(self.directory, "data")
         self.disk = Disk(self.directory, data, LIBRARY)
-        self.gateway = Gateway(self.directory, "--retention-age", "365d", environment=self.disk.environment())
+        self.gateway = Gateway(self.directory, "--retention-age", "365d", "--quarantine-age", "365d",
+                               environment=self.disk.environment())
         self.consumers, self.senders, self.answers, self.held = [], [], [], []
         self.power_was_cut, self.dropped = False, 0
 
