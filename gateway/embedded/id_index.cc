@@ -59,7 +59,7 @@ absl::Status IdIndex::Rebuild(uint64_t oldest, uint64_t head) {
     through = LoadBigEndian64(value);
   }
   through_ = head;
-  const std::unique_ptr<rocksdb::Iterator> it(store_->db().NewIterator({}, store_->events()));
+  const auto it = store_->Iterate(store_->events());
   for (it->Seek(BigEndian(std::max(through + 1, oldest))); it->Valid(); it->Next()) {
     auto record = DecodeRecord(View(it->value()));
     if (!record.ok()) return record.status();

@@ -22,7 +22,7 @@ absl::StatusOr<LogScan::Event> LogScan::ReadFromDisk(uint64_t sequence) {
     rocksdb::ReadOptions options;
     options.readahead_size = 256 << 10;
     // Anew, since an iterator does not see what was written after it was made.
-    disk_.reset(store_.db().NewIterator(options, store_.events()));
+    disk_ = store_.Iterate(store_.events(), options);
     disk_->Seek(BigEndian(sequence));
   }
   at_ = sequence;

@@ -53,7 +53,7 @@ class ShelfScan {
       : prefix_(ShelfPrefix(shelf)), position_(first) {
     rocksdb::ReadOptions options;
     options.fill_cache = false;
-    it_.reset(store->db().NewIterator(options, store->quarantine()));
+    it_ = store->Iterate(store->quarantine(), options);
     it_->Seek(QuarantineKey({.shelf = shelf, .number = first}));
   }
 

@@ -93,7 +93,7 @@ absl::StatusOr<QuarantineShelves::Held> QuarantineShelves::Find(std::string_view
 
 absl::StatusOr<std::optional<QuarantineShelves::Held>> QuarantineShelves::Oldest(
     Shelf shelf) const {
-  const std::unique_ptr<rocksdb::Iterator> it(store_->db().NewIterator({}, store_->quarantine()));
+  const auto it = store_->Iterate(store_->quarantine());
   // From the lowest number on: what was removed before it still costs whoever passes over it.
   it->Seek(QuarantineKey({.shelf = shelf, .number = state(shelf).oldest}));
   for (; it->Valid() && it->key().starts_with(ShelfPrefix(shelf)); it->Next()) {

@@ -92,6 +92,12 @@ bool Store::DiskWorks() const {
   return env->DeleteFile(path).ok() && written.ok();
 }
 
+std::unique_ptr<rocksdb::Iterator> Store::Iterate(rocksdb::ColumnFamilyHandle* family,
+                                                  rocksdb::ReadOptions options) const {
+  options.ignore_range_deletions = true;
+  return std::unique_ptr<rocksdb::Iterator>(db_->NewIterator(options, family));
+}
+
 absl::StatusOr<std::optional<uint64_t>> Store::ReadNumber(std::string_view name) {
   std::string value;
   const rocksdb::Status status = db_->Get({}, meta_, Slice(name), &value);

@@ -48,6 +48,12 @@ class Store {
   // Ids of events before this one are forgotten when their files are next rewritten.
   void ForgetIdsBefore(uint64_t sequence) { oldest_id_.store(sequence, std::memory_order_relaxed); }
 
+  // Does not look at range deletions, and so is not for what they have removed. Where they are
+  // looked at, RocksDB 7.8 ends silently before a file whose beginning cannot be read, or passes
+  // over it (facebook/rocksdb#11782).
+  std::unique_ptr<rocksdb::Iterator> Iterate(rocksdb::ColumnFamilyHandle* family,
+                                             rocksdb::ReadOptions options = {}) const;
+
   // A number kept under `name` in the meta family; nullopt where there is none.
   absl::StatusOr<std::optional<uint64_t>> ReadNumber(std::string_view name);
   // The last key of `family`; empty where it has none.

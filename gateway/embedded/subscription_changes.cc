@@ -260,7 +260,7 @@ absl::Status Subscription::Seek(const Positions::Start& start, const Write& writ
   progress.not_before = start.not_before;
   ++progress.epoch;
   rocksdb::WriteBatch batch;
-  rooms_.records->DeletePositions(id_, &batch);
+  if (auto status = rooms_.records->DeletePositions(id_, &batch); !status.ok()) return status;
   PutReplayAttempts(&batch);
   rooms_.records->PutDeliveredThrough(id_, start.after, &batch);
   rooms_.records->Put(id_, progress, &batch);

@@ -43,7 +43,7 @@ absl::StatusOr<std::optional<std::string>> SubscriptionRecords::Read(const std::
 
 absl::StatusOr<std::vector<SubscriptionHeader>> SubscriptionRecords::ReadAll() const {
   std::vector<SubscriptionHeader> headers;
-  const std::unique_ptr<rocksdb::Iterator> it(store_.db().NewIterator({}, store_.subscriptions()));
+  const auto it = store_.Iterate(store_.subscriptions());
   const std::string prefix(1, kHeader);
   for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
     const std::string_view value = View(it->value());
@@ -72,16 +72,24 @@ void SubscriptionRecords::DeleteAll(const SubscriptionHeader& header,
   batch->Delete(store_.subscriptions(), std::string(1, kHeader) + header.settings.name());
   batch->Delete(store_.subscriptions(), Key(kProgress, header.id));
   batch->Delete(store_.subscriptions(), Key(kDeliveredThrough, header.id));
-  DeletePositions(header.id, batch);
-  for (const Grave grave : {Grave::kDeadLetter, Grave::kReplay}) {
-    DeleteAllOf(static_cast<char>(grave), header.id, batch);
+  // Its id will not be used again.
+  for (const char kind : {kBlock, kAttempts, kRetry, static_cast<char>(Grave::kDeadLetter),
+                          static_cast<char>(Grave::kReplay)}) {
+    DeleteAllOf(kind, header.id, batch);
   }
 }
 
-void SubscriptionRecords::DeletePositions(SubscriptionId id, rocksdb::WriteBatch* batch) const {
-  DeleteAllOf(kBlock, id, batch);
+absl::Status SubscriptionRecords::DeletePositions(SubscriptionId id,
+                                                  rocksdb::WriteBatch* batch) const {
   DeleteAllOf(kAttempts, id, batch);
   DeleteAllOf(kRetry, id, batch);
+  // One by one, for ReadBlocks.
+  const auto it = store_.Iterate(store_.subscriptions());
+  const std::string prefix = Key(kBlock, id);
+  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
+    batch->Delete(store_.subscriptions(), it->key());
+  }
+  return FromRocks(it->status(), "reading a subscription's acknowledgements");
 }
 
 void SubscriptionRecords::DeleteAllOf(char kind, SubscriptionId id,
@@ -127,7 +135,7 @@ void SubscriptionRecords::PutDeliveredThrough(SubscriptionId id, uint64_t sequen
 }
 
 absl::Status SubscriptionRecords::ReadBlocks(SubscriptionId id, AckedSet* acked) const {
-  const std::unique_ptr<rocksdb::Iterator> it(store_.db().NewIterator({}, store_.subscriptions()));
+  const auto it = store_.Iterate(store_.subscriptions());
   const std::string prefix = Key(kBlock, id);
   for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
     AckedSet::Words words;
@@ -219,7 +227,7 @@ void SubscriptionRecords::Delete(Grave grave, SubscriptionId id, uint64_t sequen
 
 absl::Status SubscriptionRecords::Visit(Grave grave, SubscriptionId id, uint64_t sequence,
                                         const Each& each) const {
-  const std::unique_ptr<rocksdb::Iterator> it(store_.db().NewIterator({}, store_.subscriptions()));
+  const auto it = store_.Iterate(store_.subscriptions());
   const std::string prefix = Key(static_cast<char>(grave), id);
   for (it->Seek(prefix + BigEndian(sequence)); it->Valid() && it->key().starts_with(prefix);
        it->Next()) {

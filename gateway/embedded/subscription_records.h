@@ -81,8 +81,8 @@ class SubscriptionRecords {
 
   void DeleteAttemptsBefore(SubscriptionId id, uint64_t sequence, rocksdb::WriteBatch* batch) const;
 
-  // Forgets what acknowledgements and attempts there were.
-  void DeletePositions(SubscriptionId id, rocksdb::WriteBatch* batch) const;
+  // Forgets what acknowledgements and attempts are stored.
+  absl::Status DeletePositions(SubscriptionId id, rocksdb::WriteBatch* batch) const;
 
   // Dead letters, and those of them that are being delivered again: a serialised v1.DeadLetter.
   enum class Grave : char { kDeadLetter = 'D', kReplay = 'R' };

@@ -2,6 +2,7 @@
 // loses nothing else.
 
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
@@ -31,6 +32,28 @@ void Overwrite(Store& store, Family family, const std::string& prefix, const std
   if (keys.empty()) keys.push_back(prefix);
   for (const std::string& key : keys)
     ASSERT_TRUE(store.db().Put({}, (store.*family)(), key, value).ok());
+}
+
+// Moves what was written to the family into a file of its own, behind those before: as a log's
+// files lie. Returns its path.
+std::string LeaveInAFile(Store& store, Family family) {
+  rocksdb::ColumnFamilyHandle* const handle = (store.*family)();
+  EXPECT_TRUE(store.db().Flush({}, handle).ok());
+  rocksdb::ColumnFamilyMetaData meta;
+  store.db().GetColumnFamilyMetaData(handle, &meta);
+  std::vector<std::string> written, moved;
+  for (const auto& file : meta.levels[0].files) written.push_back(file.name);
+  EXPECT_TRUE(store.db().CompactFiles({}, handle, written, /*output_level=*/1, -1, &moved).ok());
+  EXPECT_EQ(moved.size(), 1u);
+  return moved.at(0);
+}
+
+void FlipFirstBit(const std::string& path) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  const int first = file.get();
+  file.seekp(0);
+  file.put(static_cast<char>(first ^ 1));
+  ASSERT_TRUE(file.flush().good());
 }
 
 class DamageTest : public testing::Test, protected Engine {
@@ -163,6 +186,61 @@ TEST_F(DamageTest, SaysThatFilesAreDamaged) {
   }
   ASSERT_GT(cut, 0);
   EXPECT_THAT(TryOpen(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is damaged")));
+}
+
+// There RocksDB 7.8 ends silently, or goes on behind it, where it looks at range deletions.
+TEST_F(DamageTest, SaysThatAFileBetweenOthersIsDamaged) {
+  std::string events, quarantined;
+  for (const char* id : {"a", "b", "c"}) {
+    Open();
+    ASSERT_THAT(Append(EventOf(id)), IsOk());
+    Keep("missing_field", id);
+    Close();
+    Tamper([&](Store& store) {
+      const std::string path = LeaveInAFile(store, &Store::events);
+      const std::string kept_path = LeaveInAFile(store, &Store::quarantine);
+      if (*id == 'b') events = path, quarantined = kept_path;
+    });
+  }
+  FlipFirstBit(events);
+  const auto is_lost = StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum"));
+  EXPECT_THAT(TryOpen(), is_lost) << "the ids of its events would be missing";
+  Tamper([](Store& store) {
+    Overwrite(store, &Store::ids, std::string(17, '\xff'), BigEndian(1'000'000));
+  });
+  FlipFirstBit(quarantined);
+  Open();
+  EXPECT_THAT(Read(Earliest()), is_lost);
+  EXPECT_THAT(this->quarantine().List("", 10, ""), is_lost);
+}
+
+TEST_F(DamageTest, SaysThatAFileOfASubscriptionIsDamaged) {
+  constexpr SubscriptionId kId = 7;
+  constexpr auto kGrave = SubscriptionRecords::Grave::kDeadLetter;
+  for (const bool graves : {false, true}) {
+    TempDir directory;
+    options().data_dir = directory / "data";
+    std::string damaged;
+    Tamper([&](Store& store) {
+      const SubscriptionRecords records(&store);
+      for (const uint64_t number : {1, 2, 3}) {
+        rocksdb::WriteBatch batch;
+        graves ? records.Put(kGrave, kId, number, "letter", &batch)
+               : records.PutBlock(kId, number, {number}, &batch);
+        ASSERT_THAT(store.Write(&batch, "writing"), IsOk());
+        const std::string path = LeaveInAFile(store, &Store::subscriptions);
+        if (number == 2) damaged = path;
+      }
+    });
+    FlipFirstBit(damaged);
+    Tamper([&](Store& store) {
+      const SubscriptionRecords records(&store);
+      AckedSet acked;
+      const auto status = graves ? records.Visit(kGrave, kId, 0, [](auto, auto) { return true; })
+                                 : records.ReadBlocks(kId, &acked);
+      EXPECT_THAT(status, StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum")));
+    });
+  }
 }
 
 TEST_F(DamageTest, TellsReadersOfADamagedEventAndReadsOnBehindIt) {

@@ -389,6 +389,15 @@ TEST_F(SubscriptionsTest, Seeks) {
   EXPECT_EQ(Get().backlog_count(), 0);
 }
 
+TEST_F(SubscriptionsTest, ForgetsAtASeekWhatWasAcknowledged) {
+  Accept({"a", "b"});
+  ASSERT_THAT(Create(), IsOk());
+  Ack({Take()[1]});
+  ASSERT_THAT(subscriptions().Seek("orders", Earliest()), IsOk());
+  ReopenAll();
+  EXPECT_THAT(TakeIds(), ElementsAre("a:1", "b:1"));
+}
+
 TEST_F(SubscriptionsTest, SeeksToATimeToCome) {
   ASSERT_THAT(Create(), IsOk());
   v1::StartPosition later;
