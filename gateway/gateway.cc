@@ -1,12 +1,15 @@
 #include "gateway/gateway.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <new>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -34,8 +37,27 @@ int ThreadsFor(int setting) {
                      : static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 4u));
 }
 
-// As many connections as the system allows.
+// Beside the drain timeout, closing everything may take so long.
+constexpr unsigned kCloseSeconds = 10;
+
+// Whoever runs the gateway starts it again; nothing that was answered is lost by it. Can be called
+// by a signal's handler, and without memory.
+[[noreturn]] void Die(std::string_view why) {
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, why.data(), why.size());
+  _exit(1);
+}
+
+// What does not close, as gRPC does not after a thread of it could not be created, must not keep
+// the gateway down.
+void LimitClosing(const Config& config) {
+  std::signal(SIGALRM, [](int) { Die("closing takes too long: ending without it\n"); });
+  alarm(static_cast<unsigned>(config.drain_timeout / 1000) + kCloseSeconds);
+}
+
+// As many connections as the system allows. Out of memory it ends: of an exception in a callback
+// gRPC says nothing, and the call would never end.
 void PrepareProcess() {
+  std::set_new_handler([] { Die("out of memory: ending\n"); });
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
@@ -214,9 +236,11 @@ absl::Status RunGateway(const Config& config) {
   End end = End::kReopen;
   while (end == End::kReopen) {
     Rooms rooms;
+    alarm(0);  // those before are closed
     if (auto status = Open(config, rooms); !status.ok()) return status;
     Serve(config, rooms);
     end = WaitForEnd(signals, rooms);
+    LimitClosing(config);
     Drain(config, rooms);
   }
   return absl::OkStatus();

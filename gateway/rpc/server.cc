@@ -1,5 +1,6 @@
 #include "gateway/rpc/server.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -99,11 +100,15 @@ class GrpcServer final : public Server {
   std::unique_ptr<Listener> listener_;
 };
 
+// The library is kept for good: its shutdown waits for ever for a thread that could not be created.
+void KeepLibrary() { [[maybe_unused]] static const bool kKept = (grpc_init(), true); }
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
                                                       broker::Broker* broker, const Clock& clock,
                                                       Metrics& metrics) {
+  KeepLibrary();
   auto server = std::make_unique<GrpcServer>(options, broker, clock, metrics);
   if (auto status = server->Listen(options.listen); !status.ok()) return status;
   return std::unique_ptr<Server>(std::move(server));

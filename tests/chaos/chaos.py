@@ -66,6 +66,7 @@ class Round:
                                environment=self.disk.environment())
         self.consumers, self.senders, self.answers, self.held = [], [], [], []
         self.power_was_cut, self.dropped = False, 0
+        self.starved = None  # the process that was once out of memory
 
     def run(self, seconds, faults):
         """Returns a line about what there was."""
@@ -220,6 +221,8 @@ class Round:
     def expect(self, condition, seconds, otherwise):
         end = time.monotonic() + seconds
         while not condition():
+            if self.gateway.process.poll() is not None and self.gateway.process.pid == self.starved:
+                self.gateway.start(wait=False)
             if self.gateway.process.poll() is not None:
                 self.findings.add("died", f"the gateway ended by itself: {self.gateway.log_text()[-2000:]}")
                 raise Stop

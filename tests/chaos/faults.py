@@ -82,8 +82,8 @@ def descriptors(chaos):
 
 
 def memory(chaos):
-    """It is given a few megabytes more than it has; it may well end."""
-    pid = chaos.gateway.process.pid
+    """It is given a few megabytes more than it has; it may well end, then or when it next closes."""
+    pid = chaos.starved = chaos.gateway.process.pid
     with open(f"/proc/{pid}/statm") as statm:
         size = int(statm.read().split()[0]) * resource.getpagesize()
     limit = size + chaos.chance.randrange(1 << 20, 16 << 20)

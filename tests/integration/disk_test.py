@@ -5,13 +5,13 @@ import time
 import unittest
 
 from tests.chaos.disk import BROKEN, FULL, Disk
-from tests.integration.gateway import SANITIZED, TestCase, earliest, xml
+from tests.integration.gateway import PATH, SANITIZED, TestCase, earliest, xml
 
 
 class DiskTest(TestCase):
-    def start(self):
+    def start(self, *arguments):
         disk = Disk(self.directory, os.path.join(self.directory, "data"), os.environ["MMSMO_FAULTS_LIBRARY"])
-        return disk, self.gateway(environment=disk.environment())
+        return disk, self.gateway(*arguments, environment=disk.environment())
 
     def goes_on_after(self, setting, error):
         disk, gateway = self.start()
@@ -35,6 +35,19 @@ class DiskTest(TestCase):
 
     def test_a_write_that_fails(self):
         self.goes_on_after("write_error", BROKEN)
+
+    def test_a_disk_that_is_stuck_for_good_does_not_keep_it_from_ending(self):
+        disk, gateway = self.start("--drain-timeout", "0s")
+        disk.settings.sync_delay_micros = 100_000_000
+        with gateway.connect() as waiting:
+            body = xml("STUCK")
+            waiting.sendall(b"POST %b HTTP/1.1\r\nHost: gateway\r\nContent-Length: %d\r\n\r\n%b"
+                            % (PATH.encode(), len(body), body))
+            while not gateway.metric("mmsmo_decode_seconds_count"):
+                time.sleep(0.01)
+            self.assertEqual(gateway.stop(), 1)
+        gateway.process = None  # an end that is looked at already
+        self.assertIn("closing takes too long", gateway.log_text())
 
     def test_a_disk_that_is_full(self):
         self.goes_on_after("write_error", FULL)
