@@ -43,14 +43,13 @@ class Load {
             fmt::format("--answers: cannot write {}", options_.answers_file));
       }
     }
+    workers_ = static_cast<int>(std::min<int64_t>(options_.connections, options_.count));
+    Connect();
     signals_.async_wait([this](const auto& error, int) {
       if (!error) interrupted_ = true;
     });
-    workers_ = static_cast<int>(std::min<int64_t>(options_.connections, options_.count));
-    for (int i = 0; i < workers_; ++i) {
-      clients_.emplace_back(context_.get_executor(), options_.url, options_.timeout);
-    }
-    asio::co_spawn(context_, Start(), asio::detached);
+    begin_ = steady_clock::now();
+    for (HttpClient& client : clients_) asio::co_spawn(context_, Work(&client), asio::detached);
     asio::co_spawn(context_, ShowProgress(), asio::detached);
     context_.run();
     if (answers_.is_open() && !answers_.flush()) {
@@ -60,14 +59,15 @@ class Load {
   }
 
  private:
-  // The clock runs once every connection is there: none of its postbacks is late for that.
-  asio::awaitable<void> Start() {
-    for (HttpClient& client : clients_) {
-      // Why there is none will be said by the first that is posted.
-      if (interrupted_ || !(co_await client.Connect()).ok()) break;
+  // Before the clock runs, so that no postback is late for that. Why there is no connection will be
+  // said by the first that is posted.
+  void Connect() {
+    for (int i = 0; i < workers_; ++i) {
+      clients_.emplace_back(context_.get_executor(), options_.url, options_.timeout);
+      asio::co_spawn(context_, clients_.back().Connect(), asio::detached);
     }
-    begin_ = steady_clock::now();
-    for (HttpClient& client : clients_) asio::co_spawn(context_, Work(&client), asio::detached);
+    context_.run();
+    context_.restart();
   }
 
   asio::awaitable<void> Work(HttpClient* client) {
