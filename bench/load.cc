@@ -142,7 +142,7 @@ int Latency(const std::string& target, const std::string& url, double rate, int6
   const std::string prefix = command::NewTrackingId();
   std::vector<double> millis;
   std::atomic<bool> started{false};
-  steady_clock::time_point begin;
+  const auto epoch = steady_clock::now();
   std::thread reader_thread([&] {
     grpc::ClientContext context;
     const auto stub = v1::MmsMoService::NewStub(Connect(target));
@@ -157,7 +157,7 @@ int Latency(const std::string& target, const std::string& url, double rate, int6
       for (const auto& delivery : frame.batch().deliveries()) {
         const std::string& id = delivery.event().mms_mo().tracking_id();
         const double index = std::stod(id.substr(prefix.size() + 1)) - 1;
-        millis.push_back(std::chrono::duration<double, std::milli>(now - begin).count() -
+        millis.push_back(std::chrono::duration<double, std::milli>(now - epoch).count() -
                          index / rate * 1000);
       }
     }
@@ -169,9 +169,12 @@ int Latency(const std::string& target, const std::string& url, double rate, int6
   load.count = count;
   load.rate = rate;
   load.connections = 64;
-  begin = steady_clock::now();
   const auto summary = command::RunLoad(load);
   reader_thread.join();
+  if (!summary.ok()) return 1;
+  for (double& each : millis) {
+    each -= std::chrono::duration<double, std::milli>(summary->begin - epoch).count();
+  }
   std::sort(millis.begin(), millis.end());
   const auto at = [&](double share) {
     return millis[static_cast<size_t>(share * static_cast<double>(millis.size() - 1))];
@@ -179,7 +182,7 @@ int Latency(const std::string& target, const std::string& url, double rate, int6
   fmt::print(
       "{{\"p50_ms\": {:.2f}, \"p99_ms\": {:.2f}, \"p99.9_ms\": {:.2f}, \"max_ms\": {:.2f}}}\n",
       at(0.5), at(0.99), at(0.999), millis.back());
-  return summary.ok() && summary->accepted == count ? 0 : 1;
+  return summary->accepted == count ? 0 : 1;
 }
 
 // Postbacks at a fixed rate, or as fast as they are answered: the distribution of latencies, each

@@ -150,6 +150,7 @@ class Load {
   }
 
   LoadSummary Summarise() {
+    summary_.begin = begin_;
     summary_.seconds = std::chrono::duration<double>(steady_clock::now() - begin_).count();
     summary_.unanswered =
         options_.count - summary_.ok() - summary_.refused;  // with those never sent

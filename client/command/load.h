@@ -30,6 +30,7 @@ struct LoadOptions {
 };
 
 struct LoadSummary {
+  std::chrono::steady_clock::time_point begin;  // once the connections were there
   int64_t accepted = 0;
   int64_t duplicate = 0;
   int64_t other_200 = 0;   // quarantined
