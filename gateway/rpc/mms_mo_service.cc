@@ -81,6 +81,8 @@ absl::StatusOr<broker::AckChange> ChangeOf(const v1::ModifyAckDeadlineRequest& r
                                request.dead_letter_reason().size(), kMaxReason);
       }
       return broker::AckChange{.kind = Kind::kDeadLetter, .reason = request.dead_letter_reason()};
+    case v1::ModifyAckDeadlineRequest::kRetry:
+    case v1::ModifyAckDeadlineRequest::kRelease:
     case v1::ModifyAckDeadlineRequest::CHANGE_NOT_SET:
       break;
   }
