@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "gateway/base/status.h"
-#include "gateway/embedded/feed.h"
+#include "gateway/embedded/log/feed.h"
 
 namespace mmsmo::embedded {
 
@@ -27,7 +27,9 @@ EmbeddedBroker::EmbeddedBroker(std::unique_ptr<Store> store, std::unique_ptr<Jou
     : store_(std::move(store)),
       journal_(std::move(journal)),
       positions_(journal_.get(), store_.get()),
-      quarantine_(store_.get(), journal_.get()) {}
+      quarantine_(store_.get(), [journal = journal_.get()](auto entries, auto done) {
+        journal->Append(std::move(entries), std::move(done));
+      }) {}
 
 void EmbeddedBroker::Append(std::vector<broker::Entry> entries, broker::AppendDone done) {
   journal_->Append(std::move(entries), std::move(done));

@@ -9,12 +9,12 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
 #include "gateway/broker/broker.h"
-#include "gateway/embedded/journal.h"
-#include "gateway/embedded/options.h"
-#include "gateway/embedded/positions.h"
-#include "gateway/embedded/quarantine.h"
-#include "gateway/embedded/store.h"
-#include "gateway/embedded/subscriptions.h"
+#include "gateway/embedded/log/journal.h"
+#include "gateway/embedded/log/positions.h"
+#include "gateway/embedded/quarantine/quarantine.h"
+#include "gateway/embedded/store/options.h"
+#include "gateway/embedded/store/store.h"
+#include "gateway/embedded/subscriptions/subscriptions.h"
 
 namespace mmsmo::embedded {
 

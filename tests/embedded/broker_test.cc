@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/embedded/log/cursor.h"
 #include "tests/embedded/engine.h"
 
 namespace mmsmo::embedded {

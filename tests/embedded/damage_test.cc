@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "gateway/broker/subscription_settings.h"
-#include "gateway/embedded/big_endian.h"
-#include "gateway/embedded/subscription_records.h"
+#include "gateway/embedded/store/big_endian.h"
+#include "gateway/embedded/subscriptions/schema.h"
 #include "tests/embedded/engine.h"
 
 namespace mmsmo::embedded {

@@ -10,7 +10,7 @@
 
 #include "gateway/base/metrics.h"
 #include "gateway/embedded/broker.h"
-#include "gateway/embedded/quarantine_record.h"
+#include "gateway/embedded/quarantine/schema.h"
 #include "mmsmo/v1/mms_mo_service.pb.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/status_matchers.h"

@@ -11,7 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/log/cursor.h"
+#include "gateway/embedded/store/big_endian.h"
 #include "tests/embedded/engine.h"
 
 namespace mmsmo::embedded {

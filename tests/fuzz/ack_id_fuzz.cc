@@ -1,6 +1,6 @@
 // Any text as an ack id, and any delivery.
 
-#include "gateway/embedded/ack_id.h"
+#include "gateway/embedded/subscriptions/ack_id.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace mmsmo::fuzz {

@@ -1,6 +1,6 @@
 // Any text as a cursor, and any position.
 
-#include "gateway/embedded/cursor.h"
+#include "gateway/embedded/log/cursor.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace mmsmo::fuzz {

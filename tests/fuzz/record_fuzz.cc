@@ -1,7 +1,7 @@
 // Any bytes as the records that the store holds: events, raw postbacks and the quarantine.
 
-#include "gateway/embedded/quarantine_record.h"
-#include "gateway/embedded/record.h"
+#include "gateway/embedded/log/schema.h"
+#include "gateway/embedded/quarantine/schema.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace mmsmo::fuzz {

@@ -1,12 +1,12 @@
-#include "gateway/embedded/commit_group.h"
+#include "gateway/embedded/log/commit_group.h"
 
 #include <algorithm>
 #include <optional>
 
 #include "gateway/base/status.h"
 #include "gateway/broker/proto_time.h"
-#include "gateway/embedded/big_endian.h"
-#include "gateway/embedded/cursor.h"
+#include "gateway/embedded/log/cursor.h"
+#include "gateway/embedded/store/big_endian.h"
 
 namespace mmsmo::embedded {
 namespace {

@@ -14,12 +14,12 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "gateway/broker/broker.h"
-#include "gateway/embedded/id_index.h"
-#include "gateway/embedded/log_reader.h"
-#include "gateway/embedded/newest_events.h"
-#include "gateway/embedded/quarantine_shelves.h"
-#include "gateway/embedded/record.h"
-#include "gateway/embedded/store.h"
+#include "gateway/embedded/log/id_index.h"
+#include "gateway/embedded/log/log_reader.h"
+#include "gateway/embedded/log/newest_events.h"
+#include "gateway/embedded/log/schema.h"
+#include "gateway/embedded/quarantine/shelves.h"
+#include "gateway/embedded/store/store.h"
 
 namespace mmsmo::embedded {
 

@@ -1,8 +1,8 @@
-#include "gateway/embedded/cursor.h"
+#include "gateway/embedded/log/cursor.h"
 
 #include "gateway/base/status.h"
-#include "gateway/embedded/big_endian.h"
-#include "gateway/embedded/opaque_text.h"
+#include "gateway/embedded/store/big_endian.h"
+#include "gateway/embedded/store/opaque_text.h"
 
 namespace mmsmo::embedded {
 namespace {

@@ -7,11 +7,9 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "gateway/embedded/store/store.h"
 
 namespace mmsmo::embedded {
-
-// Names one log; drawn at random when its data directory is made.
-using JournalId = uint64_t;
 
 // 28 characters of URL-safe base64: a version, the journal's id, the sequence number and a check.
 std::string EncodeCursor(JournalId journal, uint64_t sequence);

@@ -1,11 +1,11 @@
-#include "gateway/embedded/feed.h"
+#include "gateway/embedded/log/feed.h"
 
 #include <utility>
 
 #include "gateway/base/status.h"
 #include "gateway/broker/delivery_frame.h"
-#include "gateway/embedded/log_scan.h"
-#include "gateway/embedded/positions.h"
+#include "gateway/embedded/log/log_scan.h"
+#include "gateway/embedded/log/positions.h"
 
 namespace mmsmo::embedded {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "gateway/broker/feed.h"
 #include "gateway/broker/filter.h"
-#include "gateway/embedded/journal.h"
-#include "gateway/embedded/store.h"
+#include "gateway/embedded/log/journal.h"
+#include "gateway/embedded/store/store.h"
 
 namespace mmsmo::embedded {
 

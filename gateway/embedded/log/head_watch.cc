@@ -1,4 +1,4 @@
-#include "gateway/embedded/head_watch.h"
+#include "gateway/embedded/log/head_watch.h"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "gateway/embedded/id_index.h"
+#include "gateway/embedded/log/id_index.h"
 
 #include <rocksdb/sst_file_writer.h>
 #include <sys/resource.h>
@@ -11,7 +11,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
-#include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/store/big_endian.h"
 
 namespace mmsmo::embedded {
 namespace {

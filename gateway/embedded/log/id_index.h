@@ -19,8 +19,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gateway/base/mutex.h"
-#include "gateway/embedded/record.h"
-#include "gateway/embedded/store.h"
+#include "gateway/embedded/log/schema.h"
+#include "gateway/embedded/store/store.h"
 
 namespace mmsmo::embedded {
 
@@ -46,9 +46,6 @@ class IdIndex {
 
   // Only for events that are durable.
   void Insert(const PostbackKey& key, uint64_t sequence);
-
-  // Whether a key of the store's index stands for an id: for the compaction filter.
-  static bool IsIdKey(std::string_view key) { return key.size() == 16; }
 
  private:
   using Table = absl::flat_hash_map<PostbackKey, uint64_t>;

@@ -1,4 +1,4 @@
-#include "gateway/embedded/journal.h"
+#include "gateway/embedded/log/journal.h"
 
 #include <rocksdb/convenience.h>
 
@@ -8,7 +8,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
-#include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/store/big_endian.h"
 
 namespace mmsmo::embedded {
 namespace {

@@ -16,14 +16,14 @@
 #include "gateway/base/metrics.h"
 #include "gateway/base/mutex.h"
 #include "gateway/broker/broker.h"
-#include "gateway/embedded/commit_group.h"
-#include "gateway/embedded/head_watch.h"
-#include "gateway/embedded/id_index.h"
-#include "gateway/embedded/log_reader.h"
-#include "gateway/embedded/newest_events.h"
-#include "gateway/embedded/options.h"
-#include "gateway/embedded/quarantine_shelves.h"
-#include "gateway/embedded/store.h"
+#include "gateway/embedded/log/commit_group.h"
+#include "gateway/embedded/log/head_watch.h"
+#include "gateway/embedded/log/id_index.h"
+#include "gateway/embedded/log/log_reader.h"
+#include "gateway/embedded/log/newest_events.h"
+#include "gateway/embedded/quarantine/shelves.h"
+#include "gateway/embedded/store/options.h"
+#include "gateway/embedded/store/store.h"
 
 namespace mmsmo::embedded {
 

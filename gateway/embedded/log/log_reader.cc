@@ -1,7 +1,7 @@
-#include "gateway/embedded/log_reader.h"
+#include "gateway/embedded/log/log_reader.h"
 
 #include "gateway/base/status.h"
-#include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/store/big_endian.h"
 
 namespace mmsmo::embedded {
 

@@ -8,8 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gateway/broker/broker.h"
-#include "gateway/embedded/record.h"
-#include "gateway/embedded/store.h"
+#include "gateway/embedded/log/schema.h"
+#include "gateway/embedded/store/store.h"
 
 namespace mmsmo::embedded {
 

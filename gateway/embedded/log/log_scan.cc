@@ -1,8 +1,8 @@
-#include "gateway/embedded/log_scan.h"
+#include "gateway/embedded/log/log_scan.h"
 
 #include "gateway/base/status.h"
-#include "gateway/embedded/big_endian.h"
-#include "gateway/embedded/positions.h"
+#include "gateway/embedded/log/positions.h"
+#include "gateway/embedded/store/big_endian.h"
 
 namespace mmsmo::embedded {
 

@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "gateway/embedded/journal.h"
-#include "gateway/embedded/store.h"
+#include "gateway/embedded/log/journal.h"
+#include "gateway/embedded/store/store.h"
 
 namespace mmsmo::embedded {
 

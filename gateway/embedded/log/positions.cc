@@ -1,7 +1,7 @@
-#include "gateway/embedded/positions.h"
+#include "gateway/embedded/log/positions.h"
 
 #include "gateway/base/status.h"
-#include "gateway/embedded/cursor.h"
+#include "gateway/embedded/log/cursor.h"
 
 namespace mmsmo::embedded {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "gateway/embedded/journal.h"
-#include "gateway/embedded/store.h"
+#include "gateway/embedded/log/journal.h"
+#include "gateway/embedded/store/store.h"
 #include "mmsmo/v1/event.pb.h"
 
 namespace mmsmo::embedded {

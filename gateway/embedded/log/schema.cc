@@ -1,9 +1,9 @@
-#include "gateway/embedded/record.h"
+#include "gateway/embedded/log/schema.h"
 
 #include <xxhash.h>
 
 #include "gateway/base/status.h"
-#include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/store/big_endian.h"
 
 namespace mmsmo::embedded {
 namespace {

@@ -1,4 +1,4 @@
-#include "gateway/embedded/quarantine.h"
+#include "gateway/embedded/quarantine/quarantine.h"
 
 #include <algorithm>
 #include <array>
@@ -8,9 +8,9 @@
 
 #include "gateway/base/status.h"
 #include "gateway/broker/page.h"
-#include "gateway/embedded/big_endian.h"
-#include "gateway/embedded/opaque_text.h"
-#include "gateway/embedded/quarantine_record.h"
+#include "gateway/embedded/quarantine/schema.h"
+#include "gateway/embedded/store/big_endian.h"
+#include "gateway/embedded/store/opaque_text.h"
 
 namespace mmsmo::embedded {
 namespace {
@@ -160,16 +160,15 @@ void EmbeddedQuarantine::Discard(std::vector<std::string> ids, broker::DiscardDo
   for (std::string& id : ids) {
     if (ParseQuarantineId(id)) entries.push_back({.quarantine_id = std::move(id)});
   }
-  journal_->Append(std::move(entries),
-                   [done = std::move(done)](const broker::Receipts& receipts) mutable {
-                     int64_t discarded = 0;
-                     for (const auto& receipt : receipts) {
-                       if (!receipt.ok() && !absl::IsNotFound(receipt.status()))
-                         return std::move(done)(receipt.status());
-                       discarded += receipt.ok() ? 1 : 0;
-                     }
-                     std::move(done)(discarded);
-                   });
+  append_(std::move(entries), [done = std::move(done)](const broker::Receipts& receipts) mutable {
+    int64_t discarded = 0;
+    for (const auto& receipt : receipts) {
+      if (!receipt.ok() && !absl::IsNotFound(receipt.status()))
+        return std::move(done)(receipt.status());
+      discarded += receipt.ok() ? 1 : 0;
+    }
+    std::move(done)(discarded);
+  });
 }
 
 }  // namespace mmsmo::embedded

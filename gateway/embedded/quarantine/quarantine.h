@@ -2,21 +2,26 @@
 
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "gateway/broker/broker.h"
 #include "gateway/broker/quarantine.h"
-#include "gateway/embedded/journal.h"
-#include "gateway/embedded/store.h"
+#include "gateway/embedded/store/store.h"
 
 namespace mmsmo::embedded {
 
 class EmbeddedQuarantine final : public broker::Quarantine {
  public:
-  // Both must outlive the quarantine.
-  EmbeddedQuarantine(Store* store, Journal* journal) : store_(store), journal_(journal) {}
+  // As broker::Broker::Append, by the one writer of the store.
+  using Append = std::function<void(std::vector<broker::Entry>, broker::AppendDone)>;
+
+  // `store` must outlive the quarantine.
+  EmbeddedQuarantine(Store* store, Append append) : store_(store), append_(std::move(append)) {}
 
   absl::StatusOr<v1::ListQuarantinedResponse> List(std::string_view reason, int page_size,
                                                    std::string_view page_token) override;
@@ -25,7 +30,7 @@ class EmbeddedQuarantine final : public broker::Quarantine {
 
  private:
   Store* const store_;
-  Journal* const journal_;
+  const Append append_;
 };
 
 }  // namespace mmsmo::embedded

@@ -1,8 +1,8 @@
-#include "gateway/embedded/quarantine_record.h"
+#include "gateway/embedded/quarantine/schema.h"
 
 #include "absl/strings/escaping.h"
 #include "gateway/base/status.h"
-#include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/store/big_endian.h"
 
 namespace mmsmo::embedded {
 namespace {

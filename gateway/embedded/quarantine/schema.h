@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "gateway/embedded/store.h"
+#include "gateway/embedded/store/store.h"
 #include "mmsmo/v1/quarantine_service.pb.h"
 
 namespace mmsmo::embedded {

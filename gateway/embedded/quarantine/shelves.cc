@@ -1,9 +1,9 @@
-#include "gateway/embedded/quarantine_shelves.h"
+#include "gateway/embedded/quarantine/shelves.h"
 
 #include <utility>
 
 #include "gateway/base/status.h"
-#include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/store/big_endian.h"
 
 namespace mmsmo::embedded {
 namespace {

@@ -16,9 +16,9 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "gateway/embedded/options.h"
-#include "gateway/embedded/quarantine_record.h"
-#include "gateway/embedded/store.h"
+#include "gateway/embedded/quarantine/schema.h"
+#include "gateway/embedded/store/options.h"
+#include "gateway/embedded/store/store.h"
 
 namespace mmsmo::embedded {
 

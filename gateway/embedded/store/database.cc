@@ -1,4 +1,4 @@
-#include "gateway/embedded/database.h"
+#include "gateway/embedded/store/database.h"
 
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/filter_policy.h>
@@ -12,10 +12,9 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
-#include "gateway/embedded/big_endian.h"
-#include "gateway/embedded/id_index.h"
-#include "gateway/embedded/rocks_log.h"
-#include "gateway/embedded/store.h"
+#include "gateway/embedded/store/big_endian.h"
+#include "gateway/embedded/store/rocks_log.h"
+#include "gateway/embedded/store/store.h"
 
 namespace mmsmo::embedded {
 namespace {
@@ -34,7 +33,7 @@ class ForgetOldIds final : public rocksdb::CompactionFilterFactory {
       explicit OneRun(uint64_t oldest) : oldest_(oldest) {}
       bool Filter(int, const rocksdb::Slice& key, const rocksdb::Slice& value, std::string*,
                   bool*) const override {
-        return IdIndex::IsIdKey(View(key)) && LoadBigEndian64(View(value)) < oldest_;
+        return IsIdKey(View(key)) && LoadBigEndian64(View(value)) < oldest_;
       }
       const char* Name() const override { return "mmsmo.ForgetOldIds"; }
 

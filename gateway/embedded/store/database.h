@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -26,6 +27,9 @@ struct Database {
 // `oldest_id` are forgotten when their files are rewritten. Errors as Store::Open.
 absl::StatusOr<Database> OpenDatabase(const std::string& data_dir,
                                       const std::atomic<uint64_t>& oldest_id);
+
+// Whether a key of the family ids stands for an id: a hash of 128 bits.
+inline bool IsIdKey(std::string_view key) { return key.size() == 16; }
 
 // Why RocksDB would not open `data_dir`, and what to do.
 absl::Status ExplainOpen(const rocksdb::Status& status, const std::string& data_dir);

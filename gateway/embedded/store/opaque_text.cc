@@ -1,9 +1,9 @@
-#include "gateway/embedded/opaque_text.h"
+#include "gateway/embedded/store/opaque_text.h"
 
 #include <cstdint>
 
 #include "absl/strings/escaping.h"
-#include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/store/big_endian.h"
 
 namespace mmsmo::embedded {
 namespace {

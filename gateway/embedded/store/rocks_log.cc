@@ -1,4 +1,4 @@
-#include "gateway/embedded/rocks_log.h"
+#include "gateway/embedded/store/rocks_log.h"
 
 #include <array>
 #include <cstdarg>

@@ -1,12 +1,12 @@
-#include "gateway/embedded/store.h"
+#include "gateway/embedded/store/store.h"
 
 #include <random>
 #include <utility>
 
 #include "gateway/base/status.h"
-#include "gateway/embedded/big_endian.h"
-#include "gateway/embedded/database.h"
-#include "gateway/embedded/defects.h"
+#include "gateway/embedded/store/big_endian.h"
+#include "gateway/embedded/store/database.h"
+#include "gateway/embedded/store/defects.h"
 
 namespace mmsmo::embedded {
 namespace {

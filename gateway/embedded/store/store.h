@@ -13,9 +13,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "gateway/embedded/cursor.h"
 
 namespace mmsmo::embedded {
+
+// Names one log; drawn at random when its data directory is made.
+using JournalId = uint64_t;
 
 // Thread-safe but for the order of writes, which is the caller's.
 class Store {

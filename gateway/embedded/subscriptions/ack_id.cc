@@ -1,8 +1,8 @@
-#include "gateway/embedded/ack_id.h"
+#include "gateway/embedded/subscriptions/ack_id.h"
 
 #include "gateway/base/status.h"
-#include "gateway/embedded/big_endian.h"
-#include "gateway/embedded/opaque_text.h"
+#include "gateway/embedded/store/big_endian.h"
+#include "gateway/embedded/store/opaque_text.h"
 
 namespace mmsmo::embedded {
 namespace {

@@ -1,4 +1,4 @@
-#include "gateway/embedded/acked_set.h"
+#include "gateway/embedded/subscriptions/acked_set.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,4 +1,4 @@
-#include "gateway/embedded/subscription_records.h"
+#include "gateway/embedded/subscriptions/schema.h"
 
 #include <rocksdb/iterator.h>
 
@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "gateway/base/status.h"
-#include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/store/big_endian.h"
 
 namespace mmsmo::embedded {
 namespace {

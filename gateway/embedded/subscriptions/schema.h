@@ -13,9 +13,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "gateway/embedded/ack_id.h"
-#include "gateway/embedded/acked_set.h"
-#include "gateway/embedded/store.h"
+#include "gateway/embedded/store/store.h"
+#include "gateway/embedded/subscriptions/ack_id.h"
+#include "gateway/embedded/subscriptions/acked_set.h"
 #include "mmsmo/v1/subscription.pb.h"
 
 namespace mmsmo::embedded {

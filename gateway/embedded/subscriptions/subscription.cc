@@ -1,11 +1,11 @@
-#include "gateway/embedded/subscription.h"
+#include "gateway/embedded/subscriptions/subscription.h"
 
 #include <algorithm>
 
 #include "gateway/base/status.h"
 #include "gateway/broker/page.h"
 #include "gateway/broker/proto_time.h"
-#include "gateway/embedded/cursor.h"
+#include "gateway/embedded/log/cursor.h"
 
 namespace mmsmo::embedded {
 namespace {

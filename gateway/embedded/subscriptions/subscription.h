@@ -19,13 +19,13 @@
 #include "gateway/broker/feed.h"
 #include "gateway/broker/filter.h"
 #include "gateway/broker/subscriptions.h"
-#include "gateway/embedded/journal.h"
-#include "gateway/embedded/log_scan.h"
-#include "gateway/embedded/positions.h"
-#include "gateway/embedded/store.h"
-#include "gateway/embedded/subscription_records.h"
-#include "gateway/embedded/subscription_state.h"
-#include "gateway/embedded/waiting_streams.h"
+#include "gateway/embedded/log/journal.h"
+#include "gateway/embedded/log/log_scan.h"
+#include "gateway/embedded/log/positions.h"
+#include "gateway/embedded/store/store.h"
+#include "gateway/embedded/subscriptions/schema.h"
+#include "gateway/embedded/subscriptions/subscription_state.h"
+#include "gateway/embedded/subscriptions/waiting_streams.h"
 
 namespace mmsmo::embedded {
 

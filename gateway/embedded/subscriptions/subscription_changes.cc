@@ -5,7 +5,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/broker/proto_time.h"
-#include "gateway/embedded/subscription.h"
+#include "gateway/embedded/subscriptions/subscription.h"
 
 namespace mmsmo::embedded {
 namespace {

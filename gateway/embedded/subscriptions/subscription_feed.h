@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "gateway/broker/feed.h"
-#include "gateway/embedded/subscription.h"
+#include "gateway/embedded/subscriptions/subscription.h"
 
 namespace mmsmo::embedded {
 

@@ -1,4 +1,4 @@
-#include "gateway/embedded/subscription_state.h"
+#include "gateway/embedded/subscriptions/subscription_state.h"
 
 #include <algorithm>
 #include <limits>

@@ -23,7 +23,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
-#include "gateway/embedded/acked_set.h"
+#include "gateway/embedded/subscriptions/acked_set.h"
 
 namespace mmsmo::embedded {
 

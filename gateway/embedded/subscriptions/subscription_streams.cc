@@ -6,7 +6,7 @@
 
 #include "gateway/base/status.h"
 #include "gateway/broker/delivery_frame.h"
-#include "gateway/embedded/subscription.h"
+#include "gateway/embedded/subscriptions/subscription.h"
 
 namespace mmsmo::embedded {
 namespace {

@@ -1,4 +1,4 @@
-#include "gateway/embedded/subscriptions.h"
+#include "gateway/embedded/subscriptions/subscriptions.h"
 
 #include <algorithm>
 #include <future>
@@ -10,7 +10,7 @@
 #include "gateway/broker/page.h"
 #include "gateway/broker/proto_time.h"
 #include "gateway/broker/subscription_settings.h"
-#include "gateway/embedded/subscription_feed.h"
+#include "gateway/embedded/subscriptions/subscription_feed.h"
 
 namespace mmsmo::embedded {
 namespace {

@@ -18,9 +18,9 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/mutex.h"
 #include "gateway/broker/subscriptions.h"
-#include "gateway/embedded/positions.h"
-#include "gateway/embedded/subscription.h"
-#include "gateway/embedded/subscription_records.h"
+#include "gateway/embedded/log/positions.h"
+#include "gateway/embedded/subscriptions/schema.h"
+#include "gateway/embedded/subscriptions/subscription.h"
 
 namespace mmsmo::embedded {
 

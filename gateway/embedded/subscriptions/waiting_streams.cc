@@ -1,4 +1,4 @@
-#include "gateway/embedded/waiting_streams.h"
+#include "gateway/embedded/subscriptions/waiting_streams.h"
 
 #include <algorithm>
 #include <utility>

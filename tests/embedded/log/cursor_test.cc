@@ -1,4 +1,4 @@
-#include "gateway/embedded/cursor.h"
+#include "gateway/embedded/log/cursor.h"
 
 #include <cstdint>
 #include <limits>

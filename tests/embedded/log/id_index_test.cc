@@ -1,4 +1,4 @@
-#include "gateway/embedded/id_index.h"
+#include "gateway/embedded/log/id_index.h"
 
 #include <chrono>
 #include <cstdint>
@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "gateway/base/log.h"
-#include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/store/big_endian.h"
 #include "spdlog/sinks/ringbuffer_sink.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"

@@ -1,4 +1,4 @@
-#include "gateway/embedded/newest_events.h"
+#include "gateway/embedded/log/newest_events.h"
 
 #include <memory>
 #include <string>

@@ -1,4 +1,4 @@
-#include "gateway/embedded/record.h"
+#include "gateway/embedded/log/schema.h"
 
 #include <string>
 

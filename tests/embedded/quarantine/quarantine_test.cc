@@ -1,4 +1,4 @@
-#include "gateway/embedded/quarantine.h"
+#include "gateway/embedded/quarantine/quarantine.h"
 
 #include <string>
 #include <utility>

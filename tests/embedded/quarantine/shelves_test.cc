@@ -1,6 +1,6 @@
 // What leaves the shelves, how, and what is counted.
 
-#include "gateway/embedded/quarantine_shelves.h"
+#include "gateway/embedded/quarantine/shelves.h"
 
 #include <chrono>
 #include <string>

@@ -1,4 +1,4 @@
-#include "gateway/embedded/ack_id.h"
+#include "gateway/embedded/subscriptions/ack_id.h"
 
 #include <string>
 

@@ -1,4 +1,4 @@
-#include "gateway/embedded/acked_set.h"
+#include "gateway/embedded/subscriptions/acked_set.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

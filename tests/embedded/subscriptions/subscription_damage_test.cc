@@ -9,7 +9,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/broker/subscription_settings.h"
-#include "gateway/embedded/big_endian.h"
+#include "gateway/embedded/store/big_endian.h"
 #include "spdlog/sinks/ringbuffer_sink.h"
 #include "tests/embedded/engine.h"
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/embedded/subscription_state.h"
+#include "gateway/embedded/subscriptions/subscription_state.h"
 
 namespace mmsmo::embedded {
 namespace {

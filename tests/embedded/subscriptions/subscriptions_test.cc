@@ -1,6 +1,6 @@
 // Named subscriptions of the embedded engine, with its store beneath.
 
-#include "gateway/embedded/subscriptions.h"
+#include "gateway/embedded/subscriptions/subscriptions.h"
 
 #include <atomic>
 #include <future>
