@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace mmsmo {
 
@@ -14,6 +15,11 @@ class Clock {
   virtual int64_t NowMicros() const = 0;
   // Microseconds since some moment, which never go backwards: for what must take a certain time.
   virtual int64_t MonotonicMicros() const = 0;
+  // Microseconds since the machine was booted, the time that it was suspended included; no clock
+  // that is set changes them.
+  virtual int64_t BootMicros() const = 0;
+  // Names the boot that BootMicros counts from; empty where the system does not say.
+  virtual std::string BootId() const = 0;
 };
 
 // The system's clock; lives as long as the process.

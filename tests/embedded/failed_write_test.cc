@@ -117,6 +117,16 @@ TEST_F(FailedWriteTest, SubscriptionsAreNotChanged) {
   EXPECT_EQ(taken->at(0).event().mms_mo().tracking_id(), "b");
 }
 
+TEST_F(FailedWriteTest, AnAcknowledgementThatFailsIsEnoughForItToBeNotReady) {
+  ASSERT_THAT(subscriptions().Create(Wanted("orders")), IsOk());
+  ASSERT_THAT(Append(EventOf("a")), IsOk());
+  auto taken = Take();
+  ASSERT_THAT(taken, IsOk());
+  BreakDisk();
+  EXPECT_THAT(Change(taken->at(0)), StatusIs(absl::StatusCode::kUnavailable, testing::_));
+  EXPECT_THAT(broker().Ready(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("writing")));
+}
+
 TEST_F(FailedWriteTest, WhatCannotBeRecordedIsNotDelivered) {
   ASSERT_THAT(subscriptions().Create(Wanted("orders")), IsOk());
   ASSERT_THAT(Append(EventOf("a")), IsOk());

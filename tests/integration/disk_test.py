@@ -4,8 +4,11 @@ import resource
 import time
 import unittest
 
+import grpc
+
 from tests.chaos.disk import BROKEN, FULL, Disk
-from tests.integration.gateway import PATH, SANITIZED, TestCase, earliest, xml
+from tests.integration.gateway import PATH, SANITIZED, Service, TestCase, earliest, xml
+from mmsmo.v1 import subscription_pb2, subscription_service_pb2
 
 
 class DiskTest(TestCase):
@@ -32,6 +35,25 @@ class DiskTest(TestCase):
 
     def test_a_sync_that_fails(self):
         self.goes_on_after("sync_error", BROKEN)
+
+    def test_a_sync_of_an_acknowledgement_that_fails(self):
+        disk, gateway = self.start()
+        rpc = self.service(gateway)
+        admin = Service(rpc.channel, subscription_service_pb2, "SubscriptionService")
+        admin.call("CreateSubscription", subscription=subscription_pb2.Subscription(
+            name="orders", start_position=earliest()))
+        self.accepted(gateway, "BEFORE")
+        stream = rpc.subscribe(subscription="orders")
+        delivery = next(frame.batch.deliveries[0] for frame in stream if frame.batch.deliveries)
+        disk.settings.sync_error = BROKEN
+        with self.assertRaises(grpc.RpcError) as raised:
+            rpc.call("Acknowledge", subscription="orders", ack_ids=[delivery.ack_id])
+        self.assertEqual(raised.exception.code(), grpc.StatusCode.UNAVAILABLE)
+        self.assertEqual(gateway.get("/readyz")[0], 503)
+        disk.heal()
+        gateway.wait_until_ready()  # though no postback comes
+        answer = rpc.call("Acknowledge", subscription="orders", ack_ids=[delivery.ack_id])
+        self.assertEqual(list(answer.failures), [])
 
     def test_a_write_that_fails(self):
         self.goes_on_after("write_error", BROKEN)

@@ -47,7 +47,7 @@ Journal::Journal(const Options& options, Store* store, const Clock& clock, Metri
                                     "Postbacks that became durable with one sync.",
                                     {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096})),
       failed_commits_(
-          metrics.Counter("mmsmo_commit_failures_total", "Groups that could not be made durable.")),
+          metrics.Counter("mmsmo_commit_failures_total", "How often writes began to fail.")),
       removed_events_(
           metrics.Counter("mmsmo_events_removed_total", "Events that retention has removed.")),
       newest_(options.newest_bytes) {}
@@ -197,7 +197,7 @@ void Journal::Commit(std::vector<Submission> group) {
   }
   if (staged.batch().Count() > 0) {
     if (auto status = Write(&staged.batch()); !status.ok()) {
-      Poison(status);
+      ReportFailedWrite(status);
       for (size_t i = 0; i < group.size(); ++i) {
         std::fill(receipts[i].begin(), receipts[i].end(), NotDurable(status));
       }
@@ -232,17 +232,26 @@ void Journal::Fail(std::vector<Submission> group, const absl::Status& why) {
   }
 }
 
-void Journal::Poison(const absl::Status& why) {
+void Journal::ReportFailedWrite(const absl::Status& why) {
+  {
+    MutexLock lock(&mu_);
+    ++failures_;
+    if (!poison_.ok()) return;
+    poison_ = why;
+  }
   failed_commits_.Increment();
-  Log()->error("postbacks cannot be made durable and are answered 503 until they can: {}",
+  Log()->error("nothing can be made durable, and postbacks are answered 503 until it can: {}",
                MessageOf(why));
-  MutexLock lock(&mu_);
-  poison_ = why;
 }
 
 // A failed write may have left anything behind: nothing, or the whole group. So the store is asked
 // to go on, must prove itself with a synced write, and is then read anew.
 void Journal::TryToRecover() {
+  uint64_t failures = 0;
+  {
+    MutexLock lock(&mu_);
+    failures = failures_;
+  }
   const rocksdb::Status resumed = store_->db().Resume();
   if (!resumed.ok() && !resumed.IsBusy() && store_->DiskWorks()) needs_reopening_ = true;
   absl::Status status = FromRocks(resumed, "resuming after a failed write");
@@ -257,9 +266,12 @@ void Journal::TryToRecover() {
     Log()->debug("the journal is not writable yet: {}", MessageOf(status));
     return;
   }
+  {
+    MutexLock lock(&mu_);
+    if (failures_ != failures) return;
+    poison_ = absl::OkStatus();
+  }
   Log()->info("postbacks can be made durable again");
-  MutexLock lock(&mu_);
-  poison_ = absl::OkStatus();
 }
 
 absl::StatusOr<uint64_t> Journal::FirstToKeep(int64_t now) {
@@ -314,7 +326,7 @@ void Journal::RemoveOld() {
   oldest_.store(state.oldest, std::memory_order_release);
   if (auto status = Write(&batch); !status.ok()) {
     oldest_.store(state_.oldest, std::memory_order_release);
-    return Poison(status);
+    return ReportFailedWrite(status);
   }
   store_->ForgetIdsBefore(state.oldest);
   const uint64_t removed = state.oldest - state_.oldest;

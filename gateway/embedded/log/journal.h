@@ -43,6 +43,13 @@ class Journal {
   // good again.
   absl::Status Ready() const;
 
+  // Whoever else writes to the store says that a write of theirs failed: the journal is not ready
+  // until the store has been proven good again, which begins within a second.
+  void ReportFailedWrite(const absl::Status& why);
+
+  // Now, in microseconds of the log's life, which only elapsed time moves: for ages.
+  int64_t AgeMicros() const { return clock_.BootMicros(); }
+
   // True once RocksDB refuses every write, although the disk takes them again, until it is opened
   // anew.
   bool NeedsReopening() const { return needs_reopening_; }
@@ -72,7 +79,6 @@ class Journal {
   absl::Status Write(rocksdb::WriteBatch* batch);
   void PublishGroup(const CommitGroup& group);
   void Fail(std::vector<Submission> group, const absl::Status& why);
-  void Poison(const absl::Status& why);
   void TryToRecover();
   void RemoveOld();
   absl::StatusOr<uint64_t> FirstToKeep(int64_t now);
@@ -104,6 +110,7 @@ class Journal {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::vector<Submission> pending_ ABSL_GUARDED_BY(mu_);
   absl::Status poison_ ABSL_GUARDED_BY(mu_);
+  uint64_t failures_ ABSL_GUARDED_BY(mu_) = 0;  // so that recovery sees one that comes meanwhile
   broker::LogStats stats_ ABSL_GUARDED_BY(mu_);
 
   std::thread writer_;

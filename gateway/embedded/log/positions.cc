@@ -16,6 +16,8 @@ std::string Positions::Cursor(uint64_t sequence) const {
   return EncodeCursor(store_.journal_id(), sequence);
 }
 
+JournalId Positions::EpochOf(uint64_t) const { return store_.journal_id(); }
+
 absl::Status Positions::CursorExpired(std::string_view why) const {
   return WithMetadata(WithReason(OutOfRange("{}", why), "CURSOR_EXPIRED"), "earliest_cursor",
                       EarliestCursor());

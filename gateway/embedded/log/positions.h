@@ -24,6 +24,9 @@ class Positions {
   // The place before the oldest retained event.
   std::string EarliestCursor() const { return Cursor(journal_.oldest() - 1); }
 
+  // Names the incarnation of the log that gave an event its number.
+  JournalId EpochOf(uint64_t sequence) const;
+
   // A retained event.
   absl::StatusOr<uint64_t> Locate(std::string_view field, std::string_view cursor) const;
 

@@ -399,6 +399,7 @@ absl::Status EmbeddedSubscriptions::Write(rocksdb::WriteBatch* batch) {
   absl::Status status = store_->Write(batch, "writing a subscription");
   if (!status.ok() && !failed_) Log()->error("{}", MessageOf(status));
   failed_ = !status.ok();
+  if (failed_) journal_->ReportFailedWrite(status);
   return status;
 }
 
