@@ -21,6 +21,7 @@ namespace mmsmo::broker {
 struct TakeLimits {
   int max_events = 1;    // at least 1
   size_t max_bytes = 1;  // of deliveries; one event that is larger alone is taken all the same
+  uint32_t frame = 0;  // the number, from 1, of the frame of its stream that the batch goes out in
 };
 
 struct Batch {
@@ -33,6 +34,7 @@ struct Batch {
   enum class Left {
     kMore,     // events that can be taken now
     kBlocked,  // events that this reader cannot have before others are done with
+    kComing,   // events that are being made ready for this reader
     kNothing,  // the reader is at the tail
   };
   Left left = Left::kMore;
@@ -43,14 +45,18 @@ class Feed {
  public:
   virtual ~Feed() = default;
 
-  // What is there, within the limits, without waiting. OutOfRange with reason "CURSOR_EXPIRED" once
-  // retention has overtaken this reader.
+  // What is there, within the limits, without waiting but as ReadsStore says. OutOfRange with
+  // reason "CURSOR_EXPIRED" once retention has overtaken this reader; Aborted once another stream
+  // has resumed this one; Unavailable where another Take may succeed later.
   virtual absl::StatusOr<Batch> Take(const TakeLimits& limits) = 0;
 
-  // Calls `wake` once when there is more to take, at once if there is already; on any thread, and
-  // it must not block. A second call replaces the first. The feed's destruction ends it; `wake` may
-  // be running until the destructor returns.
+  // Calls `wake` once when there is more to take or to be told, at once if there is already; on any
+  // thread, and it must not block. A second call replaces the first. The feed's destruction ends
+  // it; `wake` may be running until the destructor returns.
   virtual void Wait(absl::AnyInvocable<void()> wake) = 0;
+
+  // Whether the next Take may wait for a disk, and so is for a thread that may. Thread-safe.
+  virtual bool ReadsStore() const { return false; }
 
   // The last position scanned.
   virtual std::string Cursor() const = 0;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,26 +20,39 @@
 
 namespace mmsmo::broker {
 
-// What one stream may have unacknowledged; 0 is the default.
-struct StreamLimits {
+// What a client asks of a stream.
+struct StreamWish {
+  // What it may have unacknowledged; 0 is the default.
   int max_outstanding_messages = 0;
   int64_t max_outstanding_bytes = 0;
+  // Names the stream, so that another may resume it; never given twice.
+  std::string stream_id;
+  // The client's last stream, whose deliveries become this one's; it is ended if it still lives.
+  // Empty, unknown, or too long ago: none.
+  std::string resume_stream_id;
+  int64_t received_frames = 0;  // of that one; what later ones held is delivered again
+  // Called once, on any thread, if another stream resumes this one; must not block.
+  std::function<void()> superseded;
 };
 
-// A stream that shares a subscription's events with the others of the same name. Its feed's
-// destruction hands its deliveries back.
+// A stream that shares a subscription's events with the others of the same name. After its feed's
+// destruction its deliveries wait a short time to be resumed, and then are given to others.
 struct SubscriptionStream {
   std::unique_ptr<Feed> feed;
   int64_t ack_deadline_micros = 0;
   int max_outstanding_messages = 0;
+  bool resumed = false;
 };
+using OpenStreamDone = absl::AnyInvocable<void(absl::StatusOr<SubscriptionStream>) &&>;
 
 // What is to become of deliveries.
 struct AckChange {
   enum class Kind {
     kAcknowledge,
     kExtend,      // give the consumer `micros` more, from now on
-    kHandBack,    // deliver again after `micros`
+    kRedeliver,   // a failure: deliver again after `micros`
+    kRetry,       // a failure: deliver again after the subscription's backoff
+    kRelease,     // not begun, and no failure: deliver again
     kDeadLetter,  // give up, for `reason`
   };
   Kind kind = Kind::kAcknowledge;
@@ -65,8 +79,8 @@ struct SubscriptionStats {
   uint64_t dead_lettered_total = 0;
 };
 
-// Thread-safe. All but Change and Stats may wait for the disk. NotFound for an unknown name,
-// Unavailable while the disk cannot be written.
+// Thread-safe. All but OpenStream, Change and Stats may wait for the disk. NotFound for an unknown
+// name, Unavailable while the disk cannot be written.
 class Subscriptions {
  public:
   virtual ~Subscriptions() = default;
@@ -95,11 +109,15 @@ class Subscriptions {
   // `cursors` is empty.
   virtual absl::StatusOr<int64_t> ReplayDeadLetters(const std::string& name,
                                                     const std::vector<std::string>& cursors) = 0;
+  // Likewise, how many were removed for good.
+  virtual absl::StatusOr<int64_t> DiscardDeadLetters(const std::string& name,
+                                                     const std::vector<std::string>& cursors) = 0;
 
-  virtual absl::StatusOr<SubscriptionStream> OpenStream(const std::string& name,
-                                                        const StreamLimits& limits) = 0;
+  // Does not block; calls `done` once, perhaps before it returns.
+  virtual void OpenStream(const std::string& name, const StreamWish& wish, OpenStreamDone done) = 0;
 
-  // Changes deliveries, on whichever stream they were made. Once more has the effect of once, so
+  // Changes deliveries, on whichever stream they were made: the newest one of an event counts until
+  // it is delivered again. Once more has the effect of once, so
   // that a call whose answer was lost can be made again. When it answers, the change is durable; an
   // extension is not, since no lease outlives the process. Does not block.
   virtual void Change(const std::string& name, std::vector<std::string> ack_ids, AckChange change,

@@ -16,8 +16,8 @@ absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Open(const Optio
   if (!journal.ok()) return journal.status();
   std::unique_ptr<EmbeddedBroker> broker(
       new EmbeddedBroker(*std::move(store), *std::move(journal)));
-  auto subscriptions = EmbeddedSubscriptions::Open(broker->journal_.get(), broker->store_.get(),
-                                                   &broker->positions_, clock);
+  auto subscriptions = EmbeddedSubscriptions::Open(
+      options, broker->journal_.get(), broker->store_.get(), &broker->positions_, clock);
   if (!subscriptions.ok()) return subscriptions.status();
   broker->subscriptions_ = *std::move(subscriptions);
   return broker;

@@ -25,9 +25,10 @@ constexpr std::chrono::seconds kMaxDelay{7 * 86'400};
 // allows.
 constexpr std::chrono::milliseconds kMaxPageTime{500};
 
+// 128 bits from the kernel: whoever knows it may take over what the stream has in hand.
 std::string RandomId() {
-  thread_local std::mt19937_64 random{std::random_device{}()};
-  return fmt::format("{:016x}", random());
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
 }
 
 // A call that fails before it starts.
@@ -73,7 +74,7 @@ absl::StatusOr<broker::AckChange> ChangeOf(const v1::ModifyAckDeadlineRequest& r
     case v1::ModifyAckDeadlineRequest::kRedeliverAfter: {
       auto micros = DelayMicros("redeliver_after", request.redeliver_after(), kMaxDelay);
       if (!micros.ok()) return micros.status();
-      return broker::AckChange{.kind = Kind::kHandBack, .micros = *micros};
+      return broker::AckChange{.kind = Kind::kRedeliver, .micros = *micros};
     }
     case v1::ModifyAckDeadlineRequest::kDeadLetterReason:
       if (request.dead_letter_reason().size() > kMaxReason) {
@@ -82,21 +83,24 @@ absl::StatusOr<broker::AckChange> ChangeOf(const v1::ModifyAckDeadlineRequest& r
       }
       return broker::AckChange{.kind = Kind::kDeadLetter, .reason = request.dead_letter_reason()};
     case v1::ModifyAckDeadlineRequest::kRetry:
+      return broker::AckChange{.kind = Kind::kRetry};
     case v1::ModifyAckDeadlineRequest::kRelease:
+      return broker::AckChange{.kind = Kind::kRelease};
     case v1::ModifyAckDeadlineRequest::CHANGE_NOT_SET:
       break;
   }
   return InvalidArgument(
-      "change: one of extend_by, redeliver_after and dead_letter_reason must be set");
+      "change: one of extend_by, redeliver_after, dead_letter_reason, retry and release must be "
+      "set");
 }
 
 }  // namespace
 
-MmsMoService::MmsMoService(const Options& options, broker::Broker* broker, DeliveryPool* pool,
-                           const Clock& clock, Metrics& metrics)
+MmsMoService::MmsMoService(const Options& options, broker::Broker* broker,
+                           SubscribeStream::Threads threads, const Clock& clock, Metrics& metrics)
     : options_(options),
       broker_(broker),
-      pool_(pool),
+      threads_(threads),
       clock_(clock),
       deliveries_(metrics.Counter("mmsmo_deliveries_total", "Events handed to streams.")),
       streams_total_(metrics.Counter("mmsmo_streams_total", "Subscribe calls that began.")),
@@ -145,6 +149,13 @@ absl::StatusOr<SubscribeStream::Settings> MmsMoService::SettingsFor(
     return InvalidArgument("client_id: it has {} bytes, at most {} are allowed",
                            request.client_id().size(), kMaxClientId);
   }
+  if (request.received_frames() < 0) {
+    return InvalidArgument("received_frames: {} is negative", request.received_frames());
+  }
+  if (request.source_case() != v1::SubscribeRequest::kSubscription &&
+      !request.resume_stream_id().empty()) {
+    return InvalidArgument("resume_stream_id: it goes with a subscription only");
+  }
   auto heartbeat = Heartbeat(request.heartbeat_interval(), options_.heartbeat_interval);
   if (!heartbeat.ok()) return heartbeat.status();
   return SubscribeStream::Settings{.stream_id = RandomId(),
@@ -156,8 +167,8 @@ absl::StatusOr<SubscribeStream::Settings> MmsMoService::SettingsFor(
                                    .earliest_cursor = broker_->EarliestCursor()};
 }
 
-grpc::ServerWriteReactor<grpc::ByteBuffer>* MmsMoService::Subscribe(grpc::CallbackServerContext*,
-                                                                    const grpc::ByteBuffer* bytes) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* MmsMoService::Subscribe(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* bytes) {
   v1::SubscribeRequest request;
   grpc::ByteBuffer copy(*bytes);  // of the references only
   if (!grpc::SerializationTraits<v1::SubscribeRequest>::Deserialize(&copy, &request).ok()) {
@@ -165,30 +176,45 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MmsMoService::Subscribe(grpc::Callba
   }
   auto settings = SettingsFor(request);
   if (!settings.ok()) return new FailedStream(settings.status());
-  auto feed = OpenFeed(request, &*settings);
-  if (!feed.ok()) return new FailedStream(feed.status());
   const auto stream =
-      SubscribeStream::Start(*std::move(settings), *std::move(feed), pool_, clock_,
+      SubscribeStream::Start(*std::move(settings), context, threads_, clock_,
                              {.delivered = [this](int events) { deliveries_.Increment(events); },
                               .done = [this](SubscribeStream* done) { Unregister(done); }});
   Register(stream);
+  OpenSource(request, stream);
   return stream.get();
 }
 
-// To find a start by time reads the store, a few dozen records at most: the one exception to gRPC's
-// threads never waiting for a disk, so that a bad request fails at once.
-absl::StatusOr<std::unique_ptr<broker::Feed>> MmsMoService::OpenFeed(
-    const v1::SubscribeRequest& request, SubscribeStream::Settings* settings) {
+// gRPC's threads read no store, as to find a start by time does.
+void MmsMoService::OpenSource(const v1::SubscribeRequest& request,
+                              const std::shared_ptr<SubscribeStream>& stream) {
   if (request.source_case() == v1::SubscribeRequest::kStartPosition) {
-    return broker_->OpenFeed(request.start_position(), request.filter());
+    const auto open = [this, request, stream] {
+      auto feed = broker_->OpenFeed(request.start_position(), request.filter());
+      if (!feed.ok()) return stream->Open(feed.status());
+      stream->Open(SubscribeStream::Source{.feed = *std::move(feed)});
+    };
+    return request.start_position().has_accept_time() ? threads_.store->Run(open) : open();
   }
-  auto stream = broker_->subscriptions().OpenStream(
-      request.subscription(), {.max_outstanding_messages = request.max_outstanding_messages(),
-                               .max_outstanding_bytes = request.max_outstanding_bytes()});
-  if (!stream.ok()) return stream.status();
-  settings->ack_deadline_micros = stream->ack_deadline_micros;
-  settings->max_outstanding_messages = stream->max_outstanding_messages;
-  return std::move(stream->feed);
+  broker_->subscriptions().OpenStream(
+      request.subscription(),
+      {.max_outstanding_messages = request.max_outstanding_messages(),
+       .max_outstanding_bytes = request.max_outstanding_bytes(),
+       .stream_id = stream->settings().stream_id,
+       .resume_stream_id = request.resume_stream_id(),
+       .received_frames = request.received_frames(),
+       .superseded =
+           [weak = std::weak_ptr(stream)] {
+             if (const auto superseded = weak.lock()) superseded->Supersede();
+           }},
+      [stream](absl::StatusOr<broker::SubscriptionStream> opened) {
+        if (!opened.ok()) return stream->Open(opened.status());
+        stream->Open(
+            SubscribeStream::Source{.feed = std::move(opened->feed),
+                                    .ack_deadline_micros = opened->ack_deadline_micros,
+                                    .max_outstanding_messages = opened->max_outstanding_messages,
+                                    .resumed = opened->resumed});
+      });
 }
 
 void MmsMoService::Register(const std::shared_ptr<SubscribeStream>& stream) {
@@ -263,7 +289,7 @@ grpc::ServerUnaryReactor* MmsMoService::GetEvent(grpc::CallbackServerContext* co
                                                  const v1::GetEventRequest* request,
                                                  v1::GetEventResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  pool_->Run([this, request, response, reactor] {
+  threads_.store->Run([this, request, response, reactor] {
     auto event = broker_->GetEvent(request->cursor());
     if (event.ok() && !response->mutable_event()->ParseFromString(*event))
       event = DataLoss("cursor: the event cannot be read");
@@ -276,7 +302,7 @@ grpc::ServerUnaryReactor* MmsMoService::GetRawPostback(grpc::CallbackServerConte
                                                        const v1::GetRawPostbackRequest* request,
                                                        v1::GetRawPostbackResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  pool_->Run([this, request, response, reactor] {
+  threads_.store->Run([this, request, response, reactor] {
     auto raw = broker_->GetRawPostback(request->cursor());
     if (raw.ok()) {
       response->set_body(std::move(raw->body));
@@ -296,7 +322,7 @@ grpc::ServerUnaryReactor* MmsMoService::ListEvents(grpc::CallbackServerContext* 
                                                    const v1::ListEventsRequest* request,
                                                    v1::ListEventsResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  pool_->Run([this, request, response, reactor] {
+  threads_.lists->Run([this, request, response, reactor] {
     reactor->Finish(ToGrpc(FillPage(*request, response)));
   });
   return reactor;

@@ -13,7 +13,6 @@
 #include "gateway/base/metrics.h"
 #include "gateway/base/mutex.h"
 #include "gateway/broker/broker.h"
-#include "gateway/rpc/delivery_pool.h"
 #include "gateway/rpc/subscribe_stream.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
 
@@ -43,7 +42,7 @@ class MmsMoService final : public MmsMoServiceBase {
   };
 
   // All must outlive the service.
-  MmsMoService(const Options& options, broker::Broker* broker, DeliveryPool* pool,
+  MmsMoService(const Options& options, broker::Broker* broker, SubscribeStream::Threads threads,
                const Clock& clock, Metrics& metrics);
 
   // Drains every stream, and every one that still comes.
@@ -71,9 +70,9 @@ class MmsMoService final : public MmsMoServiceBase {
 
  private:
   absl::StatusOr<SubscribeStream::Settings> SettingsFor(const v1::SubscribeRequest& request);
-  // Opens what the request asks for; fills in what of it Started reports.
-  absl::StatusOr<std::unique_ptr<broker::Feed>> OpenFeed(const v1::SubscribeRequest& request,
-                                                         SubscribeStream::Settings* settings);
+  // Opens what the request asks for, for the stream.
+  void OpenSource(const v1::SubscribeRequest& request,
+                  const std::shared_ptr<SubscribeStream>& stream);
   // Starts the change of a request's ack_ids, which fills in response->failures.
   template <typename Request, typename Response>
   void Change(const Request& request, const broker::AckChange& change, Response* response,
@@ -85,7 +84,7 @@ class MmsMoService final : public MmsMoServiceBase {
 
   const Options options_;
   broker::Broker* const broker_;
-  DeliveryPool* const pool_;
+  const SubscribeStream::Threads threads_;
   const Clock& clock_;
   prometheus::Counter& deliveries_;
   prometheus::Counter& streams_total_;

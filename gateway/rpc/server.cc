@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "gateway/base/status.h"
-#include "gateway/rpc/delivery_pool.h"
+#include "gateway/base/thread_pool.h"
 #include "gateway/rpc/listener.h"
 #include "gateway/rpc/mms_mo_service.h"
 #include "gateway/rpc/quarantine_service.h"
@@ -21,16 +21,21 @@ constexpr int kKeepaliveMillis = 30'000;
 constexpr int kKeepaliveTimeoutMillis = 20'000;
 constexpr int kMinClientPingMillis = 5'000;
 constexpr std::chrono::milliseconds kLastCalls{200};
+constexpr int kStoreThreads = 2;
+constexpr int kStoreNiceness = 5;
+constexpr int kListThreads = 2;
+constexpr int kListNiceness = 10;
+constexpr int kAdministrationThreads = 4;
 
 class GrpcServer final : public Server {
  public:
   GrpcServer(const ServerOptions& options, broker::Broker* broker, const Clock& clock,
              Metrics& metrics)
-      : pool_(options.delivery_threads),
-        service_({.heartbeat_interval = options.heartbeat_interval}, broker, &pool_, clock,
-                 metrics),
+      : live_(options.delivery_threads),
+        service_({.heartbeat_interval = options.heartbeat_interval}, broker,
+                 {.live = &live_, .store = &store_, .lists = &lists_}, clock, metrics),
         subscriptions_(broker, &administration_),
-        quarantine_(broker, &pool_) {}
+        quarantine_(broker, &lists_) {}
   ~GrpcServer() override { Stop(std::chrono::steady_clock::now()); }
 
   absl::Status Listen(const std::string& listen) {
@@ -89,9 +94,12 @@ class GrpcServer final : public Server {
   }
 
  private:
-  DeliveryPool pool_;
-  // Calls that may write, for which no stream should wait.
-  DeliveryPool administration_{1};
+  // Nobody waits for what takes longer than his own work does: streams that have caught up for
+  // those that read the store, these for lists, and none of them for calls that write.
+  ThreadPool live_;
+  ThreadPool store_{kStoreThreads, kStoreNiceness};
+  ThreadPool lists_{kListThreads, kListNiceness};
+  ThreadPool administration_{kAdministrationThreads};
   MmsMoService service_;
   SubscriptionService subscriptions_;
   QuarantineService quarantine_;

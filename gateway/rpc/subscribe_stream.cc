@@ -1,5 +1,7 @@
 #include "gateway/rpc/subscribe_stream.h"
 
+#include <grpcpp/server_context.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -14,28 +16,56 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kProgressInterval{1'000};
 constexpr std::chrono::milliseconds kAcknowledgedCheckEvery{20};
+constexpr std::chrono::milliseconds kTryAgainAfter{200};
 constexpr std::string_view kShuttingDown = "this gateway is shutting down; connect again";
 
 }  // namespace
 
 std::shared_ptr<SubscribeStream> SubscribeStream::Start(Settings settings,
-                                                        std::unique_ptr<broker::Feed> feed,
-                                                        DeliveryPool* pool, const Clock& clock,
+                                                        grpc::CallbackServerContext* context,
+                                                        Threads threads, const Clock& clock,
                                                         Hooks hooks) {
   std::shared_ptr<SubscribeStream> stream(
-      new SubscribeStream(std::move(settings), std::move(feed), pool, clock, std::move(hooks)));
+      new SubscribeStream(std::move(settings), context, threads, clock, std::move(hooks)));
   stream->self_ = stream;
-  stream->AskForStep();
   return stream;
 }
 
-SubscribeStream::SubscribeStream(Settings settings, std::unique_ptr<broker::Feed> feed,
-                                 DeliveryPool* pool, const Clock& clock, Hooks hooks)
+SubscribeStream::SubscribeStream(Settings settings, grpc::CallbackServerContext* context,
+                                 Threads threads, const Clock& clock, Hooks hooks)
     : settings_(std::move(settings)),
-      pool_(pool),
+      context_(context),
+      threads_(threads),
       clock_(clock),
-      hooks_(std::move(hooks)),
-      feed_(std::move(feed)) {}
+      hooks_(std::move(hooks)) {}
+
+void SubscribeStream::Open(absl::StatusOr<Source> source) {
+  {
+    MutexLock lock(&mu_);
+    opened_ = true;
+    if (source.ok()) {
+      source_ = *std::move(source);
+    } else {
+      open_error_ = source.status();
+    }
+  }
+  AskForStep();
+}
+
+// A write that its client does not read would keep the call open.
+void SubscribeStream::Supersede() {
+  {
+    MutexLock lock(&mu_);
+    superseded_ = true;
+    if (writing_ && !done_) context_->TryCancel();
+  }
+  AskForStep();
+}
+
+int64_t SubscribeStream::Lag() const {
+  MutexLock lock(&mu_);
+  return source_.feed ? source_.feed->Backlog() : 0;
+}
 
 void SubscribeStream::Drain(TimePoint close_at) {
   {
@@ -63,6 +93,10 @@ void SubscribeStream::OnCancel() {
 }
 
 void SubscribeStream::OnDone() {
+  {
+    MutexLock lock(&mu_);
+    done_ = true;
+  }
   hooks_.done(this);
   const auto last = std::move(self_);  // a step that is queued may outlive the call
 }
@@ -74,10 +108,27 @@ void SubscribeStream::AskForStep() {
     if (turn_ != Turn::kIdle) return;
     turn_ = Turn::kQueued;
   }
+  Queue();
+}
+
+void SubscribeStream::AskForStepAt(TimePoint when) {
+  threads_.live->RunAt(when, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->AskForStep();
+  });
+}
+
+void SubscribeStream::Queue() {
   // A wake-up may come while the last reference goes.
-  if (auto self = weak_from_this().lock()) {
-    pool_->Run([self = std::move(self)] { self->RunSteps(); });
+  auto self = weak_from_this().lock();
+  if (!self) return;
+  bool reads_store = false;
+  {
+    MutexLock lock(&mu_);
+    reads_store = source_.feed && source_.feed->ReadsStore();
   }
+  (reads_store ? threads_.store : threads_.live)->Run([self = std::move(self)] {
+    self->RunSteps();
+  });
 }
 
 // One step a turn, so that streams take turns; a step that was asked for meanwhile goes to the end
@@ -96,13 +147,13 @@ void SubscribeStream::RunSteps() {
     }
     turn_ = Turn::kQueued;
   }
-  pool_->Run([self = shared_from_this()] { self->RunSteps(); });
+  Queue();
 }
 
 void SubscribeStream::Step() {
   {
     MutexLock lock(&mu_);
-    if (writing_) return;
+    if (writing_ || !opened_) return;
   }
   if (finished_) return;
   if (!SendDue()) SendDeliveries();
@@ -110,27 +161,41 @@ void SubscribeStream::Step() {
 
 // What goes before deliveries: the end, the first frame, the notice of the end.
 bool SubscribeStream::SendDue() {
-  bool cancelled = false;
+  bool cancelled = false, superseded = false;
   std::optional<TimePoint> close_at;
+  absl::Status error;
   {
     MutexLock lock(&mu_);
     cancelled = cancelled_;
+    superseded = superseded_;
     close_at = close_at_;
+    error = open_error_;
   }
-  v1::SubscribeResponse frame;
-  frame.set_cursor(feed_->Cursor());
+  if (superseded) {
+    FinishOnce(grpc::Status(grpc::StatusCode::ABORTED, "another stream has resumed this one"));
+    return true;
+  }
   if (cancelled) {
     FinishOnce(grpc::Status(grpc::StatusCode::CANCELLED, "the call was cancelled"));
-  } else if (!started_) {
+    return true;
+  }
+  if (!error.ok()) {
+    FinishOnce(ToGrpc(error));
+    return true;
+  }
+  v1::SubscribeResponse frame;
+  frame.set_cursor(source_.feed->Cursor());
+  if (!started_) {
     started_ = true;
     v1::Started& started = *frame.mutable_started();
     started.set_stream_id(settings_.stream_id);
     started.set_earliest_cursor(settings_.earliest_cursor);
     *started.mutable_heartbeat_interval() =
         broker::ToDuration(settings_.heartbeat_interval.count() * 1000);
-    if (settings_.ack_deadline_micros > 0) {
-      *started.mutable_ack_deadline() = broker::ToDuration(settings_.ack_deadline_micros);
-      started.set_max_outstanding_messages(settings_.max_outstanding_messages);
+    if (source_.ack_deadline_micros > 0) {
+      *started.mutable_ack_deadline() = broker::ToDuration(source_.ack_deadline_micros);
+      started.set_max_outstanding_messages(source_.max_outstanding_messages);
+      started.set_resumed(source_.resumed);
     }
     Send(frame);
   } else if (close_at && !drain_announced_) {
@@ -149,9 +214,11 @@ bool SubscribeStream::SendDue() {
 }
 
 void SubscribeStream::SendDeliveries() {
-  if (drain_announced_ && settings_.ack_deadline_micros > 0) return EndWhenAcknowledged();
-  auto batch = feed_->Take(
-      {.max_events = settings_.max_batch_size, .max_bytes = kMaxFrameBytes - kFrameOverhead});
+  if (drain_announced_ && source_.ack_deadline_micros > 0) return EndWhenAcknowledged();
+  auto batch = source_.feed->Take({.max_events = settings_.max_batch_size,
+                                   .max_bytes = kMaxFrameBytes - kFrameOverhead,
+                                   .frame = frames_ + 1});
+  if (absl::IsUnavailable(batch.status())) return TryLater();
   if (!batch.ok()) return FinishOnce(ToGrpc(batch.status()));
   if (batch->count > 0) {
     hooks_.delivered(batch->count);
@@ -160,7 +227,7 @@ void SubscribeStream::SendDeliveries() {
   if (batch->left == broker::Batch::Left::kNothing) return AtTail(batch->cursor);
   // A long way through what the filter keeps out, or a wait for others: a heartbeat now and then
   // shows how far it got.
-  const bool blocked = batch->left == broker::Batch::Left::kBlocked;
+  const bool blocked = batch->left != broker::Batch::Left::kMore;
   const auto interval = blocked ? settings_.heartbeat_interval
                                 : std::min(settings_.heartbeat_interval, kProgressInterval);
   if (steady_clock::now() >= last_frame_ + interval) return SendHeartbeat(batch->cursor);
@@ -170,12 +237,18 @@ void SubscribeStream::SendDeliveries() {
 // A subscription's stream takes nothing more once it drains, but its client may finish what it has:
 // the end would hand that back.
 void SubscribeStream::EndWhenAcknowledged() {
-  if (feed_->Outstanding() == 0) {
+  if (source_.feed->Outstanding() == 0) {
     return FinishOnce(grpc::Status(grpc::StatusCode::UNAVAILABLE, std::string(kShuttingDown)));
   }
-  pool_->RunAt(steady_clock::now() + kAcknowledgedCheckEvery, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->AskForStep();
-  });
+  AskForStepAt(steady_clock::now() + kAcknowledgedCheckEvery);
+}
+
+// The stream stays: what its client has in hand is still its own.
+void SubscribeStream::TryLater() {
+  if (steady_clock::now() >= last_frame_ + settings_.heartbeat_interval) {
+    return SendHeartbeat(source_.feed->Cursor());
+  }
+  AskForStepAt(steady_clock::now() + kTryAgainAfter);
 }
 
 void SubscribeStream::AtTail(const std::string& cursor) {
@@ -203,7 +276,7 @@ void SubscribeStream::SendHeartbeat(const std::string& cursor) {
   v1::SubscribeResponse frame;
   frame.set_cursor(cursor);
   *frame.mutable_heartbeat()->mutable_server_time() = broker::ToTimestamp(clock_.NowMicros());
-  frame.mutable_heartbeat()->set_backlog_count(feed_->Backlog());
+  frame.mutable_heartbeat()->set_backlog_count(source_.feed->Backlog());
   Send(frame);
 }
 
@@ -212,17 +285,16 @@ void SubscribeStream::WaitForMore() {
   // One timer at a time: one that fires early finds no heartbeat due and sets the next.
   if (wake_at_ <= steady_clock::now() || wake_at_ == TimePoint::max()) {
     wake_at_ = due;
-    pool_->RunAt(due, [weak = weak_from_this()] {
-      if (const auto self = weak.lock()) self->AskForStep();
-    });
+    AskForStepAt(due);
   }
-  feed_->Wait([this] { AskForStep(); });
+  source_.feed->Wait([this] { AskForStep(); });
 }
 
 void SubscribeStream::Send(const v1::SubscribeResponse& frame) { Send(MakeFrame(frame)); }
 
 void SubscribeStream::Send(const grpc::ByteBuffer& frame) {
   frame_ = frame;  // of the references only
+  ++frames_;
   last_frame_ = steady_clock::now();
   {
     MutexLock lock(&mu_);

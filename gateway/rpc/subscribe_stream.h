@@ -13,10 +13,11 @@
 #include <optional>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/mutex.h"
+#include "gateway/base/thread_pool.h"
 #include "gateway/broker/feed.h"
-#include "gateway/rpc/delivery_pool.h"
 #include "mmsmo/v1/mms_mo_service.pb.h"
 
 namespace mmsmo::rpc {
@@ -30,25 +31,42 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   using TimePoint = std::chrono::steady_clock::time_point;
 
   struct Settings {
-    std::string stream_id;
+    std::string stream_id;  // 128 bits in hex
     std::string client_id;
     int max_batch_size = 0;
     std::chrono::milliseconds heartbeat_interval{};
     std::string earliest_cursor;
+  };
+  // What it reads, once that is open.
+  struct Source {
+    std::unique_ptr<broker::Feed> feed;
     // Of a subscription; 0 otherwise.
     int64_t ack_deadline_micros = 0;
     int max_outstanding_messages = 0;
+    bool resumed = false;
+  };
+  // Where its steps run: those that may wait for a disk on threads of their own. Lists, which may
+  // read much, have others.
+  struct Threads {
+    ThreadPool* live;
+    ThreadPool* store;
+    ThreadPool* lists;
   };
   struct Hooks {
     std::function<void(int events)> delivered;   // handed to gRPC
     std::function<void(SubscribeStream*)> done;  // the call is over
   };
 
-  // `pool` and `clock` must outlive the call. The stream keeps itself alive until OnDone.
+  // The threads and `clock` must outlive the call. The stream keeps itself alive until OnDone, and
+  // waits for Open.
   static std::shared_ptr<SubscribeStream> Start(Settings settings,
-                                                std::unique_ptr<broker::Feed> feed,
-                                                DeliveryPool* pool, const Clock& clock,
-                                                Hooks hooks);
+                                                grpc::CallbackServerContext* context,
+                                                Threads threads, const Clock& clock, Hooks hooks);
+
+  // What it reads, or why it cannot: once, from any thread.
+  void Open(absl::StatusOr<Source> source);
+  // Ends it with ABORTED, whatever its client does. Thread-safe.
+  void Supersede();
 
   // Sends Draining, goes on until the tail or `close_at`, then finishes with UNAVAILABLE.
   // Thread-safe.
@@ -56,7 +74,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   const Settings& settings() const { return settings_; }
   // How many events the stream has not taken yet. Thread-safe.
-  int64_t Lag() const { return feed_->Backlog(); }
+  int64_t Lag() const;
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -65,16 +83,19 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
  private:
   enum class Turn { kIdle, kQueued, kRunning, kRunningAndAskedAgain };
 
-  SubscribeStream(Settings settings, std::unique_ptr<broker::Feed> feed, DeliveryPool* pool,
+  SubscribeStream(Settings settings, grpc::CallbackServerContext* context, Threads threads,
                   const Clock& clock, Hooks hooks);
 
   void AskForStep();
+  void AskForStepAt(TimePoint when);
+  void Queue();
   void RunSteps();
   void Step();
   bool SendDue();
   void SendDeliveries();
   void AtTail(const std::string& cursor);
   void EndWhenAcknowledged();
+  void TryLater();
   void SendHeartbeat(const std::string& cursor);
   void Send(const v1::SubscribeResponse& frame);
   void Send(const grpc::ByteBuffer& frame);
@@ -82,12 +103,14 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void WaitForMore();
 
   const Settings settings_;
-  DeliveryPool* const pool_;
+  grpc::CallbackServerContext* const context_;
+  const Threads threads_;
   const Clock& clock_;
   const Hooks hooks_;
   std::shared_ptr<SubscribeStream> self_;  // until OnDone
 
   // The steps' own.
+  uint32_t frames_ = 0;  // handed to gRPC
   bool started_ = false;
   bool caught_up_ = false;
   bool drain_announced_ = false;
@@ -96,14 +119,18 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   TimePoint wake_at_ = TimePoint::max();  // of the timer that is set
   grpc::ByteBuffer frame_;                // in flight
 
-  Mutex mu_;
+  mutable Mutex mu_;
   Turn turn_ ABSL_GUARDED_BY(mu_) = Turn::kIdle;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  bool superseded_ ABSL_GUARDED_BY(mu_) = false;
+  bool done_ ABSL_GUARDED_BY(mu_) = false;
+  bool opened_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Status open_error_ ABSL_GUARDED_BY(mu_);
   std::optional<TimePoint> close_at_ ABSL_GUARDED_BY(mu_);
 
-  // Last, and so destroyed first: it may be waking this stream.
-  const std::unique_ptr<broker::Feed> feed_;
+  // Constant once opened_. Last, and so destroyed first: it may be waking this stream.
+  Source source_;
 };
 
 }  // namespace mmsmo::rpc

@@ -6,6 +6,7 @@
 
 #include "gateway/base/status.h"
 #include "gateway/broker/subscription_settings.h"
+#include "gateway/rpc/either_or.h"
 #include "gateway/rpc/pages.h"
 #include "gateway/rpc/status.h"
 
@@ -103,9 +104,28 @@ grpc::ServerUnaryReactor* SubscriptionService::ReplayDeadLetters(
     grpc::CallbackServerContext* context, const v1::ReplayDeadLettersRequest* request,
     v1::ReplayDeadLettersResponse* response) {
   return Answer(context, [=, this]() -> absl::Status {
+    if (auto status = CheckEitherOr("cursors", request->cursors().empty(), request->all());
+        !status.ok()) {
+      return status;
+    }
     auto count = subscriptions_.ReplayDeadLetters(
         request->subscription(), {request->cursors().begin(), request->cursors().end()});
     if (count.ok()) response->set_replayed_count(*count);
+    return count.status();
+  });
+}
+
+grpc::ServerUnaryReactor* SubscriptionService::DiscardDeadLetters(
+    grpc::CallbackServerContext* context, const v1::DiscardDeadLettersRequest* request,
+    v1::DiscardDeadLettersResponse* response) {
+  return Answer(context, [=, this]() -> absl::Status {
+    if (auto status = CheckEitherOr("cursors", request->cursors().empty(), request->all());
+        !status.ok()) {
+      return status;
+    }
+    auto count = subscriptions_.DiscardDeadLetters(
+        request->subscription(), {request->cursors().begin(), request->cursors().end()});
+    if (count.ok()) response->set_discarded_count(*count);
     return count.status();
   });
 }

@@ -39,6 +39,9 @@ class SubscriptionService final : public v1::SubscriptionService::CallbackServic
   grpc::ServerUnaryReactor* ReplayDeadLetters(grpc::CallbackServerContext* context,
                                               const v1::ReplayDeadLettersRequest* request,
                                               v1::ReplayDeadLettersResponse* response) override;
+  grpc::ServerUnaryReactor* DiscardDeadLetters(grpc::CallbackServerContext* context,
+                                               const v1::DiscardDeadLettersRequest* request,
+                                               v1::DiscardDeadLettersResponse* response) override;
 
  private:
   // Finishes the call with what `work` returns, which runs where it may wait for the disk.

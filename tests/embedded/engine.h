@@ -124,6 +124,26 @@ class Engine {
     return ids;
   }
 
+  // What the stream gets, once what is made ready for it is ready.
+  static absl::StatusOr<broker::Batch> TakeReady(broker::Feed& feed, int max = 100) {
+    while (true) {
+      auto batch = feed.Take({.max_events = max, .max_bytes = 1 << 20, .frame = 1});
+      if (!batch.ok() || batch->count > 0) return batch;
+      if (batch->left == broker::Batch::Left::kMore) continue;
+      if (batch->left != broker::Batch::Left::kComing) return batch;
+      std::promise<void> woken;
+      feed.Wait([&woken] { woken.set_value(); });
+      woken.get_future().wait();
+    }
+  }
+  static absl::StatusOr<broker::SubscriptionStream> OpenStreamOf(
+      broker::Subscriptions& subscriptions, const std::string& name,
+      const broker::StreamWish& wish = {}) {
+    absl::StatusOr<broker::SubscriptionStream> stream;
+    subscriptions.OpenStream(name, wish, [&](auto opened) { stream = std::move(opened); });
+    return stream;
+  }
+
   broker::Quarantine& quarantine() { return broker_->quarantine(); }
   broker::LogStats::Shelf StatsOf(Shelf shelf) {
     return broker_->Stats().quarantined[static_cast<size_t>(shelf)];

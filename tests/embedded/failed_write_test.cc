@@ -38,8 +38,8 @@ class FailedWriteTest : public testing::Test, protected Engine {
   }
   broker::Subscriptions& subscriptions() { return broker().subscriptions(); }
   absl::StatusOr<std::vector<v1::Delivery>> Take() {
-    if (!stream_) stream_ = std::move(subscriptions().OpenStream("orders", {})->feed);
-    auto batch = stream_->Take({.max_events = 100, .max_bytes = 1 << 20});
+    if (!stream_) stream_ = std::move(OpenStreamOf(subscriptions(), "orders")->feed);
+    auto batch = Engine::TakeReady(*stream_);
     if (!batch.ok()) return batch.status();
     v1::DeliveryBatch parsed;
     EXPECT_TRUE(parsed.ParseFromString(batch->deliveries));

@@ -58,6 +58,11 @@ void LogFeed::Wait(absl::AnyInvocable<void()> wake) {
   journal_->head().Wait(this, position_, std::move(wake));
 }
 
+bool LogFeed::ReadsStore() const {
+  if (position_ >= journal_->head().head()) return false;
+  return not_before_ > 0 || journal_->newest().Find(position_ + 1) == nullptr;
+}
+
 std::string LogFeed::Cursor() const { return Positions(journal_, store_).Cursor(position_); }
 
 int64_t LogFeed::Backlog() const {

@@ -23,6 +23,7 @@ class LogFeed final : public broker::Feed {
 
   absl::StatusOr<broker::Batch> Take(const broker::TakeLimits& limits) override;
   void Wait(absl::AnyInvocable<void()> wake) override;
+  bool ReadsStore() const override;
   std::string Cursor() const override;
   int64_t Backlog() const override;
 
@@ -30,8 +31,8 @@ class LogFeed final : public broker::Feed {
   Journal* const journal_;
   Store* const store_;
   const broker::EventFilter filter_;
-  int64_t not_before_;              // 0 once an event has passed it
-  std::atomic<uint64_t> position_;  // the last event scanned
+  std::atomic<int64_t> not_before_;  // 0 once an event has passed it
+  std::atomic<uint64_t> position_;   // the last event scanned
 };
 
 }  // namespace mmsmo::embedded

@@ -29,6 +29,14 @@ struct Options {
   QuarantineBudget kept_budget{.count = 100'000, .bytes = 512 << 20};
   int64_t quarantine_age_micros = 0;  // 0: no limit
 
+  // A stream's deliveries stay its client's for so long after its end.
+  int64_t resume_window_micros = 2'000'000;
+
+  // Dead letters, those that are being replayed included: of one subscription, and the events of
+  // all together. What would become one at a budget waits.
+  uint64_t max_dead_letters = 1'000'000;
+  uint64_t max_dead_letter_bytes = 1 << 30;
+
   // Of the newest events, kept in memory for all feeds together.
   size_t newest_bytes = 16 << 20;
 };

@@ -7,8 +7,10 @@
 namespace mmsmo::embedded {
 namespace {
 
-constexpr char kVersion = 1;
-constexpr size_t kBytes = 1 + 8 + 4 + 8 + 4 + 2;
+constexpr char kOldVersion = 1;  // without the incarnation
+constexpr char kVersion = 2;
+constexpr size_t kOldBytes = 1 + 8 + 4 + 8 + 4 + 2;
+constexpr size_t kBytes = kOldBytes + 8;
 
 }  // namespace
 
@@ -19,14 +21,20 @@ std::string EncodeAckId(const AckId& id) {
   AppendBigEndian(id.sequence, &bytes);
   AppendBigEndian(id.attempt, &bytes);
   AppendBigEndian(id.lease, &bytes);
+  AppendBigEndian(id.incarnation, &bytes);
   return EncodeOpaque(std::move(bytes));
 }
 
 absl::StatusOr<AckId> DecodeAckId(std::string_view text) {
-  const std::optional<std::string> bytes = DecodeOpaque(text, kBytes);
-  if (!bytes || (*bytes)[0] != kVersion) return InvalidArgument("not an ack id of this gateway");
+  std::optional<std::string> bytes = DecodeOpaque(text, kBytes);
+  const bool old = !bytes;
+  if (old) bytes = DecodeOpaque(text, kOldBytes);
+  if (!bytes || (*bytes)[0] != (old ? kOldVersion : kVersion)) {
+    return InvalidArgument("not an ack id of this gateway");
+  }
   const std::string_view view = *bytes;
   return AckId{.subscription = LoadBigEndian<uint64_t>(view.substr(1)),
+               .incarnation = old ? 0 : LoadBigEndian<uint64_t>(view.substr(kOldBytes)),
                .epoch = LoadBigEndian<uint32_t>(view.substr(9)),
                .sequence = LoadBigEndian<uint64_t>(view.substr(13)),
                .attempt = LoadBigEndian<uint32_t>(view.substr(21)),

@@ -15,18 +15,19 @@ using SubscriptionId = uint64_t;
 
 struct AckId {
   SubscriptionId subscription = 0;
-  uint32_t epoch = 0;     // how often the subscription was moved by a seek
-  uint64_t sequence = 0;  // the event
+  uint64_t incarnation = 0;  // of the log, when the event was written; 0 in one of an older gateway
+  uint32_t epoch = 0;        // how often the subscription was moved by a seek
+  uint64_t sequence = 0;     // the event
   uint32_t attempt = 0;
   uint16_t lease = 0;  // tells two leases of one attempt apart: that of a replay, say
 
   friend bool operator==(const AckId&, const AckId&) = default;
 };
 
-// 42 characters of URL-safe base64.
+// 52 characters of URL-safe base64.
 std::string EncodeAckId(const AckId& id);
 
-// InvalidArgument for what EncodeAckId did not make.
+// InvalidArgument for what EncodeAckId did not make, nor an older gateway's.
 absl::StatusOr<AckId> DecodeAckId(std::string_view text);
 
 }  // namespace mmsmo::embedded

@@ -92,6 +92,26 @@ void AckedSet::MarkChanged() {
   for (const auto& [block, words] : blocks_) changed_.insert(block);
 }
 
+void AckedSet::CutTo(uint64_t head) {
+  floor_ = std::min(floor_, head);
+  for (auto it = blocks_.lower_bound(BlockOf(head)); it != blocks_.end();) {
+    const uint64_t first = it->first * kBlockEvents;
+    for (uint64_t event = std::max(head + 1, first); event < first + kBlockEvents; ++event) {
+      WordOf(*it->second, event) &= ~BitOf(event);
+    }
+    changed_.insert(it->first);
+    if (first <= head) {
+      ++it;
+    } else {
+      changed_.erase(it->first);
+      removed_.push_back(it->first);
+      it = blocks_.erase(it);
+    }
+  }
+  count_above_ = 0;
+  for (const auto& [block, words] : blocks_) count_above_ += Count(*words, block, floor_, head);
+}
+
 void AckedSet::Restore(uint64_t block, const Words& words) {
   if (block < BlockOf(floor_ + 1)) {  // left behind by a write that failed
     removed_.push_back(block);

@@ -44,6 +44,8 @@ class AckedSet {
   void MarkChanged();
   // The bits of a block among Changes::written.
   const Words& words(uint64_t block) const { return *blocks_.at(block); }
+  // Forgets everything behind `head`.
+  void CutTo(uint64_t head);
   // A block as it was written; only before anything is added.
   void Restore(uint64_t block, const Words& words);
 

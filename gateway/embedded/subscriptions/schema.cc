@@ -17,10 +17,12 @@ constexpr char kProgress = 'P';          // + id
 constexpr char kDeliveredThrough = 'L';  // + id
 constexpr char kBlock = 'A';             // + id + block
 constexpr char kAttempts = 'T';          // + id + sequence
+constexpr char kFailures = 'F';          // + id + sequence
 constexpr char kRetry = 'W';             // + id + sequence
 
 constexpr size_t kKeyBytes = 1 + 8 + 8;
-constexpr size_t kProgressBytes = 5 * sizeof(uint64_t);
+constexpr size_t kProgressBytes = 7 * sizeof(uint64_t);
+constexpr size_t kOldProgressBytes = 5 * sizeof(uint64_t);  // without the last two
 
 std::string Key(char kind, SubscriptionId id) { return std::string(1, kind) + BigEndian(id); }
 std::string Key(char kind, SubscriptionId id, uint64_t number) {
@@ -33,6 +35,12 @@ absl::Status Malformed(std::string_view what, size_t size) {
 
 }  // namespace
 
+uint64_t DeadLetterBytes(std::string_view dead_letter) {
+  v1::DeadLetter parsed;
+  if (!parsed.ParseFromArray(dead_letter.data(), static_cast<int>(dead_letter.size()))) return 0;
+  return parsed.event().ByteSizeLong();
+}
+
 absl::StatusOr<std::optional<std::string>> SubscriptionRecords::Read(const std::string& key) const {
   std::string value;
   const rocksdb::Status status = store_.db().Get({}, store_.subscriptions(), key, &value);
@@ -41,23 +49,30 @@ absl::StatusOr<std::optional<std::string>> SubscriptionRecords::Read(const std::
   return value;
 }
 
-absl::StatusOr<std::vector<SubscriptionHeader>> SubscriptionRecords::ReadAll() const {
-  std::vector<SubscriptionHeader> headers;
+absl::StatusOr<std::vector<SubscriptionRecords::Found>> SubscriptionRecords::ReadAll() const {
+  std::vector<Found> found;
   const auto it = store_.Iterate(store_.subscriptions());
   const std::string prefix(1, kHeader);
   for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
     const std::string_view value = View(it->value());
+    std::string name(View(it->key()).substr(1));
     SubscriptionHeader header;
     if (value.size() < 16 ||
-        !header.settings.ParseFromArray(value.data() + 16, static_cast<int>(value.size() - 16))) {
-      return Malformed("settings", value.size());
+        !header.settings.ParseFromArray(value.data() + 16, static_cast<int>(value.size() - 16)) ||
+        header.settings.name() != name) {
+      found.push_back({std::move(name), Malformed("settings", value.size())});
+      continue;
     }
     header.id = LoadBigEndian64(value);
     header.last_used_micros = static_cast<int64_t>(LoadBigEndian64(value.substr(8)));
-    headers.push_back(std::move(header));
+    found.push_back({std::move(name), std::move(header)});
   }
   if (!it->status().ok()) return FromRocks(it->status(), "reading the subscriptions");
-  return headers;
+  return found;
+}
+
+void SubscriptionRecords::DeleteHeader(const std::string& name, rocksdb::WriteBatch* batch) const {
+  batch->Delete(store_.subscriptions(), std::string(1, kHeader) + name);
 }
 
 void SubscriptionRecords::Put(const SubscriptionHeader& header, rocksdb::WriteBatch* batch) const {
@@ -69,20 +84,19 @@ void SubscriptionRecords::Put(const SubscriptionHeader& header, rocksdb::WriteBa
 
 void SubscriptionRecords::DeleteAll(const SubscriptionHeader& header,
                                     rocksdb::WriteBatch* batch) const {
-  batch->Delete(store_.subscriptions(), std::string(1, kHeader) + header.settings.name());
+  DeleteHeader(header.settings.name(), batch);
   batch->Delete(store_.subscriptions(), Key(kProgress, header.id));
   batch->Delete(store_.subscriptions(), Key(kDeliveredThrough, header.id));
   // Its id will not be used again.
-  for (const char kind : {kBlock, kAttempts, kRetry, static_cast<char>(Grave::kDeadLetter),
-                          static_cast<char>(Grave::kReplay)}) {
+  for (const char kind : {kBlock, kAttempts, kFailures, kRetry, static_cast<char>(Letters::kDead),
+                          static_cast<char>(Letters::kReplayed)}) {
     DeleteAllOf(kind, header.id, batch);
   }
 }
 
 absl::Status SubscriptionRecords::DeletePositions(SubscriptionId id,
                                                   rocksdb::WriteBatch* batch) const {
-  DeleteAllOf(kAttempts, id, batch);
-  DeleteAllOf(kRetry, id, batch);
+  for (const char kind : {kAttempts, kFailures, kRetry}) DeleteAllOf(kind, id, batch);
   // One by one, for ReadBlocks.
   const auto it = store_.Iterate(store_.subscriptions());
   const std::string prefix = Key(kBlock, id);
@@ -90,6 +104,24 @@ absl::Status SubscriptionRecords::DeletePositions(SubscriptionId id,
     batch->Delete(store_.subscriptions(), it->key());
   }
   return FromRocks(it->status(), "reading a subscription's acknowledgements");
+}
+
+absl::StatusOr<uint64_t> SubscriptionRecords::DeleteBehind(SubscriptionId id, uint64_t head,
+                                                           rocksdb::WriteBatch* batch) const {
+  for (const char kind : {kAttempts, kFailures, kRetry}) {
+    batch->DeleteRange(store_.subscriptions(), Key(kind, id, head + 1),
+                       Key(kind, id) + std::string(9, '\xff'));
+  }
+  uint64_t deleted = 0;
+  for (const Letters letters : {Letters::kDead, Letters::kReplayed}) {
+    auto status = Visit(letters, id, head + 1, [&](uint64_t sequence, std::string_view) {
+      Delete(letters, id, sequence, batch);
+      ++deleted;
+      return true;
+    });
+    if (!status.ok()) return status;
+  }
+  return deleted;
 }
 
 void SubscriptionRecords::DeleteAllOf(char kind, SubscriptionId id,
@@ -100,14 +132,33 @@ void SubscriptionRecords::DeleteAllOf(char kind, SubscriptionId id,
 absl::StatusOr<SubscriptionProgress> SubscriptionRecords::ReadProgress(SubscriptionId id) const {
   auto value = Read(Key(kProgress, id));
   if (!value.ok()) return value.status();
-  if (!*value || (*value)->size() != kProgressBytes)
-    return Malformed("progress", *value ? (*value)->size() : 0);
+  const size_t size = *value ? (*value)->size() : 0;
+  if (size != kProgressBytes && size != kOldProgressBytes) return Malformed("progress", size);
   const std::string_view view = **value;
-  return SubscriptionProgress{.floor = LoadBigEndian64(view),
-                              .epoch = static_cast<uint32_t>(LoadBigEndian64(view.substr(8))),
-                              .not_before = static_cast<int64_t>(LoadBigEndian64(view.substr(16))),
-                              .expired = LoadBigEndian64(view.substr(24)),
-                              .dead_letters = LoadBigEndian64(view.substr(32))};
+  const auto number = [view](size_t i) { return LoadBigEndian64(view.substr(i * 8)); };
+  SubscriptionProgress progress{.floor = number(0),
+                                .epoch = static_cast<uint32_t>(number(1)),
+                                .not_before = static_cast<int64_t>(number(2)),
+                                .expired = number(3),
+                                .dead_letters = number(4)};
+  if (size == kProgressBytes) {
+    progress.replays = number(5);
+    progress.dead_letter_bytes = number(6);
+    return progress;
+  }
+  const auto count = [&progress](uint64_t, std::string_view dead_letter) {
+    progress.dead_letter_bytes += DeadLetterBytes(dead_letter);
+    return true;
+  };
+  auto status = Visit(Letters::kDead, id, 0, count);
+  if (status.ok()) {
+    status = Visit(Letters::kReplayed, id, 0, [&](uint64_t sequence, std::string_view bytes) {
+      ++progress.replays;
+      return count(sequence, bytes);
+    });
+  }
+  if (!status.ok()) return status;
+  return progress;
 }
 
 void SubscriptionRecords::Put(SubscriptionId id, const SubscriptionProgress& progress,
@@ -115,23 +166,29 @@ void SubscriptionRecords::Put(SubscriptionId id, const SubscriptionProgress& pro
   std::string value;
   for (const uint64_t number :
        {progress.floor, uint64_t{progress.epoch}, static_cast<uint64_t>(progress.not_before),
-        progress.expired, progress.dead_letters}) {
+        progress.expired, progress.dead_letters, progress.replays, progress.dead_letter_bytes}) {
     AppendBigEndian(number, &value);
   }
   batch->Put(store_.subscriptions(), Key(kProgress, id), value);
 }
 
-absl::StatusOr<uint64_t> SubscriptionRecords::ReadDeliveredThrough(SubscriptionId id) const {
+// An older gateway's records name no epoch: it removed them with a seek.
+absl::StatusOr<uint64_t> SubscriptionRecords::ReadDeliveredThrough(SubscriptionId id,
+                                                                   uint32_t epoch) const {
   auto value = Read(Key(kDeliveredThrough, id));
   if (!value.ok()) return value.status();
   if (!*value) return 0;
-  if ((*value)->size() != 8) return Malformed("last delivery", (*value)->size());
-  return LoadBigEndian64(**value);
+  const std::string_view view = **value;
+  if (view.size() != 8 && view.size() != 12) return Malformed("last delivery", view.size());
+  if (view.size() == 12 && LoadBigEndian<uint32_t>(view.substr(8)) != epoch) return 0;
+  return LoadBigEndian64(view);
 }
 
-void SubscriptionRecords::PutDeliveredThrough(SubscriptionId id, uint64_t sequence,
+void SubscriptionRecords::PutDeliveredThrough(SubscriptionId id, uint32_t epoch, uint64_t sequence,
                                               rocksdb::WriteBatch* batch) const {
-  batch->Put(store_.subscriptions(), Key(kDeliveredThrough, id), BigEndian(sequence));
+  std::string value = BigEndian(sequence);
+  AppendBigEndian(epoch, &value);
+  batch->Put(store_.subscriptions(), Key(kDeliveredThrough, id), value);
 }
 
 absl::Status SubscriptionRecords::ReadBlocks(SubscriptionId id, AckedSet* acked) const {
@@ -163,14 +220,22 @@ void SubscriptionRecords::DeleteBlock(SubscriptionId id, uint64_t block,
   batch->Delete(store_.subscriptions(), Key(kBlock, id, block));
 }
 
-absl::StatusOr<AttemptRecord> SubscriptionRecords::ReadAttempts(SubscriptionId id,
+absl::StatusOr<AttemptRecord> SubscriptionRecords::ReadAttempts(SubscriptionId id, uint32_t epoch,
                                                                 uint64_t sequence) const {
   AttemptRecord record;
   auto attempts = Read(Key(kAttempts, id, sequence));
   if (!attempts.ok()) return attempts.status();
   if (*attempts) {
-    if ((*attempts)->size() != 4) return Malformed("attempts", (*attempts)->size());
-    record.attempts = LoadBigEndian<uint32_t>(**attempts);
+    const std::string_view view = **attempts;
+    if (view.size() != 4 && view.size() != 8) return Malformed("attempts", view.size());
+    const bool late = view.size() == 8 && LoadBigEndian<uint32_t>(view.substr(4)) != epoch;
+    if (!late) record.attempts = LoadBigEndian<uint32_t>(view);
+  }
+  auto failures = Read(Key(kFailures, id, sequence));
+  if (!failures.ok()) return failures.status();
+  if (*failures) {
+    if ((*failures)->size() != 4) return Malformed("failures", (*failures)->size());
+    record.failures = LoadBigEndian<uint32_t>(**failures);
   }
   auto retry = Read(Key(kRetry, id, sequence));
   if (!retry.ok()) return retry.status();
@@ -183,11 +248,19 @@ absl::StatusOr<AttemptRecord> SubscriptionRecords::ReadAttempts(SubscriptionId i
   return record;
 }
 
-void SubscriptionRecords::PutAttempts(SubscriptionId id, uint64_t sequence, uint32_t attempts,
-                                      rocksdb::WriteBatch* batch) const {
+void SubscriptionRecords::PutAttempts(SubscriptionId id, uint32_t epoch, uint64_t sequence,
+                                      uint32_t attempts, rocksdb::WriteBatch* batch) const {
   std::string value;
   AppendBigEndian(attempts, &value);
+  AppendBigEndian(epoch, &value);
   batch->Put(store_.subscriptions(), Key(kAttempts, id, sequence), value);
+}
+
+void SubscriptionRecords::PutFailures(SubscriptionId id, uint64_t sequence, uint32_t failures,
+                                      rocksdb::WriteBatch* batch) const {
+  std::string value;
+  AppendBigEndian(failures, &value);
+  batch->Put(store_.subscriptions(), Key(kFailures, id, sequence), value);
 }
 
 void SubscriptionRecords::PutRetry(SubscriptionId id, uint64_t sequence, int64_t at_micros,
@@ -199,36 +272,38 @@ void SubscriptionRecords::PutRetry(SubscriptionId id, uint64_t sequence, int64_t
 
 void SubscriptionRecords::DeleteAttempts(SubscriptionId id, uint64_t sequence,
                                          rocksdb::WriteBatch* batch) const {
-  batch->Delete(store_.subscriptions(), Key(kAttempts, id, sequence));
-  batch->Delete(store_.subscriptions(), Key(kRetry, id, sequence));
+  for (const char kind : {kAttempts, kFailures, kRetry}) {
+    batch->Delete(store_.subscriptions(), Key(kind, id, sequence));
+  }
 }
 
 void SubscriptionRecords::DeleteAttemptsBefore(SubscriptionId id, uint64_t sequence,
                                                rocksdb::WriteBatch* batch) const {
-  for (const char kind : {kAttempts, kRetry}) {
+  for (const char kind : {kAttempts, kFailures, kRetry}) {
     batch->DeleteRange(store_.subscriptions(), Key(kind, id, 0), Key(kind, id, sequence));
   }
 }
 
-absl::StatusOr<std::optional<std::string>> SubscriptionRecords::Read(Grave grave, SubscriptionId id,
+absl::StatusOr<std::optional<std::string>> SubscriptionRecords::Read(Letters letters,
+                                                                     SubscriptionId id,
                                                                      uint64_t sequence) const {
-  return Read(Key(static_cast<char>(grave), id, sequence));
+  return Read(Key(static_cast<char>(letters), id, sequence));
 }
 
-void SubscriptionRecords::Put(Grave grave, SubscriptionId id, uint64_t sequence,
+void SubscriptionRecords::Put(Letters letters, SubscriptionId id, uint64_t sequence,
                               const std::string& dead_letter, rocksdb::WriteBatch* batch) const {
-  batch->Put(store_.subscriptions(), Key(static_cast<char>(grave), id, sequence), dead_letter);
+  batch->Put(store_.subscriptions(), Key(static_cast<char>(letters), id, sequence), dead_letter);
 }
 
-void SubscriptionRecords::Delete(Grave grave, SubscriptionId id, uint64_t sequence,
+void SubscriptionRecords::Delete(Letters letters, SubscriptionId id, uint64_t sequence,
                                  rocksdb::WriteBatch* batch) const {
-  batch->Delete(store_.subscriptions(), Key(static_cast<char>(grave), id, sequence));
+  batch->Delete(store_.subscriptions(), Key(static_cast<char>(letters), id, sequence));
 }
 
-absl::Status SubscriptionRecords::Visit(Grave grave, SubscriptionId id, uint64_t sequence,
+absl::Status SubscriptionRecords::Visit(Letters letters, SubscriptionId id, uint64_t sequence,
                                         const Each& each) const {
   const auto it = store_.Iterate(store_.subscriptions());
-  const std::string prefix = Key(static_cast<char>(grave), id);
+  const std::string prefix = Key(static_cast<char>(letters), id);
   for (it->Seek(prefix + BigEndian(sequence)); it->Valid() && it->key().starts_with(prefix);
        it->Next()) {
     if (it->key().size() != kKeyBytes) return Malformed("dead letter", it->value().size());

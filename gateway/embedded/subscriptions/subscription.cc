@@ -1,7 +1,12 @@
+// Opening a subscription, and telling of it.
+
 #include "gateway/embedded/subscriptions/subscription.h"
 
 #include <algorithm>
+#include <limits>
+#include <optional>
 
+#include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/broker/page.h"
 #include "gateway/broker/proto_time.h"
@@ -10,71 +15,74 @@
 namespace mmsmo::embedded {
 namespace {
 
-SubscriptionPolicy PolicyOf(const v1::Subscription& settings) {
+using Letters = SubscriptionRecords::Letters;
+
+SubscriptionPolicy PolicyOf(const v1::Subscription& settings, int64_t resume_window) {
   return {.ack_deadline = broker::MicrosOf(settings.ack_deadline()),
           .min_backoff = broker::MicrosOf(settings.retry_policy().minimum_backoff()),
           .max_backoff = broker::MicrosOf(settings.retry_policy().maximum_backoff()),
           .max_attempts = settings.max_attempts(),
           .max_outstanding = settings.max_outstanding_messages(),
-          .order_by_sender = settings.order_by_sender()};
+          .order_by_sender = settings.order_by_sender(),
+          .resume_window = resume_window};
+}
+
+// What lies behind the head was lost with the end of the log, and its numbers are given again.
+absl::Status CutToHead(const Subscription::Shared& shared, const SubscriptionHeader& header,
+                       uint64_t head, SubscriptionProgress* progress, AckedSet* acked) {
+  acked->CutTo(head);
+  progress->floor = acked->floor();
+  rocksdb::WriteBatch batch;
+  auto deleted = shared.records->DeleteBehind(header.id, head, &batch);
+  if (!deleted.ok()) return deleted.status();
+  if (*deleted == 0 && batch.Count() == 0) return absl::OkStatus();
+  if (*deleted > 0) {
+    Log()->error("subscription {}: {} dead letters of events that the log has lost are removed",
+                 header.settings.name(), *deleted);
+  }
+  return FromRocks(shared.store->db().Write({}, &batch), "cutting a subscription to the log");
 }
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<Subscription>> Subscription::Open(const Rooms& rooms,
+absl::StatusOr<std::shared_ptr<Subscription>> Subscription::Open(const Shared& shared,
                                                                  SubscriptionHeader header) {
-  auto progress = rooms.records->ReadProgress(header.id);
+  const SubscriptionRecords& records = *shared.records;
+  const uint64_t head = shared.journal->head().head();
+  AckedSet acked;
+  auto progress = records.ReadProgress(header.id);
   if (!progress.ok()) return progress.status();
-  auto delivered_through = rooms.records->ReadDeliveredThrough(header.id);
+  acked = AckedSet(progress->floor);
+  if (auto status = records.ReadBlocks(header.id, &acked); !status.ok()) return status;
+  if (auto status = CutToHead(shared, header, head, &*progress, &acked); !status.ok())
+    return status;
+  auto delivered_through = records.ReadDeliveredThrough(header.id, progress->epoch);
   if (!delivered_through.ok()) return delivered_through.status();
-  AckedSet acked(progress->floor);
-  if (auto status = rooms.records->ReadBlocks(header.id, &acked); !status.ok()) return status;
-  SubscriptionState state(PolicyOf(header.settings), std::move(acked), *delivered_through);
+  SubscriptionState state(PolicyOf(header.settings, shared.resume_window_micros), std::move(acked),
+                          std::min(*delivered_through, head));
   std::shared_ptr<Subscription> subscription(
-      new Subscription(rooms, std::move(header), *progress, std::move(state)));
+      new Subscription(shared, std::move(header), *progress, std::move(state)));
   if (auto status = subscription->LoadReplays(); !status.ok()) return status;
   return subscription;
 }
 
-Subscription::Subscription(const Rooms& rooms, SubscriptionHeader header,
+Subscription::Subscription(const Shared& shared, SubscriptionHeader header,
                            SubscriptionProgress progress, SubscriptionState state)
-    : rooms_(rooms),
+    : shared_(shared),
       name_(header.settings.name()),
       id_(header.id),
       header_(std::move(header)),
       progress_(progress),
       state_(std::move(state)),
+      filter_(std::make_shared<const broker::EventFilter>(header_.settings.filter())),
       recorded_through_(state_.delivered_through()),
       saved_floor_(progress.floor),
-      saved_delivered_through_(state_.delivered_through()) {
-  // Whether it was used while there was no gateway cannot be known.
-  header_.last_used_micros = rooms_.clock->NowMicros();
+      opened_at_(shared.journal->AgeMicros()) {
+  last_used_ = std::min(header_.last_used_micros, opened_at_);
+  *shared_.dead_letter_bytes += static_cast<int64_t>(progress_.dead_letter_bytes);
 }
 
-absl::Status Subscription::LoadReplays() {
-  MutexLock lock(&mu_);
-  absl::Status status;
-  const auto load = [&](uint64_t sequence, std::string_view bytes) {
-    mu_.AssertHeld();
-    v1::DeadLetter dead_letter;
-    auto record = rooms_.records->ReadAttempts(id_, sequence);
-    if (!record.ok()) status = record.status();
-    if (!dead_letter.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-      status = DataLoss("a dead letter of subscription {} cannot be read", name_);
-    }
-    if (!status.ok()) return false;
-    const int64_t now = rooms_.clock->MonotonicMicros();
-    state_.Replay({.sequence = sequence,
-                   .sender = SenderHash(dead_letter.event().mms_mo()),
-                   .bytes = static_cast<uint32_t>(dead_letter.event().ByteSizeLong()),
-                   .attempts = record->attempts.value_or(0),
-                   .retry_at = record->RetryAt(now, rooms_.clock->NowMicros())},
-                  now);
-    return true;
-  };
-  auto visited = rooms_.records->Visit(SubscriptionRecords::Grave::kReplay, id_, 0, load);
-  return status.ok() ? visited : status;
-}
+Subscription::~Subscription() { shared_.journal->head().Cancel(this); }
 
 SubscriptionHeader Subscription::header() const {
   MutexLock lock(&mu_);
@@ -84,9 +92,10 @@ SubscriptionHeader Subscription::header() const {
 void Subscription::SetHeader(SubscriptionHeader header) {
   MutexLock lock(&mu_);
   header_ = std::move(header);
-  header_.last_used_micros = rooms_.clock->NowMicros();
-  state_.set_policy(PolicyOf(header_.settings));
-  if (filter_) filter_ = std::make_unique<broker::EventFilter>(header_.settings.filter());
+  state_.set_policy(PolicyOf(header_.settings, shared_.resume_window_micros));
+  filter_ = std::make_shared<const broker::EventFilter>(header_.settings.filter());
+  last_used_ = shared_.journal->AgeMicros();
+  ForgetRead();
   Changed();
 }
 
@@ -97,7 +106,7 @@ int Subscription::streams() const {
 
 std::string Subscription::Cursor() const {
   MutexLock lock(&mu_);
-  return rooms_.positions->Cursor(state_.next() - 1);
+  return shared_.positions->Cursor(state_.next() - 1);
 }
 
 int64_t Subscription::Backlog() const {
@@ -107,39 +116,52 @@ int64_t Subscription::Backlog() const {
 
 // Those that are leased or wait for another attempt count too: they are not done with.
 int64_t Subscription::BacklogLocked() const {
-  const uint64_t head = rooms_.journal->head().head();
+  const uint64_t head = shared_.journal->head().head();
   const uint64_t floor = state_.acked().floor();
   const uint64_t above = head > floor ? head - floor - state_.acked().count_above() : 0;
-  return static_cast<int64_t>(above + state_.replays());
+  return static_cast<int64_t>(above + progress_.replays);
 }
 
-v1::Subscription Subscription::Describe() const {
+v1::Subscription Subscription::Describe() {
+  RefreshOldest();
   MutexLock lock(&mu_);
   v1::Subscription description = header_.settings;
   description.set_backlog_count(BacklogLocked());
   description.set_dead_letter_count(static_cast<int64_t>(progress_.dead_letters));
   description.set_stream_count(state_.streams());
   description.set_expired_count(static_cast<int64_t>(progress_.expired));
-  if (const int64_t micros = OldestUnacked(); micros > 0) {
-    *description.mutable_oldest_unacked_accept_time() = broker::ToTimestamp(micros);
+  if (oldest_micros_ > 0) {
+    *description.mutable_oldest_unacked_accept_time() = broker::ToTimestamp(oldest_micros_);
   }
   return description;
 }
 
-int64_t Subscription::OldestUnacked() const {
-  const uint64_t oldest = state_.acked().floor() + 1;
-  if (oldest > rooms_.journal->head().head()) return 0;
-  const auto header = rooms_.journal->reader().Header(oldest);
-  return header.ok() ? header->accept_micros : 0;
+void Subscription::RefreshOldest() {
+  uint64_t oldest = 0;
+  {
+    MutexLock lock(&mu_);
+    oldest = state_.acked().floor() + 1;
+    if (oldest > shared_.journal->head().head()) {
+      oldest_ = 0;
+      oldest_micros_ = 0;
+      return;
+    }
+    if (oldest == oldest_) return;
+  }
+  const auto header = shared_.journal->reader().Header(oldest);
+  MutexLock lock(&mu_);
+  oldest_ = header.ok() ? oldest : 0;
+  oldest_micros_ = header.ok() ? header->accept_micros : 0;
 }
 
 broker::SubscriptionStats Subscription::Stats() const {
   MutexLock lock(&mu_);
   const SubscriptionState::Totals& totals = state_.totals();
-  const int64_t oldest = OldestUnacked();
-  const int64_t age = oldest > 0 ? std::max<int64_t>(rooms_.clock->NowMicros() - oldest, 0) : 0;
+  const int64_t backlog = BacklogLocked();
+  const bool waits = oldest_micros_ > 0 && backlog > 0;
+  const int64_t age = waits ? std::max<int64_t>(shared_.clock->NowMicros() - oldest_micros_, 0) : 0;
   return {.name = name_,
-          .backlog = BacklogLocked(),
+          .backlog = backlog,
           .oldest_unacked_seconds = static_cast<double>(age) / 1e6,
           .in_flight = static_cast<int64_t>(state_.leased()),
           .dead_letters = static_cast<int64_t>(progress_.dead_letters),
@@ -157,18 +179,22 @@ absl::StatusOr<std::vector<uint64_t>> Subscription::DeadLettersAt(
   for (const std::string& cursor : cursors) {
     auto decoded = DecodeCursor(cursor);
     if (!decoded.ok()) return InvalidArgument("cursors: {}", MessageOf(decoded.status()));
-    if (decoded->journal == rooms_.store->journal_id()) sequences.push_back(decoded->sequence);
+    if (shared_.positions->Cursor(decoded->sequence) == cursor)
+      sequences.push_back(decoded->sequence);
   }
-  if (!cursors.empty()) {
-    std::sort(sequences.begin(), sequences.end());
-    sequences.erase(std::unique(sequences.begin(), sequences.end()), sequences.end());
-    return sequences;
-  }
-  auto status = rooms_.records->Visit(SubscriptionRecords::Grave::kDeadLetter, id_, 0,
-                                      [&](uint64_t sequence, std::string_view) {
-                                        sequences.push_back(sequence);
-                                        return true;
-                                      });
+  std::sort(sequences.begin(), sequences.end());
+  sequences.erase(std::unique(sequences.begin(), sequences.end()), sequences.end());
+  return sequences;
+}
+
+absl::StatusOr<std::vector<uint64_t>> Subscription::DeadLettersFrom(uint64_t sequence,
+                                                                    size_t at_most) const {
+  std::vector<uint64_t> sequences;
+  auto status =
+      shared_.records->Visit(Letters::kDead, id_, sequence, [&](uint64_t found, std::string_view) {
+        sequences.push_back(found);
+        return sequences.size() < at_most;
+      });
   if (!status.ok()) return status;
   return sequences;
 }
@@ -190,7 +216,7 @@ absl::StatusOr<v1::ListDeadLettersResponse> Subscription::ListDeadLetters(
     bytes += dead_letter.size();
     if (response.dead_letters_size() >= page_size ||
         (bytes > broker::kMaxPageBytes && response.dead_letters_size() > 0)) {
-      response.set_next_page_token(rooms_.positions->Cursor(last));
+      response.set_next_page_token(shared_.positions->Cursor(last));
       return false;
     }
     last = sequence;
@@ -198,7 +224,7 @@ absl::StatusOr<v1::ListDeadLettersResponse> Subscription::ListDeadLetters(
                                                            static_cast<int>(dead_letter.size()));
     return readable;
   };
-  auto status = rooms_.records->Visit(SubscriptionRecords::Grave::kDeadLetter, id_, from, add);
+  auto status = shared_.records->Visit(Letters::kDead, id_, from, add);
   if (!status.ok()) return status;
   if (!readable) return DataLoss("a dead letter of subscription {} cannot be read", name_);
   return response;

@@ -1,6 +1,8 @@
-// The part of Subscription that the thread calls which writes.
+// The part of Subscription that decides what becomes of deliveries, and that the writer calls.
 
+#include <algorithm>
 #include <limits>
+#include <optional>
 
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
@@ -11,9 +13,18 @@ namespace mmsmo::embedded {
 namespace {
 
 using Effect = SubscriptionState::Effect;
+using Kind = broker::AckChange::Kind;
+using Letters = SubscriptionRecords::Letters;
 
 constexpr int64_t kUseEveryMicros = 60'000'000;
 constexpr int64_t kLogEveryMicros = 60'000'000;
+// A dead letter that cannot be written is tried again after so long.
+constexpr int64_t kDeadLettersAgainMicros = 1'000'000;
+// So many become dead letters with one write, and so many replays are in memory.
+constexpr size_t kDeadLettersAtOnce = 1'000;
+constexpr size_t kMaxReplays = 10'000;
+// Whoever could not use it while there was no gateway has so long to come back.
+constexpr int64_t kGraceMicros = 300'000'000;
 
 SubscriptionState::Lease LeaseOf(const AckId& id) {
   return {.sequence = id.sequence, .attempt = id.attempt, .number = id.lease};
@@ -21,99 +32,183 @@ SubscriptionState::Lease LeaseOf(const AckId& id) {
 
 }  // namespace
 
-absl::Status Subscription::Apply(const std::vector<std::string>& ack_ids,
-                                 const broker::AckChange& change, rocksdb::WriteBatch* batch,
-                                 std::vector<v1::AckFailure>* failures) {
+// --- What becomes of deliveries.
+
+absl::StatusOr<std::vector<Subscription::Verdict>> Subscription::Apply(
+    const std::vector<std::string>& ack_ids, const broker::AckChange& change) {
+  std::vector<Verdict> verdicts;
+  verdicts.reserve(ack_ids.size());
   MutexLock lock(&mu_);
   if (deleted_) return NotFound("subscription: there is no '{}'", name_);
   for (const std::string& text : ack_ids) {
     const auto id = DecodeAckId(text);
-    auto reason = v1::ACK_FAILURE_REASON_UNSPECIFIED;
     if (!id.ok() || id->subscription != id_ || id->epoch > progress_.epoch) {
-      reason = v1::ACK_FAILURE_REASON_INVALID;
-    } else if (id->epoch < progress_.epoch) {
-      reason = v1::ACK_FAILURE_REASON_EXPIRED;
+      verdicts.push_back({.reason = v1::ACK_FAILURE_REASON_INVALID});
     } else {
-      reason = ApplyOne(*id, change, batch);
+      verdicts.push_back(ApplyOne(*id, change));
     }
-    if (reason == v1::ACK_FAILURE_REASON_UNSPECIFIED) continue;
-    v1::AckFailure& failure = failures->emplace_back();
-    failure.set_ack_id(text);
-    failure.set_reason(reason);
   }
   Changed();
-  return absl::OkStatus();
+  return verdicts;
 }
 
-v1::AckFailureReason Subscription::ApplyOne(const AckId& id, const broker::AckChange& change,
-                                            rocksdb::WriteBatch* batch) {
-  const int64_t now = rooms_.clock->MonotonicMicros();
-  auto effect = Effect::kExpired;
+Subscription::Verdict Subscription::ApplyOne(const AckId& id, const broker::AckChange& change) {
+  const Verdict expired{.reason = v1::ACK_FAILURE_REASON_EXPIRED};
+  const uint64_t incarnation = id.incarnation != 0 ? id.incarnation : shared_.store->journal_id();
+  if (id.sequence > shared_.journal->head().head() ||
+      shared_.positions->EpochOf(id.sequence) != incarnation) {
+    return expired;  // of a log that this one is not
+  }
+  if (id.epoch < progress_.epoch) {  // of the time before a seek
+    const bool done = state_.acked().Contains(id.sequence) && !state_.IsPending(id.sequence);
+    const bool counts = change.kind == Kind::kAcknowledge || change.kind == Kind::kDeadLetter;
+    return done && counts ? VerdictOn(Effect::kBefore, id, change) : expired;
+  }
+  const int64_t now = shared_.clock->MonotonicMicros();
+  const auto lease = LeaseOf(id);
   switch (change.kind) {
-    case broker::AckChange::Kind::kAcknowledge:
-      return AcknowledgeOne(id);
-    case broker::AckChange::Kind::kExtend:
-      effect = state_.Extend(LeaseOf(id), now + change.micros);
-      break;
-    case broker::AckChange::Kind::kHandBack:
-      effect = state_.HandBack(LeaseOf(id), now + change.micros, now);
-      if (effect == Effect::kDone && state_.IsWaiting(id.sequence)) {
-        rooms_.records->PutRetry(id_, id.sequence, rooms_.clock->NowMicros() + change.micros,
-                                 change.micros, batch);
+    case Kind::kAcknowledge:
+      return VerdictOn(state_.Acknowledge(lease), id, change);
+    case Kind::kExtend:
+      return VerdictOn(state_.Extend(lease, now + change.micros), id, change);
+    case Kind::kRedeliver:
+      return VerdictOn(state_.Retry(lease, change.micros, now), id, change);
+    case Kind::kRetry:
+      return VerdictOn(state_.Retry(lease, std::nullopt, now), id, change);
+    case Kind::kRelease:
+      return VerdictOn(state_.Release(lease), id, change);
+    case Kind::kDeadLetter:
+      if (!HasDeadLetterRoom() && !state_.acked().Contains(id.sequence)) {
+        return {.reason = v1::ACK_FAILURE_REASON_TRANSIENT};
       }
-      break;
-    case broker::AckChange::Kind::kDeadLetter:
-      effect = state_.GiveUp(LeaseOf(id), change.reason);
-      // Said again, since the answer was lost.
-      if (effect != Effect::kDone && IsBuried(id.sequence)) effect = Effect::kDone;
-      break;
+      return VerdictOn(state_.GiveUp(lease, change.reason), id, change);
   }
-  return effect == Effect::kDone ? v1::ACK_FAILURE_REASON_UNSPECIFIED
-                                 : v1::ACK_FAILURE_REASON_EXPIRED;
+  return expired;
 }
 
-v1::AckFailureReason Subscription::AcknowledgeOne(const AckId& id) {
-  switch (state_.Acknowledge(LeaseOf(id))) {
+Subscription::Verdict Subscription::VerdictOn(Effect effect, const AckId& id,
+                                              const broker::AckChange& change) {
+  using VerdictKind = Verdict::Kind;
+  const bool acknowledges = change.kind == Kind::kAcknowledge;
+  const bool gives_up = change.kind == Kind::kDeadLetter;
+  switch (effect) {
     case Effect::kDone:
-      return v1::ACK_FAILURE_REASON_UNSPECIFIED;
+      return {.kind = gives_up ? VerdictKind::kDeadLetter : VerdictKind::kSettled, .id = id};
     case Effect::kBefore:
-      return IsBuried(id.sequence) ? v1::ACK_FAILURE_REASON_EXPIRED
-                                   : v1::ACK_FAILURE_REASON_UNSPECIFIED;
-    case Effect::kExpired:
-      return v1::ACK_FAILURE_REASON_EXPIRED;
+      // It may have become a dead letter.
+      if (progress_.dead_letters > 0 && (acknowledges || gives_up)) {
+        return {.kind = VerdictKind::kLookUp, .id = id};
+      }
+      if (acknowledges) return {};
+      break;
     case Effect::kUnscanned:
+      if (acknowledges) return {.kind = VerdictKind::kLookUp, .id = id};
+      break;
+    case Effect::kExpired:
       break;
   }
-  const auto record = rooms_.records->ReadAttempts(id_, id.sequence);
-  if (!record.ok()) return v1::ACK_FAILURE_REASON_TRANSIENT;
-  if (record->attempts.value_or(state_.unrecorded_attempts()) != id.attempt) {
+  return {.reason = v1::ACK_FAILURE_REASON_EXPIRED};
+}
+
+void Subscription::LookUp(const broker::AckChange& change, std::vector<Verdict>* verdicts) {
+  for (Verdict& verdict : *verdicts) {
+    if (verdict.kind != Verdict::Kind::kLookUp) continue;
+    const AckId& id = verdict.id;
+    uint32_t epoch = 0;
+    {
+      MutexLock lock(&mu_);
+      epoch = progress_.epoch;
+    }
+    const auto dead_letter = ReadDeadLetter(id.sequence);
+    const auto record = shared_.records->ReadAttempts(id_, epoch, id.sequence);
+    verdict.kind = Verdict::Kind::kSettled;
+    if (!dead_letter.ok() || !record.ok()) {
+      verdict.reason = v1::ACK_FAILURE_REASON_TRANSIENT;
+      continue;
+    }
+    MutexLock lock(&mu_);
+    verdict.reason = state_.acked().Contains(id.sequence) ? LookUpDone(id, change, *dead_letter)
+                                                          : LookUpUnscanned(id, change, *record);
+  }
+  MutexLock lock(&mu_);
+  Changed();
+}
+
+// What is done with may be a dead letter, which a late acknowledgement removes.
+v1::AckFailureReason Subscription::LookUpDone(const AckId& id, const broker::AckChange& change,
+                                              const std::optional<std::string>& dead_letter) {
+  if (change.kind == Kind::kDeadLetter) {  // said again, perhaps since the answer was lost
+    return dead_letter ? v1::ACK_FAILURE_REASON_UNSPECIFIED : v1::ACK_FAILURE_REASON_EXPIRED;
+  }
+  if (!dead_letter) return v1::ACK_FAILURE_REASON_UNSPECIFIED;
+  v1::DeadLetter parsed;
+  if (!parsed.ParseFromString(*dead_letter) ||
+      static_cast<uint32_t>(parsed.attempts()) != id.attempt) {
+    return v1::ACK_FAILURE_REASON_EXPIRED;
+  }
+  changes_.dead_letters.erase(id.sequence);
+  changes_.removed_dead_letters.insert(id.sequence);
+  --progress_.dead_letters;
+  progress_changed_ = true;
+  AddDeadLetterBytes(-static_cast<int64_t>(parsed.event().ByteSizeLong()));
+  return v1::ACK_FAILURE_REASON_UNSPECIFIED;
+}
+
+v1::AckFailureReason Subscription::LookUpUnscanned(const AckId& id, const broker::AckChange& change,
+                                                   const AttemptRecord& record) {
+  if (change.kind != Kind::kAcknowledge) return v1::ACK_FAILURE_REASON_EXPIRED;
+  if (state_.IsPending(id.sequence)) {  // it was offered meanwhile
+    return state_.Acknowledge(LeaseOf(id)) == Effect::kDone ? v1::ACK_FAILURE_REASON_UNSPECIFIED
+                                                            : v1::ACK_FAILURE_REASON_EXPIRED;
+  }
+  if (record.attempts.value_or(state_.unrecorded_attempts()) != id.attempt) {
     return v1::ACK_FAILURE_REASON_EXPIRED;
   }
   state_.AcknowledgeUnscanned(id.sequence);
   return v1::ACK_FAILURE_REASON_UNSPECIFIED;
 }
 
-bool Subscription::IsBuried(uint64_t sequence) const {
-  for (const auto& [buried, bytes] : graves_) {
-    if (buried == sequence) return true;
+void Subscription::JudgeDeadLetters(std::vector<Verdict>* verdicts) const {
+  MutexLock lock(&mu_);
+  for (Verdict& verdict : *verdicts) {
+    if (verdict.kind != Verdict::Kind::kDeadLetter) continue;
+    verdict.kind = Verdict::Kind::kSettled;
+    if (changes_.dead_letters.contains(verdict.id.sequence)) continue;
+    verdict.reason = state_.IsGivenUp(verdict.id.sequence)
+                         ? v1::ACK_FAILURE_REASON_TRANSIENT
+                         : v1::ACK_FAILURE_REASON_EXPIRED;  // retention has removed the event
   }
-  const auto bytes = rooms_.records->Read(SubscriptionRecords::Grave::kDeadLetter, id_, sequence);
-  return bytes.ok() && bytes->has_value();
 }
 
+// --- Time.
+
 void Subscription::OnTime() {
-  MutexLock lock(&mu_);
-  state_.OnTime(rooms_.clock->MonotonicMicros());
-  ExpireRemoved();
-  if (state_.streams() > 0 &&
-      header_.last_used_micros + kUseEveryMicros < rooms_.clock->NowMicros()) {
-    Use();
+  uint64_t expired = 0;
+  {
+    MutexLock lock(&mu_);
+    const int64_t now = shared_.clock->MonotonicMicros();
+    state_.OnTime(now);
+    ForgetEndedStreams(now);
+    ExpireRemoved();
+    if (state_.streams() > 0 && last_used_ + kUseEveryMicros < shared_.journal->AgeMicros()) {
+      Use();
+    }
+    Changed();
+    const bool log = expired_unlogged_ > 0 &&
+                     (expired_logged_at_ == 0 || now >= expired_logged_at_ + kLogEveryMicros);
+    if (log) {
+      expired = std::exchange(expired_unlogged_, 0);
+      expired_logged_at_ = now;
+    }
   }
-  Changed();
+  if (expired > 0) {
+    Log()->warn("retention removed {} events before subscription {} had them acknowledged", expired,
+                name_);
+  }
 }
 
 bool Subscription::IsDue() const {
-  return next_due_.load(std::memory_order_relaxed) <= rooms_.clock->MonotonicMicros();
+  return next_due_.load(std::memory_order_relaxed) <= shared_.clock->MonotonicMicros();
 }
 
 bool Subscription::HasMoved() const {
@@ -121,207 +216,362 @@ bool Subscription::HasMoved() const {
   return state_.acked().floor() != saved_floor_;
 }
 
-bool Subscription::IsAbandoned() const {
-  return header_.settings.has_expiration_ttl() && state_.streams() == 0 &&
-         header_.last_used_micros + broker::MicrosOf(header_.settings.expiration_ttl()) <
-             rooms_.clock->NowMicros();
+bool Subscription::HasGivenUp() const {
+  MutexLock lock(&mu_);
+  return state_.given_up() > 0 && HasDeadLetterRoom();
 }
 
 void Subscription::ExpireRemoved() {
-  const int64_t now = rooms_.clock->MonotonicMicros();
-  const uint64_t oldest = rooms_.journal->oldest();
-  if (state_.acked().floor() + 1 < oldest) {
-    const uint64_t expired = state_.Expire(oldest);
-    progress_.expired += expired;
-    expired_unlogged_ += expired;
-    forget_before_ = oldest;
-    progress_changed_ = true;
-  }
-  if (expired_unlogged_ == 0 ||
-      (expired_logged_at_ > 0 && now < expired_logged_at_ + kLogEveryMicros)) {
-    return;
-  }
-  Log()->warn("retention removed {} events before subscription {} had them acknowledged",
-              std::exchange(expired_unlogged_, 0), name_);
-  expired_logged_at_ = now;
+  const uint64_t oldest = shared_.journal->oldest();
+  if (state_.acked().floor() + 1 >= oldest) return;
+  const uint64_t expired = state_.Expire(oldest);
+  progress_.expired += expired;
+  expired_unlogged_ += expired;
+  // A replay's record may be behind it, and is still needed.
+  if (progress_.replays == 0) changes_.forget_before = oldest;
+  progress_changed_ = true;
+  PassUnwanted();
 }
 
-void Subscription::Changed() {
-  const uint64_t available = Available();
-  waiting_.WakeThoseWithRoom([&](StreamId stream) {
-    mu_.AssertHeld();
-    return state_.Room(stream, available) > 0;
-  });
-  // The one that is woken comes here again when it has taken something, or has gone.
-  if (available > 0) {
-    waiting_.WakeOne();
-  } else if (waiting_.AnyWithRoom()) {
-    WatchHead();
-  }
-  const bool to_save = state_.has_given_up() || progress_changed_ || header_changed_;
-  next_due_.store(to_save ? std::numeric_limits<int64_t>::min() : state_.NextDue(),
-                  std::memory_order_relaxed);
+// --- Dead letters.
+
+bool Subscription::HasDeadLetterRoom() const {
+  return progress_.dead_letters + progress_.replays < shared_.max_dead_letters &&
+         *shared_.dead_letter_bytes < static_cast<int64_t>(shared_.max_dead_letter_bytes);
 }
 
-void Subscription::BuryGivenUp() {
-  for (SubscriptionState::GivenUp& given_up : state_.TakeGivenUp()) {
-    auto dead_letter = Corpse(given_up);
-    if (dead_letter.ok()) {
-      dead_letter->set_attempts(static_cast<int32_t>(given_up.attempts));
-      dead_letter->set_reason(given_up.reason);
-      *dead_letter->mutable_dead_letter_time() = broker::ToTimestamp(rooms_.clock->NowMicros());
-      if (!IsBuried(given_up.sequence)) ++progress_.dead_letters;
-      graves_.emplace_back(given_up.sequence, dead_letter->SerializeAsString());
-    } else if (absl::IsNotFound(dead_letter.status())) {
-      ++progress_.expired;
-    } else {
-      const int64_t now = rooms_.clock->MonotonicMicros();
-      if (unburied_logged_at_ == 0 || now >= unburied_logged_at_ + kLogEveryMicros) {
-        Log()->error("a dead letter of subscription {} is not written yet: {}", name_,
-                     MessageOf(dead_letter.status()));
-        unburied_logged_at_ = now;
-      }
-      state_.GiveUpAgain(std::move(given_up));
+void Subscription::AddDeadLetterBytes(int64_t bytes) {
+  progress_.dead_letter_bytes += static_cast<uint64_t>(bytes);
+  *shared_.dead_letter_bytes += bytes;
+}
+
+void Subscription::PutDeadLetters() {
+  std::vector<SubscriptionState::GivenUp> given_up;
+  const int64_t now = shared_.clock->MonotonicMicros();
+  {
+    MutexLock lock(&mu_);
+    if (state_.given_up() == 0 || now < dead_letters_again_at_) return;
+    if (HasDeadLetterRoom()) {
+      const uint64_t left = shared_.max_dead_letters - progress_.dead_letters - progress_.replays;
+      given_up = state_.TakeGivenUp(std::min<uint64_t>(kDeadLettersAtOnce, left));
+    }
+  }
+  absl::Status why;
+  if (given_up.empty()) {
+    why = MakeStatus(absl::StatusCode::kResourceExhausted,
+                     "the budget of dead letters is spent; replay or discard some");
+  }
+  bool any = false;
+  for (SubscriptionState::GivenUp& one : given_up) {
+    auto dead_letter = DeadLetterOf(one);
+    const auto before = ReadDeadLetter(one.sequence);
+    const bool lost = absl::IsNotFound(dead_letter.status());
+    MutexLock lock(&mu_);
+    if (!state_.IsGivenUp(one.sequence)) continue;
+    if (!lost && (!dead_letter.ok() || !before.ok())) {
+      why = dead_letter.ok() ? before.status() : dead_letter.status();
+      state_.GiveUpAgain(std::move(one));
       continue;
     }
-    progress_changed_ = true;
-    state_.Settle(given_up.sequence);
+    any = true;
+    lost ? CountLost() : KeepDeadLetter(one, *dead_letter, before->has_value());
+    state_.Settle(one.sequence);
   }
+  MutexLock lock(&mu_);
+  Changed();
+  if (why.ok()) return;
+  if (!any) dead_letters_again_at_ = now + kDeadLettersAgainMicros;
+  if (dead_letters_logged_at_ > 0 && now < dead_letters_logged_at_ + kLogEveryMicros) return;
+  dead_letters_logged_at_ = now;
+  Log()->error("a dead letter of subscription {} is not written yet: {}", name_, MessageOf(why));
+}
+
+void Subscription::CountLost() {
+  ++progress_.expired;
+  progress_changed_ = true;
+}
+
+void Subscription::KeepDeadLetter(const SubscriptionState::GivenUp& given_up,
+                                  const v1::DeadLetter& dead_letter, bool replaces) {
+  const auto bytes = static_cast<int64_t>(dead_letter.event().ByteSizeLong());
+  AddDeadLetterBytes(bytes);
+  if (replaces) {
+    AddDeadLetterBytes(-bytes);
+  } else {
+    ++progress_.dead_letters;
+  }
+  if (given_up.replay) {
+    --progress_.replays;
+    AddDeadLetterBytes(-bytes);
+  }
+  changes_.removed_dead_letters.erase(given_up.sequence);
+  changes_.dead_letters[given_up.sequence] = dead_letter.SerializeAsString();
+  progress_changed_ = true;
 }
 
 // NotFound for one that retention has removed.
-absl::StatusOr<v1::DeadLetter> Subscription::Corpse(
+absl::StatusOr<v1::DeadLetter> Subscription::DeadLetterOf(
     const SubscriptionState::GivenUp& given_up) const {
   v1::DeadLetter dead_letter;
   if (given_up.replay) {
-    auto bytes = rooms_.records->Read(SubscriptionRecords::Grave::kReplay, id_, given_up.sequence);
+    auto bytes = shared_.records->Read(Letters::kReplayed, id_, given_up.sequence);
     if (!bytes.ok()) return bytes.status();
     if (!*bytes) return NotFound("there is no such replay");
-    if (dead_letter.ParseFromString(**bytes)) return dead_letter;
+    if (!dead_letter.ParseFromString(**bytes)) return DataLoss("its event cannot be read");
   } else {
-    auto event = rooms_.journal->reader().Event(given_up.sequence);
+    auto event = shared_.journal->reader().Event(given_up.sequence);
     if (!event.ok()) return event.status();
-    if (dead_letter.mutable_event()->ParseFromString(*event)) return dead_letter;
-  }
-  return DataLoss("its event cannot be read");
-}
-
-void Subscription::Save(rocksdb::WriteBatch* batch) {
-  MutexLock lock(&mu_);
-  if (deleted_) return;
-  BuryGivenUp();
-  const auto settled = state_.TakeSettled();
-  settled_.insert(settled_.end(), settled.begin(), settled.end());
-  for (const SubscriptionState::Settled& one : settled_) {
-    rooms_.records->DeleteAttempts(id_, one.sequence, batch);
-    if (one.replay) {
-      rooms_.records->Delete(SubscriptionRecords::Grave::kReplay, id_, one.sequence, batch);
+    if (!dead_letter.mutable_event()->ParseFromString(*event)) {
+      return DataLoss("its event cannot be read");
     }
   }
-  for (const auto& [sequence, bytes] : graves_) {
-    rooms_.records->Put(SubscriptionRecords::Grave::kDeadLetter, id_, sequence, bytes, batch);
-  }
-  // A replay's record may be behind it, and is written by a stream: so not while there are any.
-  if (forget_before_ > 0 && state_.replays() == 0) {
-    rooms_.records->DeleteAttemptsBefore(id_, std::exchange(forget_before_, 0), batch);
-  }
-  const AckedSet::Changes blocks = state_.acked().TakeChanges();
-  for (const uint64_t block : blocks.written) {
-    rooms_.records->PutBlock(id_, block, state_.acked().words(block), batch);
-  }
-  for (const uint64_t block : blocks.removed) rooms_.records->DeleteBlock(id_, block, batch);
-  progress_.floor = state_.acked().floor();
-  if (progress_.floor != saved_floor_ || progress_changed_) {
-    rooms_.records->Put(id_, progress_, batch);
-  }
-  if (header_changed_) rooms_.records->Put(header_, batch);
-  saved_floor_ = progress_.floor;
-  progress_changed_ = header_changed_ = false;
-  Changed();
+  dead_letter.set_attempts(static_cast<int32_t>(given_up.attempts));
+  dead_letter.set_reason(given_up.reason);
+  *dead_letter.mutable_dead_letter_time() = broker::ToTimestamp(shared_.clock->NowMicros());
+  return dead_letter;
 }
 
-void Subscription::Saved(bool written) {
-  MutexLock lock(&mu_);
-  if (written) {
-    graves_.clear();
-    settled_.clear();
-    return;
+// As memory has it, or else the store.
+absl::StatusOr<std::optional<std::string>> Subscription::ReadDeadLetter(uint64_t sequence) const {
+  {
+    MutexLock lock(&mu_);
+    if (changes_.removed_dead_letters.contains(sequence)) return std::nullopt;
+    const auto unwritten = changes_.dead_letters.find(sequence);
+    if (unwritten != changes_.dead_letters.end()) return unwritten->second;
+    if (progress_.dead_letters == 0) return std::nullopt;
   }
-  state_.acked().MarkChanged();
-  progress_changed_ = header_changed_ = true;
-  Changed();
+  return shared_.records->Read(Letters::kDead, id_, sequence);
 }
 
-absl::Status Subscription::Seek(const Positions::Start& start, const Write& write) {
+bool Subscription::WantsReplays() const {
+  // Not before those that are done with are removed from the store.
+  return changes_.settled.empty() && state_.replays() < progress_.replays &&
+         state_.replays() < kMaxReplays / 2;
+}
+
+absl::Status Subscription::LoadReplays() {
+  uint64_t from = 0;
+  uint32_t epoch = 0;
+  {
+    MutexLock lock(&mu_);
+    if (!WantsReplays()) return absl::OkStatus();
+    from = next_replay_;
+    epoch = progress_.epoch;
+  }
+  std::vector<SubscriptionState::Candidate> replays;
+  absl::Status status;
+  bool more = false;
+  const auto load = [&](uint64_t sequence, std::string_view bytes) {
+    if (replays.size() >= kMaxReplays) {
+      more = true;
+      return false;
+    }
+    v1::DeadLetter dead_letter;
+    auto record = shared_.records->ReadAttempts(id_, epoch, sequence);
+    if (!record.ok()) status = record.status();
+    if (!dead_letter.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+      status = DataLoss("a dead letter of subscription {} cannot be read", name_);
+    }
+    if (!status.ok()) return false;
+    replays.push_back({.sequence = sequence,
+                       .sender = SenderHash(dead_letter.event().mms_mo()),
+                       .bytes = static_cast<uint32_t>(dead_letter.event().ByteSizeLong()),
+                       .attempts = record->attempts.value_or(0),
+                       .failures = record->failures,
+                       .retry_at = record->RetryAt(shared_.clock->MonotonicMicros(),
+                                                   shared_.clock->NowMicros())});
+    from = sequence + 1;
+    return true;
+  };
+  auto visited = shared_.records->Visit(Letters::kReplayed, id_, from, load);
+  if (!status.ok()) return status;
+  if (!visited.ok()) return visited;
   MutexLock lock(&mu_);
-  if (deleted_) return NotFound("subscription: there is no '{}'", name_);
-  SubscriptionProgress progress = progress_;
-  progress.floor = start.after;
-  progress.not_before = start.not_before;
-  ++progress.epoch;
-  rocksdb::WriteBatch batch;
-  if (auto status = rooms_.records->DeletePositions(id_, &batch); !status.ok()) return status;
-  PutReplayAttempts(&batch);
-  rooms_.records->PutDeliveredThrough(id_, start.after, &batch);
-  rooms_.records->Put(id_, progress, &batch);
-  if (auto status = write(&batch); !status.ok()) return status;
-  progress_ = progress;
-  saved_floor_ = progress.floor;
-  saved_delivered_through_ = start.after;
-  recorded_through_ = 0;
-  state_.Seek(start.after, rooms_.clock->MonotonicMicros());
+  const int64_t now = shared_.clock->MonotonicMicros();
+  for (const auto& replay : replays) state_.Replay(replay, now);
+  next_replay_ = more ? from : 0;
   Changed();
   return absl::OkStatus();
 }
 
-void Subscription::PutReplayAttempts(rocksdb::WriteBatch* batch) const {
-  for (const SubscriptionState::Candidate& replay : state_.DeliveredReplays()) {
-    rooms_.records->PutAttempts(id_, replay.sequence, replay.attempts, batch);
+// --- Saving.
+
+SubscriptionChanges Subscription::TakeChanges() {
+  MutexLock lock(&mu_);
+  SubscriptionChanges changes = std::exchange(changes_, {});
+  if (deleted_) return {};
+  const auto settled = state_.TakeSettled();
+  for (const SubscriptionState::Settled& one : settled) {
+    if (!one.replay || changes.dead_letters.contains(one.sequence)) continue;
+    --progress_.replays;
+    AddDeadLetterBytes(-static_cast<int64_t>(one.bytes));
+    progress_changed_ = true;
   }
+  changes.settled.insert(changes.settled.end(), settled.begin(), settled.end());
+  const auto failed = state_.TakeFailed();
+  changes.failed.insert(changes.failed.end(), failed.begin(), failed.end());
+  AckedSet::Changes blocks = state_.acked().TakeChanges();
+  for (const uint64_t block : blocks.written) {
+    changes.blocks.emplace_back(block, state_.acked().words(block));
+  }
+  changes.removed_blocks.insert(changes.removed_blocks.end(), blocks.removed.begin(),
+                                blocks.removed.end());
+  progress_.floor = state_.acked().floor();
+  if (progress_.floor != saved_floor_ || progress_changed_) changes.progress = progress_;
+  saved_floor_ = progress_.floor;
+  progress_changed_ = false;
+  Changed();
+  return changes;
+}
+
+void Subscription::GiveBack(SubscriptionChanges changes) {
+  MutexLock lock(&mu_);
+  changes.blocks.clear();
+  changes_.MergeOlder(std::move(changes));
+  changes_.progress.reset();
+  state_.acked().MarkChanged();
+  progress_changed_ = true;
+  Changed();
+}
+
+// --- Moving.
+
+absl::Status Subscription::Seek(const Positions::Start& start, const Write& write) {
+  rocksdb::WriteBatch batch;
+  SubscriptionProgress progress;
+  std::vector<SubscriptionState::Candidate> replays;
+  {
+    MutexLock lock(&mu_);
+    if (deleted_) return NotFound("subscription: there is no '{}'", name_);
+    progress = progress_;
+    replays = state_.DeliveredReplays();
+  }
+  progress.floor = start.after;
+  progress.not_before = start.not_before;
+  ++progress.epoch;
+  if (auto status = shared_.records->DeletePositions(id_, &batch); !status.ok()) return status;
+  for (const SubscriptionState::Candidate& replay : replays) {
+    shared_.records->PutAttempts(id_, progress.epoch, replay.sequence, replay.attempts, &batch);
+    if (replay.failures == 0) continue;
+    shared_.records->PutFailures(id_, replay.sequence, replay.failures, &batch);
+  }
+  shared_.records->PutDeliveredThrough(id_, progress.epoch, start.after, &batch);
+  shared_.records->Put(id_, progress, &batch);
+  if (auto status = write(&batch); !status.ok()) return status;
+  MutexLock lock(&mu_);
+  progress_.floor = saved_floor_ = progress.floor;
+  progress_.not_before = progress.not_before;
+  progress_.epoch = progress.epoch;
+  recorded_through_ = 0;
+  state_.Seek(start.after, shared_.clock->MonotonicMicros());
+  ForgetRead();
+  Changed();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<int64_t> Subscription::Replay(const std::vector<uint64_t>& sequences,
                                              const Write& write) {
-  MutexLock lock(&mu_);
-  if (deleted_) return NotFound("subscription: there is no '{}'", name_);
   rocksdb::WriteBatch batch;
-  std::vector<SubscriptionState::Candidate> replays;
+  uint64_t first = std::numeric_limits<uint64_t>::max();
+  uint64_t replayed = 0;
   for (const uint64_t sequence : sequences) {
-    auto bytes = rooms_.records->Read(SubscriptionRecords::Grave::kDeadLetter, id_, sequence);
+    auto bytes = shared_.records->Read(Letters::kDead, id_, sequence);
     if (!bytes.ok()) return bytes.status();
     v1::DeadLetter dead_letter;
     if (!*bytes || !dead_letter.ParseFromString(**bytes)) continue;
-    rooms_.records->Delete(SubscriptionRecords::Grave::kDeadLetter, id_, sequence, &batch);
-    rooms_.records->Put(SubscriptionRecords::Grave::kReplay, id_, sequence, **bytes, &batch);
-    replays.push_back({.sequence = sequence,
-                       .sender = SenderHash(dead_letter.event().mms_mo()),
-                       .bytes = static_cast<uint32_t>(dead_letter.event().ByteSizeLong())});
+    shared_.records->Delete(Letters::kDead, id_, sequence, &batch);
+    shared_.records->Put(Letters::kReplayed, id_, sequence, **bytes, &batch);
+    first = std::min(first, sequence);
+    ++replayed;
   }
-  SubscriptionProgress progress = progress_;
-  progress.dead_letters -= replays.size();
-  rooms_.records->Put(id_, progress, &batch);
+  SubscriptionProgress progress;
+  {
+    MutexLock lock(&mu_);
+    if (deleted_) return NotFound("subscription: there is no '{}'", name_);
+    progress = progress_;
+  }
+  if (replayed == 0) return 0;
+  progress.dead_letters -= replayed;
+  progress.replays += replayed;
+  shared_.records->Put(id_, progress, &batch);
   if (auto status = write(&batch); !status.ok()) return status;
-  progress_ = progress;
-  for (const auto& replay : replays) state_.Replay(replay, rooms_.clock->MonotonicMicros());
+  {
+    MutexLock lock(&mu_);
+    progress_.dead_letters -= replayed;
+    progress_.replays += replayed;
+    next_replay_ = std::min(next_replay_, first);
+  }
+  if (auto status = LoadReplays(); !status.ok()) return status;
+  return static_cast<int64_t>(replayed);
+}
+
+absl::StatusOr<int64_t> Subscription::Discard(const std::vector<uint64_t>& sequences,
+                                              const Write& write) {
+  rocksdb::WriteBatch batch;
+  uint64_t discarded = 0;
+  int64_t discarded_bytes = 0;
+  for (const uint64_t sequence : sequences) {
+    auto bytes = shared_.records->Read(Letters::kDead, id_, sequence);
+    if (!bytes.ok()) return bytes.status();
+    if (!*bytes) continue;
+    shared_.records->Delete(Letters::kDead, id_, sequence, &batch);
+    discarded_bytes += static_cast<int64_t>(DeadLetterBytes(**bytes));
+    ++discarded;
+  }
+  SubscriptionProgress progress;
+  {
+    MutexLock lock(&mu_);
+    if (deleted_) return NotFound("subscription: there is no '{}'", name_);
+    progress = progress_;
+  }
+  if (discarded == 0) return 0;
+  progress.dead_letters -= discarded;
+  progress.dead_letter_bytes -= static_cast<uint64_t>(discarded_bytes);
+  shared_.records->Put(id_, progress, &batch);
+  if (auto status = write(&batch); !status.ok()) return status;
+  MutexLock lock(&mu_);
+  progress_.dead_letters -= discarded;
+  AddDeadLetterBytes(-discarded_bytes);
+  dead_letters_again_at_ = 0;  // there is room
   Changed();
-  return static_cast<int64_t>(replays.size());
+  return static_cast<int64_t>(discarded);
+}
+
+// --- The end.
+
+bool Subscription::IsAbandoned() const {
+  if (!header_.settings.has_expiration_ttl() || state_.streams() > 0) return false;
+  const int64_t ttl = broker::MicrosOf(header_.settings.expiration_ttl());
+  const int64_t now = shared_.journal->AgeMicros();
+  return now > last_used_ + ttl && now > opened_at_ + std::min(ttl, kGraceMicros);
 }
 
 absl::Status Subscription::Delete(const Write& write) {
-  MutexLock lock(&mu_);
-  return DeleteLocked(write);
+  {
+    MutexLock lock(&mu_);
+    deleting_ = true;
+  }
+  return DeleteNow(write);
 }
 
 bool Subscription::DeleteIfAbandoned(const Write& write) {
-  MutexLock lock(&mu_);
-  return IsAbandoned() && DeleteLocked(write).ok();
+  {
+    MutexLock lock(&mu_);
+    if (!IsAbandoned()) return false;
+    deleting_ = true;
+  }
+  return DeleteNow(write).ok();
 }
 
-absl::Status Subscription::DeleteLocked(const Write& write) {
+absl::Status Subscription::DeleteNow(const Write& write) {
   rocksdb::WriteBatch batch;
-  rooms_.records->DeleteAll(header_, &batch);
-  if (auto status = write(&batch); !status.ok()) return status;
+  shared_.records->DeleteAll(header(), &batch);
+  const absl::Status status = write(&batch);
+  MutexLock lock(&mu_);
+  deleting_ = false;
+  if (!status.ok()) return status;
   deleted_ = true;
+  AddDeadLetterBytes(-static_cast<int64_t>(progress_.dead_letter_bytes));
   waiting_.WakeAll();
   return absl::OkStatus();
 }

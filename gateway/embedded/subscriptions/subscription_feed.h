@@ -13,8 +13,9 @@ namespace mmsmo::embedded {
 
 class SubscriptionFeed final : public broker::Feed {
  public:
-  SubscriptionFeed(std::shared_ptr<Subscription> subscription, SubscriptionState::Window window)
-      : subscription_(std::move(subscription)), stream_(subscription_->AddStream(window)) {}
+  // Of a stream that was added; removes it.
+  SubscriptionFeed(std::shared_ptr<Subscription> subscription, StreamId stream)
+      : subscription_(std::move(subscription)), stream_(stream) {}
   ~SubscriptionFeed() override { subscription_->RemoveStream(stream_); }
 
   absl::StatusOr<broker::Batch> Take(const broker::TakeLimits& limits) override {
@@ -29,7 +30,7 @@ class SubscriptionFeed final : public broker::Feed {
 
  private:
   const std::shared_ptr<Subscription> subscription_;
-  const Subscription::StreamId stream_;
+  const StreamId stream_;
 };
 
 }  // namespace mmsmo::embedded

@@ -4,6 +4,13 @@
 #include <limits>
 
 namespace mmsmo::embedded {
+namespace {
+
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+// At each end of a stream that an event was in hand at, its group becomes so much smaller.
+constexpr size_t kSmaller = 4;
+
+}  // namespace
 
 SubscriptionState::SubscriptionState(const SubscriptionPolicy& policy, AckedSet acked,
                                      uint64_t delivered_through)
@@ -12,57 +19,120 @@ SubscriptionState::SubscriptionState(const SubscriptionPolicy& policy, AckedSet 
       next_(acked_.floor() + 1),
       delivered_through_(std::max(delivered_through, acked_.floor())) {}
 
-void SubscriptionState::AddStream(StreamId stream, Window window) {
-  streams_[stream] = {.window = window};
+// --- Streams.
+
+void SubscriptionState::EndStream(StreamId stream, int64_t now) {
+  cut_.erase(stream);
+  if (isolating_ == stream) isolating_ = 0;
+  if (hands_.messages(stream) == 0) return hands_.Erase(stream);
+  hands_.End(stream, now + policy_.resume_window);
 }
 
-void SubscriptionState::RemoveStream(StreamId stream, int64_t now) {
-  if (streams_[stream].messages > 0) {
-    for (auto it = pending_.begin(); it != pending_.end(); ++it) {
-      if (it->second.phase == Phase::kLeased && it->second.stream == stream) Retry(it, now, now);
+bool SubscriptionState::Resume(StreamId from, StreamId to, uint32_t received) {
+  if (!hands_.Has(from)) return false;
+  const Hands::Events events = hands_.events(from);
+  for (const uint64_t sequence : events) {
+    Pending& pending = pending_.at(sequence);
+    hands_.Drop(from, sequence, pending.bytes, pending.group);
+    hands_.Take(to, sequence, pending.bytes, pending.group);
+    pending.stream = to;
+    if (pending.frame > received || !pending.sent) {
+      timers_.erase({pending.due, sequence});
+      pending.due = kNever;
+      pending.sent = false;
+      cut_[to].insert(sequence);
     }
+    pending.frame = 0;
   }
-  streams_.erase(stream);
+  cut_.erase(from);
+  if (isolating_ == from) isolating_ = to;
+  hands_.Erase(from);
+  return true;
 }
 
-int SubscriptionState::Room(StreamId stream, uint64_t available) const {
-  const Stream& own = streams_.at(stream);
-  const auto share = [streams = streams_.size()](uint64_t all) {
+int SubscriptionState::Room(StreamId stream, uint64_t unscanned) {
+  const auto share = [streams = hands_.live()](uint64_t all) {
     const uint64_t each = (all + streams - 1) / streams;
     return static_cast<int64_t>(std::min<uint64_t>(each, std::numeric_limits<int>::max()));
   };
+  uint64_t available = ready_.size() + unscanned;
+  if (!suspects_.empty()) {
+    if (!hands_.Has(isolating_) || hands_.HasEnded(isolating_)) isolating_ = stream;
+    if (MustIsolate(stream)) return 0;
+    if (hands_.MayJoin(stream, pending_.at(*suspects_.begin()).group))
+      available += suspects_.size();
+  }
   const auto ceiling = static_cast<uint64_t>(policy_.max_outstanding);
-  if (!HasBytesLeft(stream) || leased_ >= ceiling) return 0;
-  const int64_t room =
-      std::min({int64_t{own.window.messages} - own.messages, share(ceiling) - own.messages,
-                static_cast<int64_t>(ceiling - leased_), share(available)});
+  const uint64_t taken = leased_ + given_up_count_;
+  if (taken >= ceiling) return 0;
+  const int64_t room = std::min({hands_.Left(stream), share(ceiling) - hands_.messages(stream),
+                                 static_cast<int64_t>(ceiling - taken), share(available)});
   return static_cast<int>(std::max<int64_t>(room, 0));
 }
 
-bool SubscriptionState::HasBytesLeft(StreamId stream) const {
-  const Stream& own = streams_.at(stream);
-  return own.bytes < own.window.bytes;
+// Whether the stream has to have less in hand before it gets anything more.
+bool SubscriptionState::MustIsolate(StreamId stream) const {
+  return isolating_ == stream && !suspects_.empty() &&
+         !hands_.MayJoin(stream, pending_.at(*suspects_.begin()).group);
 }
 
-SubscriptionState::Lease SubscriptionState::MakeLease(Iterator it, StreamId stream, int64_t now) {
+bool SubscriptionState::MayTake(StreamId stream) const {
+  return hands_.Left(stream) > 0 && !MustIsolate(stream);
+}
+
+// --- Delivering.
+
+SubscriptionState::Lease SubscriptionState::MakeLease(Iterator it, StreamId stream) {
   Pending& pending = it->second;
+  const uint16_t number_before = pending.lease_number;
+  const bool failed_before = pending.failed;
   ++pending.attempts;
   pending.stream = stream;
-  pending.lease_number = ++last_lease_;
-  SetPhase(it, Phase::kLeased, now + policy_.ack_deadline);
+  if (++last_lease_ == 0) ++last_lease_;
+  pending.lease_number = last_lease_;
+  pending.frame = 0;
+  pending.sent = pending.failed = false;
+  SetPhase(it, Phase::kLeased, kNever);
   ++totals_.delivered;
   if (pending.attempts > 1) ++totals_.redelivered;
   if (!pending.replay) delivered_through_ = std::max(delivered_through_, it->first);
   return {.sequence = it->first,
           .attempt = pending.attempts,
           .number = pending.lease_number,
-          .deadline = pending.due,
-          .replay = pending.replay};
+          .replay = pending.replay,
+          .number_before = number_before,
+          .failed_before = failed_before};
 }
 
-std::optional<SubscriptionState::Lease> SubscriptionState::Redeliver(StreamId stream, int64_t now) {
+std::optional<SubscriptionState::Lease> SubscriptionState::RedeliverCut(StreamId stream) {
+  const auto cut = cut_.find(stream);
+  if (cut == cut_.end()) return std::nullopt;
+  std::optional<Lease> lease;
+  while (!lease && !cut->second.empty()) {
+    const uint64_t sequence = *cut->second.begin();
+    cut->second.erase(cut->second.begin());
+    const auto it = pending_.find(sequence);
+    if (it == pending_.end() || it->second.phase != Phase::kLeased || it->second.sent ||
+        it->second.stream != stream) {
+      continue;  // it was acknowledged meanwhile
+    }
+    lease = {.sequence = sequence,
+             .attempt = it->second.attempts,
+             .number = it->second.lease_number,
+             .replay = it->second.replay,
+             .again = true};
+  }
+  if (cut->second.empty()) cut_.erase(cut);
+  return lease;
+}
+
+std::optional<SubscriptionState::Lease> SubscriptionState::Redeliver(StreamId stream) {
+  if (!MayTake(stream)) return std::nullopt;
+  if (!suspects_.empty() && hands_.MayJoin(stream, pending_.at(*suspects_.begin()).group)) {
+    return MakeLease(pending_.find(*suspects_.begin()), stream);
+  }
   if (ready_.empty()) return std::nullopt;
-  return MakeLease(pending_.find(*ready_.begin()), stream, now);
+  return MakeLease(pending_.find(*ready_.begin()), stream);
 }
 
 std::optional<SubscriptionState::Lease> SubscriptionState::Offer(const Candidate& candidate,
@@ -73,88 +143,144 @@ std::optional<SubscriptionState::Lease> SubscriptionState::Offer(const Candidate
   }
   next_ = candidate.sequence + 1;
   const auto it = pending_
-                      .emplace(candidate.sequence, Pending{.sender = candidate.sender,
-                                                           .attempts = candidate.attempts,
-                                                           .bytes = candidate.bytes})
+                      .emplace(candidate.sequence,
+                               Pending{.sender = candidate.sender,
+                                       .attempts = candidate.attempts,
+                                       .bytes = candidate.bytes,
+                                       .failures = static_cast<uint16_t>(candidate.failures),
+                                       .failed = candidate.failures > 0})
                       .first;
   ready_.insert(candidate.sequence);
   EnterQueue(it, candidate.retry_at);
   if (it->second.phase == Phase::kHeld) return std::nullopt;
-  if (candidate.attempts > 0) Retry(it, candidate.retry_at, now);
+  if (candidate.attempts > 0) Again(it, candidate.retry_at, now);
   if (it->second.phase != Phase::kReady) return std::nullopt;
-  return MakeLease(it, stream, now);
+  return MakeLease(it, stream);
 }
 
-void SubscriptionState::Pass() { acked_.Add(next_++); }
+std::optional<int64_t> SubscriptionState::Send(const Lease& lease, uint32_t frame, int64_t now) {
+  const auto it = pending_.find(lease.sequence);
+  if (it == pending_.end()) return std::nullopt;
+  Pending& pending = it->second;
+  if (pending.phase != Phase::kLeased || pending.sent || pending.lease_number != lease.number) {
+    return std::nullopt;
+  }
+  pending.sent = true;
+  pending.frame = frame;
+  SetPhase(it, Phase::kLeased, now + policy_.ack_deadline);
+  return pending.due;
+}
 
 void SubscriptionState::TakeBack(const Lease& lease) {
   const auto it = pending_.find(lease.sequence);
   if (it == pending_.end()) return;  // retention has taken it
+  Pending& pending = it->second;
+  if (pending.phase != Phase::kLeased || pending.sent || pending.lease_number != lease.number) {
+    return;
+  }
+  if (lease.again) {
+    cut_[pending.stream].insert(lease.sequence);
+    return;
+  }
   --totals_.delivered;
-  if (it->second.attempts > 1) --totals_.redelivered;
-  --it->second.attempts;
+  if (pending.attempts > 1) --totals_.redelivered;
+  --pending.attempts;
+  pending.lease_number = lease.number_before;
+  pending.failed = lease.failed_before;
   SetPhase(it, Phase::kReady);
 }
 
-bool SubscriptionState::IsOf(const Lease& lease, const Pending& pending) {
-  return pending.attempts == lease.attempt && pending.lease_number == lease.number;
+// --- What becomes of deliveries.
+
+bool SubscriptionState::IsNewest(const Lease& lease, const Pending& pending) {
+  // One that is not sent yet leaves the one before it in force.
+  if (pending.phase == Phase::kLeased && !pending.sent && pending.attempts == lease.attempt + 1) {
+    return true;
+  }
+  return pending.attempts == lease.attempt &&
+         (pending.lease_number == lease.number || pending.lease_number == 0);
 }
 
-SubscriptionState::Iterator SubscriptionState::FindLease(const Lease& lease, Effect* effect) {
+SubscriptionState::Iterator SubscriptionState::FindNewest(const Lease& lease, Effect* effect) {
   const auto it = pending_.find(lease.sequence);
-  if (it == pending_.end()) {
-    const bool unscanned = lease.sequence >= next_ && lease.sequence <= delivered_through_ &&
-                           !acked_.Contains(lease.sequence);
-    *effect = unscanned ? Effect::kUnscanned : Effect::kExpired;
-    return it;
+  if (it != pending_.end()) {
+    const bool newest = IsNewest(lease, it->second);
+    *effect = newest ? Effect::kDone : Effect::kExpired;
+    return newest ? it : pending_.end();
   }
-  const bool holds = it->second.phase == Phase::kLeased && IsOf(lease, it->second);
-  *effect = holds ? Effect::kDone : Effect::kExpired;
-  return holds ? it : pending_.end();
+  if (acked_.Contains(lease.sequence)) {
+    *effect = Effect::kBefore;
+  } else {
+    const bool unscanned = lease.sequence >= next_ && lease.sequence <= delivered_through_;
+    *effect = unscanned ? Effect::kUnscanned : Effect::kExpired;
+  }
+  return it;
 }
 
 SubscriptionState::Effect SubscriptionState::Acknowledge(const Lease& lease) {
   Effect effect;
-  const auto it = FindLease(lease, &effect);
-  if (it == pending_.end()) {
-    const bool before = !pending_.contains(lease.sequence) && acked_.Contains(lease.sequence);
-    return before ? Effect::kBefore : effect;
-  }
+  const auto it = FindNewest(lease, &effect);
+  if (it == pending_.end()) return effect;
   ++totals_.acked;
+  if (it->second.phase == Phase::kGivenUp) --totals_.dead_lettered;  // Settle counts it
   Settle(lease.sequence);
   return Effect::kDone;
 }
 
 SubscriptionState::Effect SubscriptionState::Extend(const Lease& lease, int64_t until) {
   Effect effect;
-  const auto it = FindLease(lease, &effect);
-  if (it != pending_.end()) SetPhase(it, Phase::kLeased, until);
-  return effect;
+  const auto it = FindNewest(lease, &effect);
+  if (it == pending_.end()) return effect == Effect::kBefore ? Effect::kExpired : effect;
+  if (it->second.phase != Phase::kLeased || !it->second.sent) return Effect::kExpired;
+  SetPhase(it, Phase::kLeased, until);
+  return Effect::kDone;
 }
 
-SubscriptionState::Effect SubscriptionState::HandBack(const Lease& lease, int64_t retry_at,
-                                                      int64_t now) {
+SubscriptionState::Effect SubscriptionState::Retry(const Lease& lease, std::optional<int64_t> delay,
+                                                   int64_t now) {
   Effect effect;
-  const auto it = FindLease(lease, &effect);
-  if (it != pending_.end()) {
-    Retry(it, retry_at, now);
-    return Effect::kDone;
+  const auto it = FindNewest(lease, &effect);
+  if (it == pending_.end()) return effect == Effect::kBefore ? Effect::kExpired : effect;
+  // It failed already where its lease has ended, or this is said once more.
+  const bool counted = it->second.failed && it->second.phase != Phase::kLeased;
+  if (!counted && it->second.phase != Phase::kGivenUp) Fail(it, delay, now);
+  return Effect::kDone;
+}
+
+SubscriptionState::Effect SubscriptionState::Release(const Lease& lease) {
+  Effect effect;
+  const auto it = FindNewest(lease, &effect);
+  if (it == pending_.end()) return effect == Effect::kBefore ? Effect::kExpired : effect;
+  Pending& pending = it->second;
+  switch (pending.phase) {
+    case Phase::kGivenUp:
+      return Effect::kExpired;
+    case Phase::kHeld:
+      return Effect::kDone;
+    case Phase::kLeased:
+    case Phase::kReady:
+    case Phase::kWaiting:
+      break;
   }
-  const auto again = pending_.find(lease.sequence);
-  return again != pending_.end() && IsOf(lease, again->second) ? Effect::kDone : effect;
+  if (pending.failed && pending.failures > 0) {  // it was taken for a failure
+    --pending.failures;
+    failed_.push_back(lease.sequence);
+  }
+  pending.failed = false;
+  SetPhase(it, Phase::kReady);
+  return Effect::kDone;
 }
 
 SubscriptionState::Effect SubscriptionState::GiveUp(const Lease& lease, std::string reason) {
   Effect effect;
-  const auto it = FindLease(lease, &effect);
-  if (it != pending_.end()) {
-    GiveUpOn(it, std::move(reason));
-    return Effect::kDone;
-  }
-  const auto again = pending_.find(lease.sequence);
-  const bool given_up = again != pending_.end() && again->second.phase == Phase::kGivenUp &&
-                        IsOf(lease, again->second);
-  return given_up ? Effect::kDone : effect;
+  const auto it = FindNewest(lease, &effect);
+  if (it == pending_.end()) return effect;
+  if (it->second.phase == Phase::kGivenUp) return Effect::kDone;
+  GiveUpOn(it, std::move(reason));
+  // Whoever asked for it waits for it.
+  given_up_.push_front(std::move(given_up_.back()));
+  given_up_.pop_back();
+  return Effect::kDone;
 }
 
 void SubscriptionState::AcknowledgeUnscanned(uint64_t sequence) {
@@ -163,38 +289,71 @@ void SubscriptionState::AcknowledgeUnscanned(uint64_t sequence) {
   settled_.push_back({.sequence = sequence});
 }
 
+// --- Time.
+
 void SubscriptionState::OnTime(int64_t now) {
   while (!timers_.empty() && timers_.begin()->first <= now) {
-    const auto it = pending_.find(timers_.begin()->second);
-    if (it->second.phase == Phase::kLeased) {
-      ++totals_.lease_expired;
-      Retry(it, now + Backoff(it->second.attempts), now);
-    } else {
-      SetPhase(it, Phase::kReady);
-    }
+    EndTime(pending_.find(timers_.begin()->second), now);
+  }
+  while (const auto over = hands_.FirstOver(now)) {
+    const Hands::Events events = hands_.events(*over);
+    const size_t at_end = hands_.AtEnd(*over);
+    for (const uint64_t sequence : events) ReturnAtEnd(pending_.find(sequence), at_end, now);
+    hands_.Erase(*over);
   }
 }
 
-int64_t SubscriptionState::NextDue() const {
-  return timers_.empty() ? std::numeric_limits<int64_t>::max() : timers_.begin()->first;
+void SubscriptionState::EndTime(Iterator it, int64_t now) {
+  const Pending& pending = it->second;
+  if (pending.phase == Phase::kWaiting) return SetPhase(it, Phase::kReady);
+  if (hands_.HasEnded(pending.stream)) {
+    return ReturnAtEnd(it, hands_.AtEnd(pending.stream), now);
+  }
+  ++totals_.lease_expired;
+  Fail(it, std::nullopt, now);
 }
 
-int64_t SubscriptionState::Backoff(uint32_t attempts) const {
+int64_t SubscriptionState::NextDue() const {
+  return std::min(hands_.NextOver(), timers_.empty() ? kNever : timers_.begin()->first);
+}
+
+int64_t SubscriptionState::Backoff(uint32_t failures) const {
   int64_t backoff = policy_.min_backoff;
-  for (uint32_t i = 1; i < attempts && backoff < policy_.max_backoff; ++i) backoff *= 2;
+  for (uint32_t i = 1; i < failures && backoff < policy_.max_backoff; ++i) backoff *= 2;
   return std::min(backoff, policy_.max_backoff);
 }
 
-// The event has been delivered, in vain: again at `retry_at`, or never.
-void SubscriptionState::Retry(Iterator it, int64_t retry_at, int64_t now) {
-  if (HadLastAttempt(it->second)) return GiveUpOn(it, "max_attempts");
+void SubscriptionState::Again(Iterator it, int64_t retry_at, int64_t now) {
+  if (HadLastFailure(it->second)) return GiveUpOn(it, "max_attempts");
   retry_at <= now ? SetPhase(it, Phase::kReady) : SetPhase(it, Phase::kWaiting, retry_at);
 }
 
-bool SubscriptionState::HadLastAttempt(const Pending& pending) const {
-  return policy_.max_attempts > 0 &&
-         pending.attempts >= static_cast<uint32_t>(policy_.max_attempts);
+void SubscriptionState::Fail(Iterator it, std::optional<int64_t> delay, int64_t now) {
+  Pending& pending = it->second;
+  if (pending.failures < std::numeric_limits<uint16_t>::max()) ++pending.failures;
+  pending.failed = true;
+  failed_.push_back(it->first);
+  if (pending.phase == Phase::kHeld) return;
+  Again(it, now + delay.value_or(Backoff(pending.failures)), now);
 }
+
+// Its stream ended when it had so many in hand, and nobody took them over.
+void SubscriptionState::ReturnAtEnd(Iterator it, size_t at_end, int64_t now) {
+  if (at_end <= 1) return Fail(it, std::nullopt, now);
+  LeavePhase(it);  // by the group that it had
+  Pending& pending = it->second;
+  pending.group = static_cast<GroupSize>(
+      std::max<size_t>(std::min<size_t>(pending.group, at_end) / kSmaller, 1));
+  pending.phase = Phase::kReady;
+  suspects_.insert(it->first);
+}
+
+bool SubscriptionState::HadLastFailure(const Pending& pending) const {
+  return policy_.max_attempts > 0 &&
+         pending.failures >= static_cast<uint32_t>(policy_.max_attempts);
+}
+
+// --- Dead letters.
 
 void SubscriptionState::GiveUpOn(Iterator it, std::string reason) {
   SetPhase(it, Phase::kGivenUp);
@@ -204,34 +363,54 @@ void SubscriptionState::GiveUpOn(Iterator it, std::string reason) {
                        .replay = it->second.replay});
 }
 
+bool SubscriptionState::IsGivenUp(uint64_t sequence) const {
+  const auto it = pending_.find(sequence);
+  return it != pending_.end() && it->second.phase == Phase::kGivenUp;
+}
+
+// But for those that retention has taken since, or that were acknowledged late.
+std::vector<SubscriptionState::GivenUp> SubscriptionState::TakeGivenUp(size_t at_most) {
+  std::vector<GivenUp> taken;
+  while (!given_up_.empty() && taken.size() < at_most) {
+    if (IsGivenUp(given_up_.front().sequence)) taken.push_back(std::move(given_up_.front()));
+    given_up_.pop_front();
+  }
+  return taken;
+}
+
+std::vector<SubscriptionState::Failed> SubscriptionState::TakeFailed() {
+  std::vector<Failed> taken;
+  for (const uint64_t sequence : std::exchange(failed_, {})) {
+    const auto it = pending_.find(sequence);
+    if (it == pending_.end()) continue;
+    const bool waits = it->second.phase == Phase::kWaiting;
+    taken.push_back({.sequence = sequence,
+                     .failures = it->second.failures,
+                     .retry_at = waits ? it->second.due : 0});
+  }
+  return taken;
+}
+
 void SubscriptionState::Settle(uint64_t sequence) {
   const auto it = pending_.find(sequence);
   if (it == pending_.end()) return;
   const Pending& pending = it->second;
   if (pending.phase == Phase::kGivenUp) ++totals_.dead_lettered;
-  if (pending.replay || pending.attempts > unrecorded_attempts()) {
-    settled_.push_back({.sequence = sequence, .replay = pending.replay});
+  if (pending.replay || pending.failures > 0 || pending.failed ||
+      pending.attempts > unrecorded_attempts()) {
+    settled_.push_back({.sequence = sequence, .bytes = pending.bytes, .replay = pending.replay});
   }
   if (!pending.replay) acked_.Add(sequence);
   Forget(it);
 }
 
-// But for those that retention has taken since.
-std::vector<SubscriptionState::GivenUp> SubscriptionState::TakeGivenUp() {
-  std::erase_if(given_up_, [this](const GivenUp& one) { return !IsPending(one.sequence); });
-  return std::exchange(given_up_, {});
-}
-
-bool SubscriptionState::IsWaiting(uint64_t sequence) const {
-  const auto it = pending_.find(sequence);
-  return it != pending_.end() && it->second.phase == Phase::kWaiting;
-}
-
 void SubscriptionState::Replay(const Candidate& candidate, int64_t now) {
-  const auto [it, added] =
-      pending_.emplace(candidate.sequence, Pending{.sender = candidate.sender,
-                                                   .attempts = candidate.attempts,
-                                                   .bytes = candidate.bytes});
+  const auto [it, added] = pending_.emplace(
+      candidate.sequence, Pending{.sender = candidate.sender,
+                                  .attempts = candidate.attempts,
+                                  .bytes = candidate.bytes,
+                                  .failures = static_cast<uint16_t>(candidate.failures),
+                                  .failed = candidate.failures > 0});
   if (it->second.replay) return;
   it->second.replay = true;
   ++replays_;
@@ -245,8 +424,13 @@ void SubscriptionState::Replay(const Candidate& candidate, int64_t now) {
   ready_.insert(candidate.sequence);
   EnterQueue(it, candidate.retry_at);
   if (it->second.phase == Phase::kReady && candidate.attempts > 0) {
-    Retry(it, candidate.retry_at, now);
+    Again(it, candidate.retry_at, now);
   }
+}
+
+bool SubscriptionState::IsReplay(uint64_t sequence) const {
+  const auto it = pending_.find(sequence);
+  return it != pending_.end() && it->second.replay;
 }
 
 std::vector<SubscriptionState::Candidate> SubscriptionState::DeliveredReplays() const {
@@ -254,10 +438,13 @@ std::vector<SubscriptionState::Candidate> SubscriptionState::DeliveredReplays() 
   if (replays_ == 0) return replays;
   for (const auto& [sequence, pending] : pending_) {
     if (!pending.replay || pending.attempts == 0) continue;
-    replays.push_back({.sequence = sequence, .attempts = pending.attempts});
+    replays.push_back(
+        {.sequence = sequence, .attempts = pending.attempts, .failures = pending.failures});
   }
   return replays;
 }
+
+// --- The log moves.
 
 void SubscriptionState::Seek(uint64_t floor, int64_t now) {
   std::vector<Candidate> replays;
@@ -266,16 +453,20 @@ void SubscriptionState::Seek(uint64_t floor, int64_t now) {
     replays.push_back({.sequence = sequence,
                        .sender = pending.sender,
                        .bytes = pending.bytes,
-                       .attempts = pending.attempts});
+                       .attempts = pending.attempts,
+                       .failures = pending.failures});
   }
   pending_.clear();
   timers_.clear();
   ready_.clear();
+  suspects_.clear();
   senders_.clear();
+  cut_.clear();
   given_up_.clear();
   settled_.clear();
-  leased_ = held_ = replays_ = 0;
-  for (auto& [id, stream] : streams_) stream = {.window = stream.window};
+  failed_.clear();
+  hands_.Clear();
+  leased_ = held_ = replays_ = given_up_count_ = 0;
   acked_ = AckedSet(floor);
   next_ = floor + 1;
   delivered_through_ = floor;
@@ -298,30 +489,33 @@ uint64_t SubscriptionState::Expire(uint64_t oldest) {
   return expired;
 }
 
+// --- Order by sender.
+
 // A new event, which is kReady, waits for the one of its sender that is under way.
 void SubscriptionState::EnterQueue(Iterator it, int64_t retry_at) {
   if (!policy_.order_by_sender) return;
-  absl::btree_set<uint64_t>& queue = senders_[it->second.sender];
-  queue.insert(it->first);
-  if (queue.size() > 1) SetPhase(it, Phase::kHeld, retry_at);
+  SenderQueue& queue = senders_[it->second.sender];
+  queue.events.insert(it->first);
+  if (++queue.active > 1) SetPhase(it, Phase::kHeld, retry_at);
 }
 
 void SubscriptionState::LeaveQueue(Iterator it) {
   if (!policy_.order_by_sender) return;
   const auto sender = senders_.find(it->second.sender);
-  absl::btree_set<uint64_t>& queue = sender->second;
-  queue.erase(it->first);
-  if (queue.empty()) {
+  SenderQueue& queue = sender->second;
+  queue.events.erase(it->first);
+  if (it->second.phase != Phase::kHeld) --queue.active;
+  if (queue.events.empty()) {
     senders_.erase(sender);
-  } else if (it->second.phase != Phase::kHeld) {
-    Release(pending_.find(*queue.begin()));
+  } else if (queue.active == 0) {
+    LetGo(pending_.find(*queue.events.begin()));
   }
 }
 
 // It may have been delivered before a restart.
-void SubscriptionState::Release(Iterator it) {
+void SubscriptionState::LetGo(Iterator it) {
   const int64_t retry_at = it->second.due;
-  if (HadLastAttempt(it->second)) {
+  if (HadLastFailure(it->second)) {
     GiveUpOn(it, "max_attempts");
   } else if (retry_at > 0) {
     SetPhase(it, Phase::kWaiting, retry_at);
@@ -330,6 +524,8 @@ void SubscriptionState::Release(Iterator it) {
   }
 }
 
+// --- Phases.
+
 void SubscriptionState::LeavePhase(Iterator it) {
   const Pending& pending = it->second;
   switch (pending.phase) {
@@ -337,20 +533,18 @@ void SubscriptionState::LeavePhase(Iterator it) {
       --held_;
       break;
     case Phase::kReady:
-      ready_.erase(it->first);
+      (pending.group == kAnyGroup ? ready_ : suspects_).erase(it->first);
       break;
-    case Phase::kLeased: {
+    case Phase::kLeased:
       timers_.erase({pending.due, it->first});
       --leased_;
-      Stream& stream = streams_[pending.stream];
-      --stream.messages;
-      stream.bytes -= pending.bytes;
+      hands_.Drop(pending.stream, it->first, pending.bytes, pending.group);
       break;
-    }
     case Phase::kWaiting:
       timers_.erase({pending.due, it->first});
       break;
     case Phase::kGivenUp:
+      --given_up_count_;
       break;
   }
 }
@@ -358,6 +552,9 @@ void SubscriptionState::LeavePhase(Iterator it) {
 void SubscriptionState::SetPhase(Iterator it, Phase phase, int64_t due) {
   LeavePhase(it);
   Pending& pending = it->second;
+  if ((pending.phase == Phase::kHeld) != (phase == Phase::kHeld)) {
+    senders_.at(pending.sender).active += phase == Phase::kHeld ? -1 : 1;
+  }
   pending.phase = phase;
   pending.due = due;
   switch (phase) {
@@ -365,20 +562,18 @@ void SubscriptionState::SetPhase(Iterator it, Phase phase, int64_t due) {
       ++held_;
       break;
     case Phase::kReady:
-      ready_.insert(it->first);
+      (pending.group == kAnyGroup ? ready_ : suspects_).insert(it->first);
       break;
-    case Phase::kLeased: {
-      timers_.emplace(due, it->first);
+    case Phase::kLeased:
+      if (due != kNever) timers_.emplace(due, it->first);
       ++leased_;
-      Stream& stream = streams_[pending.stream];
-      ++stream.messages;
-      stream.bytes += pending.bytes;
+      hands_.Take(pending.stream, it->first, pending.bytes, pending.group);
       break;
-    }
     case Phase::kWaiting:
       timers_.emplace(due, it->first);
       break;
     case Phase::kGivenUp:
+      ++given_up_count_;
       break;
   }
 }

@@ -3,18 +3,26 @@
 //
 //   SubscriptionState state({.ack_deadline = 10 * kSecond}, AckedSet(0), /*delivered_through=*/0);
 //   state.AddStream(1, {.messages = 100, .bytes = 1 << 20});
-//   state.Offer({.sequence = 1}, 1, t0);          // Lease{1, attempt 1, until t0 + 10 s}
-//   state.OnTime(t0 + 10 * kSecond);              // the lease ends
-//   state.Redeliver(1, t0 + 10 * kSecond);        // Lease{1, attempt 2, …}
+//   auto lease = state.Offer({.sequence = 1}, 1);   // Lease{1, attempt 1}
+//   state.Send(*lease, /*frame=*/2, t0);            // on its way: the lease ends at t0 + 10 s
+//   state.OnTime(t0 + 10 * kSecond);                // it does: a failure
+//   state.Redeliver(1);                             // Lease{1, attempt 2}, once it has backed off
 //   state.Acknowledge({.sequence = 1, .attempt = 2, …});
 //
 // Events are offered in the order of the log, each once, from next() on; after a restart that
 // begins at the first one that is not done with, so that what was leased then is offered again.
+//
+// **Attempts and failures.** An attempt is a delivery. A failure is an attempt that the consumer
+// gave back as such, or whose lease ended while its stream lived. The end of a stream is no failure
+// of what it had in hand, but of an event that was alone. One that was in hand at the ends of
+// several streams goes out in smaller groups each time: so an event that kills its consumers is
+// alone with them in the end, and is found, while its neighbours are handled.
 
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,6 +32,7 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "gateway/embedded/subscriptions/acked_set.h"
+#include "gateway/embedded/subscriptions/hands.h"
 
 namespace mmsmo::embedded {
 
@@ -32,28 +41,25 @@ struct SubscriptionPolicy {
   int64_t ack_deadline = 0;
   int64_t min_backoff = 0;
   int64_t max_backoff = 0;
-  int max_attempts = 0;  // 0: no limit
+  int max_attempts = 0;  // failures; 0: no limit
   int max_outstanding = 1;
   bool order_by_sender = false;
+  // How long a stream's deliveries stay its client's after its end.
+  int64_t resume_window = 0;
 };
 
 // Not thread-safe.
 class SubscriptionState {
  public:
-  using StreamId = uint32_t;
-
-  // What one stream may have unacknowledged.
-  struct Window {
-    int messages = 1;
-    int64_t bytes = 1;  // of events; exceeded by the last one
-  };
-
   struct Lease {
     uint64_t sequence = 0;
     uint32_t attempt = 0;  // from 1
     uint16_t number = 0;   // tells it from other leases of the same event
-    int64_t deadline = 0;
     bool replay = false;
+    bool again = false;  // of a frame that a stream's end cut off
+    // What TakeBack restores: of the delivery before.
+    uint16_t number_before = 0;
+    bool failed_before = false;
 
     friend bool operator==(const Lease&, const Lease&) = default;
   };
@@ -64,6 +70,7 @@ class SubscriptionState {
     uint64_t sender = 0;    // a hash; with order_by_sender only
     uint32_t bytes = 0;     // of the event
     uint32_t attempts = 0;  // made before the restart
+    uint32_t failures = 0;  // likewise
     int64_t retry_at = 0;   // not before
   };
 
@@ -78,13 +85,21 @@ class SubscriptionState {
   // An event that is done with, of which more is kept than its bit.
   struct Settled {
     uint64_t sequence = 0;
+    uint32_t bytes = 0;
     bool replay = false;
+  };
+
+  // What is to be kept of an event that failed.
+  struct Failed {
+    uint64_t sequence = 0;
+    uint32_t failures = 0;
+    int64_t retry_at = 0;  // 0 where it does not wait
   };
 
   enum class Effect {
     kDone,
     kBefore,     // it was done with already
-    kExpired,    // the lease has ended, or never was
+    kExpired,    // it is not the newest delivery, or never was one
     kUnscanned,  // delivered before the restart, and not offered since
   };
 
@@ -101,6 +116,7 @@ class SubscriptionState {
   SubscriptionState(const SubscriptionPolicy& policy, AckedSet acked, uint64_t delivered_through);
 
   void set_policy(const SubscriptionPolicy& policy) { policy_ = policy; }
+  const SubscriptionPolicy& policy() const { return policy_; }
   AckedSet& acked() { return acked_; }
   const AckedSet& acked() const { return acked_; }
   uint64_t next() const { return next_; }
@@ -109,39 +125,60 @@ class SubscriptionState {
   size_t leased() const { return leased_; }
   size_t replays() const { return replays_; }
   const Totals& totals() const { return totals_; }
-  int streams() const { return static_cast<int>(streams_.size()); }
+  int streams() const { return static_cast<int>(hands_.live()); }
 
-  void AddStream(StreamId stream, Window window);
-  // Its leases end, and their events can be delivered at once.
-  void RemoveStream(StreamId stream, int64_t now);
-  // How many events the stream may take now, if `available` can be taken by all streams together:
-  // within its window, the subscription's ceiling and its fair share of both.
-  int Room(StreamId stream, uint64_t available) const;
-  bool HasBytesLeft(StreamId stream) const;
-  int leased(StreamId stream) const { return streams_.at(stream).messages; }
+  // --- Streams.
 
-  // The first of those that are to be delivered again, if there is one.
-  std::optional<Lease> Redeliver(StreamId stream, int64_t now);
-  size_t ready() const { return ready_.size(); }
-  // The size of that event; only if there is one.
-  uint32_t ready_bytes() const { return pending_.at(*ready_.begin()).bytes; }
+  void AddStream(StreamId stream, StreamWindow window) { hands_.Add(stream, window); }
+  // Its deliveries stay its client's for policy().resume_window.
+  void EndStream(StreamId stream, int64_t now);
+  // The deliveries of `from`, which has ended or is ended by this, become those of `to`. What was
+  // in frames after the first `received` ones is to be sent again: RedeliverCut gives it. False
+  // where `from` is not known any more.
+  bool Resume(StreamId from, StreamId to, uint32_t received);
+  // How many events the stream may take now, if `unscanned` of the log can be offered: within its
+  // window, the subscription's ceiling and its fair share of both.
+  int Room(StreamId stream, uint64_t unscanned);
+  // Whether it may take one more, whoever else there is.
+  bool MayTake(StreamId stream) const;
+  int leased(StreamId stream) const { return hands_.messages(stream); }
+
+  // --- Delivering. A lease ends only after it was sent.
+
+  // What was cut off, first.
+  std::optional<Lease> RedeliverCut(StreamId stream);
+  bool HasCut(StreamId stream) const { return cut_.contains(stream); }
+  // The first of those that are to be delivered again, if the stream may have one.
+  std::optional<Lease> Redeliver(StreamId stream);
+  size_t ready() const { return ready_.size() + suspects_.size(); }
+  // The size of what is leased or ready.
+  uint32_t bytes(uint64_t sequence) const { return pending_.at(sequence).bytes; }
 
   // Whether the next event may be offered: not while too many wait for others.
   bool MayOffer() const { return held_ < kMaxHeld && pending_.size() < kMaxPending; }
   // Takes the event at next(), and leases it unless it has to wait.
   std::optional<Lease> Offer(const Candidate& candidate, StreamId stream, int64_t now);
   // Goes past the event at next(), which needs no delivery.
-  void Pass();
+  void Pass() { acked_.Add(next_++); }
+
+  // The lease goes out in this frame of its stream, now; returns when it ends. Nothing where it is
+  // no lease any more.
+  std::optional<int64_t> Send(const Lease& lease, uint32_t frame, int64_t now);
   // The lease was made in vain: as if it had not been.
   void TakeBack(const Lease& lease);
 
-  // Once more has the effect of once: kBefore for what is done with, kDone for what is handed back
-  // or given up.
+  // --- What becomes of deliveries. The newest one of an event counts until the event is handed out
+  // again, whatever became of its stream. Once more has the effect of once: kBefore for what is
+  // done with, kDone otherwise.
+
   Effect Acknowledge(const Lease& lease);
   Effect Extend(const Lease& lease, int64_t until);
-  Effect HandBack(const Lease& lease, int64_t retry_at, int64_t now);
+  // A failure: again after `delay`, or after the policy's backoff.
+  Effect Retry(const Lease& lease, std::optional<int64_t> delay, int64_t now);
+  // Not begun, and no failure.
+  Effect Release(const Lease& lease);
   Effect GiveUp(const Lease& lease, std::string reason);
-  // What is kUnscanned, once a record has shown that it was the last attempt.
+  // What is kUnscanned, once a record has shown that it was the newest.
   void AcknowledgeUnscanned(uint64_t sequence);
 
   // Ends what ends by now.
@@ -149,17 +186,22 @@ class SubscriptionState {
   // When OnTime is due; INT64_MAX for never.
   int64_t NextDue() const;
 
-  // Events that became dead letters: to be made durable as such, and settled then.
-  std::vector<GivenUp> TakeGivenUp();
-  bool has_given_up() const { return !given_up_.empty(); }
+  // At most so many events that are to become dead letters: to be made durable as such, and settled
+  // then.
+  std::vector<GivenUp> TakeGivenUp(size_t at_most);
+  // How many wait for that; nobody gets them, and they count against the ceiling.
+  size_t given_up() const { return given_up_count_; }
   void GiveUpAgain(GivenUp given_up) { given_up_.push_back(std::move(given_up)); }
+  bool IsGivenUp(uint64_t sequence) const;
   void Settle(uint64_t sequence);
   std::vector<Settled> TakeSettled() { return std::exchange(settled_, {}); }
+  std::vector<Failed> TakeFailed();
+  bool has_failed() const { return !failed_.empty(); }
   bool IsPending(uint64_t sequence) const { return pending_.contains(sequence); }
-  bool IsWaiting(uint64_t sequence) const;
 
   // A dead letter is to be delivered again. One that a seek has brought back becomes its replay.
   void Replay(const Candidate& candidate, int64_t now);
+  bool IsReplay(uint64_t sequence) const;
   // The replays that were delivered, with their attempts.
   std::vector<Candidate> DeliveredReplays() const;
 
@@ -176,7 +218,7 @@ class SubscriptionState {
   enum class Phase : uint8_t {
     kHeld,     // behind an earlier event of its sender
     kReady,    // to be delivered again
-    kLeased,   // until due
+    kLeased,   // until due, once sent
     kWaiting,  // until due
     kGivenUp,
   };
@@ -186,31 +228,35 @@ class SubscriptionState {
     uint32_t attempts = 0;
     uint32_t bytes = 0;
     StreamId stream = 0;
-    uint16_t lease_number = 0;
+    uint32_t frame = 0;         // of its stream
+    uint16_t lease_number = 0;  // 0 for a lease from before the restart
+    uint16_t failures = 0;
+    GroupSize group = kAnyGroup;
     Phase phase = Phase::kReady;
-    bool replay = false;
-  };
-  struct Stream {
-    Window window;
-    int messages = 0;
-    int64_t bytes = 0;
+    bool replay : 1 = false;
+    bool sent : 1 = false;
+    bool failed : 1 = false;  // the newest attempt is one of the failures
   };
   using PendingMap = absl::btree_map<uint64_t, Pending>;
   using Iterator = PendingMap::iterator;
 
-  Lease MakeLease(Iterator it, StreamId stream, int64_t now);
-  static bool IsOf(const Lease& lease, const Pending& pending);
-  Iterator FindLease(const Lease& lease, Effect* effect);
-  bool HadLastAttempt(const Pending& pending) const;
+  Lease MakeLease(Iterator it, StreamId stream);
+  static bool IsNewest(const Lease& lease, const Pending& pending);
+  Iterator FindNewest(const Lease& lease, Effect* effect);
+  bool MustIsolate(StreamId stream) const;
+  bool HadLastFailure(const Pending& pending) const;
   void EnterQueue(Iterator it, int64_t retry_at);
   void LeaveQueue(Iterator it);
-  void Release(Iterator it);
+  void LetGo(Iterator it);
   void LeavePhase(Iterator it);
   void SetPhase(Iterator it, Phase phase, int64_t due = 0);
-  void Retry(Iterator it, int64_t retry_at, int64_t now);
+  void Again(Iterator it, int64_t retry_at, int64_t now);
+  void Fail(Iterator it, std::optional<int64_t> delay, int64_t now);
+  void ReturnAtEnd(Iterator it, size_t at_end, int64_t now);
+  void EndTime(Iterator it, int64_t now);
   void GiveUpOn(Iterator it, std::string reason);
   void Forget(Iterator it);
-  int64_t Backoff(uint32_t attempts) const;
+  int64_t Backoff(uint32_t failures) const;
 
   SubscriptionPolicy policy_;
   AckedSet acked_;
@@ -220,16 +266,27 @@ class SubscriptionState {
   size_t leased_ = 0;
   size_t held_ = 0;
   size_t replays_ = 0;  // pending ones
+  size_t given_up_count_ = 0;
   Totals totals_;
 
   PendingMap pending_;
   absl::btree_set<std::pair<int64_t, uint64_t>> timers_;  // of kLeased and kWaiting
-  absl::btree_set<uint64_t> ready_;
-  // With order_by_sender, what is pending of each; all but one are kHeld.
-  absl::flat_hash_map<uint64_t, absl::btree_set<uint64_t>> senders_;
-  absl::flat_hash_map<StreamId, Stream> streams_;
-  std::vector<GivenUp> given_up_;
+  absl::btree_set<uint64_t> ready_;                       // to anybody
+  absl::btree_set<uint64_t> suspects_;                    // ready too, but in a limited group only
+  // The stream that takes nothing else until it may have the first suspect.
+  StreamId isolating_ = 0;
+  // With order_by_sender, what is pending of each. The others wait while there is one that is not
+  // kHeld; there are more of those only where one that was held is given up.
+  struct SenderQueue {
+    absl::btree_set<uint64_t> events;
+    int active = 0;
+  };
+  absl::flat_hash_map<uint64_t, SenderQueue> senders_;
+  Hands hands_;
+  absl::flat_hash_map<StreamId, absl::btree_set<uint64_t>> cut_;  // leased, to be sent again
+  std::deque<GivenUp> given_up_;
   std::vector<Settled> settled_;
+  std::vector<uint64_t> failed_;
 };
 
 }  // namespace mmsmo::embedded

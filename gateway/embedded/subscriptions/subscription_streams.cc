@@ -1,9 +1,10 @@
 // The part of Subscription that its streams call.
 
-#include <absl/hash/hash.h>
-
 #include <algorithm>
+#include <limits>
+#include <optional>
 
+#include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/broker/delivery_frame.h"
 #include "gateway/embedded/subscriptions/subscription.h"
@@ -11,149 +12,291 @@
 namespace mmsmo::embedded {
 namespace {
 
-// What one Take may spend on events that it does not deliver: so much for each that has to be
-// parsed, 1 for each that is done with.
-constexpr int kEffort = 10'000;
-constexpr int kEffortToParse = 10;
 // What a delivery needs beside its event, at most.
 constexpr size_t kLeaseBytes = 128;
+// So many events are read of the store at once, and while fewer wait to be offered.
+constexpr int kReadEvents = 1'000;
+constexpr size_t kReadAgainBelow = 250;
+// One Take reads so often from memory, so that a filter that lets little through shows its
+// progress.
+constexpr int kReadsATake = 8;
 
 }  // namespace
 
-struct Subscription::Filling {
-  const StreamId stream;
-  const broker::TakeLimits limits;
-  const uint64_t head;
-  const int64_t now;           // monotonic
-  const int64_t now_to_clock;  // what to add for the time of day
-  int room;
-  LogScan scan;
-  int effort = 0;
-  bool full = false;
-  broker::Batch batch;
-  std::vector<SubscriptionState::Lease> leases;
-  rocksdb::WriteBatch records = rocksdb::WriteBatch();
+// --- Coming and going.
 
-  bool HasRoomFor(size_t event_bytes) {
-    full =
-        batch.count > 0 && batch.deliveries.size() + event_bytes + kLeaseBytes > limits.max_bytes;
-    return !full;
-  }
-  bool Done() const { return full || batch.count >= room; }
-};
-
-uint64_t Subscription::SenderHash(const v1::MmsMo& message) {
-  return absl::Hash<std::string>()(message.sender().value());
-}
-
-Subscription::StreamId Subscription::AddStream(SubscriptionState::Window window) {
+absl::StatusOr<Subscription::OpenedStream> Subscription::AddStream(const broker::StreamWish& wish,
+                                                                   StreamWindow window) {
   MutexLock lock(&mu_);
-  if (!filter_) filter_ = std::make_unique<broker::EventFilter>(header_.settings.filter());
+  if (deleted_ || deleting_) return NotFound("subscription: there is no '{}'", name_);
   Use();
-  state_.AddStream(++last_stream_, window);
-  return last_stream_;
+  const StreamId stream = ++last_stream_;
+  state_.AddStream(stream, window);
+  streams_[stream] = {.name = wish.stream_id, .on_superseded = wish.superseded};
+  bool resumed = false;
+  if (const auto last = resumable_.find(wish.resume_stream_id);
+      last != resumable_.end() && !wish.resume_stream_id.empty()) {
+    const StreamId from = last->second;
+    if (const auto living = streams_.find(from); living != streams_.end()) {
+      Drop(&living->second);
+      living->second.superseded = true;
+      if (living->second.on_superseded) living->second.on_superseded();
+    }
+    const auto received = static_cast<uint32_t>(
+        std::clamp<int64_t>(wish.received_frames, 0, std::numeric_limits<uint32_t>::max()));
+    resumed = state_.Resume(from, stream, received);
+    resumable_.erase(last);
+  }
+  if (!wish.stream_id.empty()) resumable_[wish.stream_id] = stream;
+  Changed();
+  return OpenedStream{.id = stream, .resumed = resumed};
 }
 
 void Subscription::RemoveStream(StreamId stream) {
   MutexLock lock(&mu_);
   waiting_.Remove(stream);
-  state_.RemoveStream(stream, rooms_.clock->MonotonicMicros());
+  const auto it = streams_.find(stream);
+  const int64_t now = shared_.clock->MonotonicMicros();
+  if (!it->second.superseded) {
+    Drop(&it->second);
+    state_.EndStream(stream, now);
+    if (!it->second.name.empty()) {
+      ended_.emplace_back(now + shared_.resume_window_micros, it->second.name);
+    }
+  }
+  streams_.erase(it);
   Use();
-  if (state_.streams() == 0) {
-    filter_.reset();
-    rooms_.journal->head().Cancel(this);
+  if (streams_.empty()) {
+    ForgetRead();
+    shared_.journal->head().Cancel(this);
   }
   // It may have been woken for what another can take now.
   Changed();
 }
 
+void Subscription::ForgetEndedStreams(int64_t now) {
+  for (; !ended_.empty() && ended_.front().first <= now; ended_.pop_front()) {
+    resumable_.erase(ended_.front().second);
+  }
+}
+
+// What is made ready for the stream will not be delivered.
+void Subscription::Drop(Stream* stream) {
+  const PreparationPtr preparation = std::exchange(stream->preparation, nullptr);
+  if (!preparation || preparation->epoch != progress_.epoch) return;
+  for (const Item& item : preparation->items) state_.TakeBack(item.lease);
+}
+
 void Subscription::Use() {
-  header_.last_used_micros = rooms_.clock->NowMicros();
-  header_changed_ = header_.settings.has_expiration_ttl();
+  last_used_ = shared_.journal->AgeMicros();
+  if (!header_.settings.has_expiration_ttl()) return;
+  header_.last_used_micros = last_used_;
+  changes_.header = header_;
 }
 
-uint64_t Subscription::Available() const {
-  const uint64_t head = rooms_.journal->head().head();
-  const uint64_t unscanned = head >= state_.next() ? head - state_.next() + 1 : 0;
-  return state_.ready() + (state_.MayOffer() ? unscanned : 0);
-}
-
-absl::StatusOr<broker::Batch> Subscription::Take(StreamId stream,
-                                                 const broker::TakeLimits& limits) {
-  MutexLock lock(&mu_);
+absl::Status Subscription::CheckStream(StreamId stream) const {
   if (deleted_) return NotFound("subscription: {} was deleted", name_);
-  const int64_t now = rooms_.clock->MonotonicMicros();
-  state_.OnTime(now);
-  Filling filling{.stream = stream,
-                  .limits = limits,
-                  .head = rooms_.journal->head().head(),
-                  .now = now,
-                  .now_to_clock = rooms_.clock->NowMicros() - now,
-                  .room = std::min(limits.max_events, state_.Room(stream, Available())),
-                  .scan = LogScan(rooms_.journal, rooms_.store)};
-  auto status = TakeReady(&filling);
-  if (status.ok()) status = TakeNew(&filling);
-  if (status.ok()) status = RecordDeliveries(&filling);
-  if (!status.ok()) {
-    // None of them is delivered, so none may count as an attempt.
-    for (const auto& lease : filling.leases) state_.TakeBack(lease);
-    Changed();
-    return status;
+  if (streams_.at(stream).superseded) {
+    return MakeStatus(absl::StatusCode::kAborted, "another stream has resumed this one");
   }
-  filling.batch.cursor = rooms_.positions->Cursor(state_.next() - 1);
-  const uint64_t available = Available();
-  using Left = broker::Batch::Left;
-  if (state_.Room(stream, available) == 0) {
-    const bool nothing = available == 0 && state_.next() > rooms_.journal->head().head();
-    filling.batch.left = nothing ? Left::kNothing : Left::kBlocked;
-  }
-  Changed();  // the others may take what is left, and what comes while this one writes
-  return std::move(filling.batch);
-}
-
-// Before they go out, so that attempts are counted right whatever happens to this process.
-absl::Status Subscription::RecordDeliveries(Filling* filling) {
-  const uint64_t delivered_through = state_.delivered_through();
-  if (delivered_through != saved_delivered_through_) {
-    rooms_.records->PutDeliveredThrough(id_, delivered_through, &filling->records);
-  }
-  if (filling->records.Count() == 0) return absl::OkStatus();
-  const rocksdb::Status status = rooms_.store->db().Write({}, &filling->records);
-  if (!status.ok()) {
-    return Unavailable("deliveries of subscription {} cannot be recorded: {}", name_,
-                       MessageOf(FromRocks(status, "writing")));
-  }
-  saved_delivered_through_ = delivered_through;
   return absl::OkStatus();
 }
 
-absl::Status Subscription::TakeReady(Filling* filling) {
-  while (!filling->Done() && state_.ready() > 0 && state_.HasBytesLeft(filling->stream) &&
-         filling->HasRoomFor(state_.ready_bytes())) {
-    const auto lease = state_.Redeliver(filling->stream, filling->now);
-    auto event = EventOf(*lease);
-    if (event.ok()) {
-      Deliver(*lease, *event, filling);
-    } else if (absl::IsNotFound(event.status())) {
-      state_.TakeBack(*lease);
-      const size_t ready = state_.ready();
-      ExpireRemoved();
-      if (state_.ready() == ready) return event.status();  // it was not retention
-    } else {
-      state_.TakeBack(*lease);
-      return event.status();
+int64_t Subscription::Outstanding(StreamId stream) const {
+  MutexLock lock(&mu_);
+  return streams_.at(stream).superseded ? 0 : state_.leased(stream);
+}
+
+// --- Taking.
+
+absl::StatusOr<broker::Batch> Subscription::Take(StreamId id, const broker::TakeLimits& limits) {
+  PreparationPtr chosen;
+  for (int reads = 0; !chosen; ++reads) {
+    ReadPlan plan;
+    {
+      MutexLock lock(&mu_);
+      if (auto status = CheckStream(id); !status.ok()) return status;
+      Stream& stream = streams_.at(id);
+      if (!stream.error.ok()) return std::exchange(stream.error, absl::OkStatus());
+      chosen = stream.preparation;
+      if (chosen && !chosen->ready) return Nothing(id);
+      if (!chosen) {
+        state_.OnTime(shared_.clock->MonotonicMicros());
+        chosen = stream.preparation = Choose(id, limits);
+        // What comes before it is delivered first.
+        if (!chosen && !read_error_.ok()) return std::exchange(read_error_, absl::OkStatus());
+      }
+      const bool reads_on =
+          reads < kReadsATake && BeginReading(/*has_something=*/chosen != nullptr, &plan);
+      if (!chosen && !reads_on) return Nothing(id);
+      if (chosen) Changed();  // the others may take what is left, and what comes meanwhile
+      if (!reads_on) break;
     }
+    if (!shared_.lookahead->IsInMemory(plan)) {
+      shared_.readers->Run([self = shared_from_this(), plan] { self->ReadAhead(plan); });
+      if (chosen) break;
+      MutexLock lock(&mu_);
+      return Nothing(id);
+    }
+    auto events = shared_.lookahead->Read(plan, std::max(limits.max_events, 1), /*in_memory=*/true);
+    MutexLock lock(&mu_);
+    EndReading(plan, std::move(events));
   }
-  return absl::OkStatus();
+  if (!chosen->ready) {
+    FindEvents(chosen);
+    MutexLock lock(&mu_);
+    if (!chosen->ready) return Nothing(id);
+  }
+  return HandOver(id, chosen, limits);
 }
 
-absl::StatusOr<std::string> Subscription::EventOf(const SubscriptionState::Lease& lease) {
-  if (!lease.replay) {
-    const auto run = rooms_.journal->newest().Find(lease.sequence);
-    if (run) return std::string(run->Event(lease.sequence));
-    return rooms_.journal->reader().Event(lease.sequence);
+// Leases what there is for the stream, within its limits. Null where there is nothing.
+Subscription::PreparationPtr Subscription::Choose(StreamId stream,
+                                                  const broker::TakeLimits& limits) {
+  auto preparation = std::make_shared<Preparation>();
+  preparation->stream = stream;
+  preparation->epoch = progress_.epoch;
+  size_t bytes = 0;
+  const auto has_room_for = [&](uint32_t event_bytes) {
+    return preparation->items.empty() || bytes + event_bytes + kLeaseBytes <= limits.max_bytes;
+  };
+  const auto add = [&](const SubscriptionState::Lease& lease, std::string_view event,
+                       std::shared_ptr<const void> owner) {
+    bytes += state_.bytes(lease.sequence) + kLeaseBytes;
+    preparation->items.push_back({.lease = lease, .event = event, .owner = std::move(owner)});
+  };
+  const auto full = [&](int at_most) {
+    return static_cast<int>(preparation->items.size()) >= at_most || bytes >= limits.max_bytes;
+  };
+  while (!full(limits.max_events)) {
+    const auto cut = state_.RedeliverCut(stream);
+    if (!cut) break;
+    add(*cut, {}, nullptr);
   }
-  auto bytes = rooms_.records->Read(SubscriptionRecords::Grave::kReplay, id_, lease.sequence);
+  const int room = std::min(limits.max_events, static_cast<int>(preparation->items.size()) +
+                                                   state_.Room(stream, Unscanned()));
+  while (!full(room)) {
+    const auto lease = state_.Redeliver(stream);
+    if (!lease) break;
+    add(*lease, {}, nullptr);
+  }
+  const int64_t now = shared_.clock->MonotonicMicros();
+  PassUnwanted();
+  while (!full(room) && !read_.empty() && state_.MayTake(stream) && state_.MayOffer() &&
+         has_room_for(read_.front().candidate.bytes)) {
+    const ReadEvent read = std::move(read_.front());
+    read_.pop_front();
+    // Events are accepted in the order of their times: once one has passed, all do.
+    if (std::exchange(progress_.not_before, 0) > 0) progress_changed_ = true;
+    if (const auto lease = state_.Offer(read.candidate, stream, now)) {
+      add(*lease, read.event, read.owner);
+    }
+    PassUnwanted();
+  }
+  return preparation->items.empty() ? nullptr : preparation;
+}
+
+// Where a stream stands that gets no deliveries now.
+broker::Batch Subscription::Nothing(StreamId stream) {
+  using Left = broker::Batch::Left;
+  broker::Batch batch{.cursor = shared_.positions->Cursor(state_.next() - 1)};
+  const bool at_tail = state_.next() > shared_.journal->head().head() && state_.ready() == 0;
+  if (streams_.at(stream).preparation || reading_) {
+    batch.left = Left::kComing;
+    told_to_wait_ = told_to_wait_ || reading_;
+  } else if (state_.Room(stream, Unscanned()) > 0 || state_.HasCut(stream)) {
+    batch.left = Left::kMore;
+  } else {
+    batch.left = at_tail ? Left::kNothing : Left::kBlocked;
+  }
+  Changed();
+  return batch;
+}
+
+// The deliveries go out now: from here on their leases run.
+absl::StatusOr<broker::Batch> Subscription::HandOver(StreamId id, const PreparationPtr& preparation,
+                                                     const broker::TakeLimits& limits) {
+  struct Sent {
+    const Item* item;
+    int64_t deadline;
+  };
+  std::vector<Sent> sent;
+  broker::Batch batch;
+  uint32_t epoch = 0;
+  int64_t now_to_clock = 0;
+  {
+    MutexLock lock(&mu_);
+    if (auto status = CheckStream(id); !status.ok()) return status;
+    Stream& stream = streams_.at(id);
+    if (stream.preparation == preparation) stream.preparation = nullptr;
+    const int64_t now = shared_.clock->MonotonicMicros();
+    now_to_clock = shared_.clock->NowMicros() - now;
+    epoch = preparation->epoch;
+    if (epoch == progress_.epoch) {
+      for (const Item& item : preparation->items) {
+        // Not what was acknowledged or removed meanwhile.
+        if (const auto deadline = state_.Send(item.lease, limits.frame, now)) {
+          sent.push_back({.item = &item, .deadline = *deadline});
+        }
+      }
+    }
+    batch = Nothing(id);
+  }
+  for (const auto& [item, deadline] : sent) {
+    const std::string ack_id =
+        EncodeAckId({.subscription = id_,
+                     .incarnation = shared_.positions->EpochOf(item->lease.sequence),
+                     .epoch = epoch,
+                     .sequence = item->lease.sequence,
+                     .attempt = item->lease.attempt,
+                     .lease = item->lease.number});
+    broker::AppendLeasedDelivery(item->event,
+                                 {.ack_id = ack_id,
+                                  .attempt = static_cast<int>(item->lease.attempt),
+                                  .deadline_micros = deadline + now_to_clock},
+                                 &batch.deliveries);
+  }
+  batch.count = static_cast<int>(sent.size());
+  if (batch.count == 0 && batch.left != broker::Batch::Left::kComing) {
+    batch.left = broker::Batch::Left::kMore;
+  }
+  return batch;
+}
+
+// --- Making ready.
+
+void Subscription::FindEvents(const PreparationPtr& preparation) {
+  bool all = true;
+  for (Item& item : preparation->items) {
+    if (item.owner) continue;
+    if (!item.lease.replay) {
+      if (const auto run = shared_.journal->newest().Find(item.lease.sequence)) {
+        item.event = run->Event(item.lease.sequence);
+        item.owner = run;
+        continue;
+      }
+    }
+    all = false;
+  }
+  if (all) return Record(preparation);
+  shared_.readers->Run([self = shared_from_this(), preparation] { self->ReadEvents(preparation); });
+}
+
+void Subscription::ReadEvents(const PreparationPtr& preparation) {
+  for (Item& item : preparation->items) {
+    if (item.owner) continue;
+    auto event = EventOf(item.lease);
+    if (!event.ok()) return Prepared(preparation, event.status());
+    auto copy = std::make_shared<const std::string>(*std::move(event));
+    item.event = *copy;
+    item.owner = std::move(copy);
+  }
+  Record(preparation);
+}
+
+absl::StatusOr<std::string> Subscription::EventOf(const SubscriptionState::Lease& lease) const {
+  if (!lease.replay) return shared_.journal->reader().Event(lease.sequence);
+  auto bytes = shared_.records->Read(SubscriptionRecords::Letters::kReplayed, id_, lease.sequence);
   if (!bytes.ok()) return bytes.status();
   v1::DeadLetter dead_letter;
   if (!*bytes || !dead_letter.ParseFromString(**bytes)) {
@@ -162,96 +305,185 @@ absl::StatusOr<std::string> Subscription::EventOf(const SubscriptionState::Lease
   return dead_letter.event().SerializeAsString();
 }
 
-absl::Status Subscription::TakeNew(Filling* filling) {
-  while (!filling->Done() && state_.next() <= filling->head && state_.MayOffer() &&
-         filling->effort < kEffort && state_.HasBytesLeft(filling->stream)) {
-    ++filling->effort;
-    if (state_.acked().Contains(state_.next())) {
-      state_.Pass();
-      continue;
-    }
-    auto event = progress_.not_before > 0 ? filling->scan.ReadFromDisk(state_.next())
-                                          : filling->scan.Read(state_.next());
-    if (event.ok()) {
-      if (auto status = OfferNext(*event, filling); !status.ok()) return status;
-    } else {
-      const uint64_t missing = state_.next();
-      ExpireRemoved();
-      if (state_.next() == missing) return event.status();  // it was not retention
-    }
+// Before they go out, so that attempts are counted right whatever happens to this process.
+void Subscription::Record(const PreparationPtr& preparation) {
+  if (std::all_of(preparation->items.begin(), preparation->items.end(),
+                  [](const Item& item) { return item.lease.again; })) {
+    return Prepared(preparation, absl::OkStatus());
   }
-  return absl::OkStatus();
+  shared_.recorder->Add(
+      [self = shared_from_this(), preparation](rocksdb::WriteBatch* batch) {
+        MutexLock lock(&self->mu_);
+        if (!self->IsCurrent(preparation)) return;
+        const SubscriptionRecords& records = *self->shared_.records;
+        const uint32_t epoch = self->progress_.epoch;
+        records.PutDeliveredThrough(self->id_, epoch, self->state_.delivered_through(), batch);
+        for (const auto& [lease, event, owner] : preparation->items) {
+          if (lease.again) continue;
+          if (lease.replay || lease.attempt > self->state_.unrecorded_attempts()) {
+            records.PutAttempts(self->id_, epoch, lease.sequence, lease.attempt, batch);
+          }
+        }
+      },
+      [self = shared_from_this(), preparation](const absl::Status& status) {
+        self->Prepared(preparation, status);
+      });
 }
 
-absl::Status Subscription::OfferNext(const LogScan::Event& event, Filling* filling) {
-  if (event.accept_micros < progress_.not_before) {
+bool Subscription::IsCurrent(const PreparationPtr& preparation) const {
+  const auto stream = streams_.find(preparation->stream);
+  return stream != streams_.end() && stream->second.preparation == preparation &&
+         preparation->epoch == progress_.epoch;
+}
+
+void Subscription::Prepared(const PreparationPtr& preparation, const absl::Status& status) {
+  if (absl::IsUnavailable(status)) shared_.journal->ReportFailedWrite(status);
+  MutexLock lock(&mu_);
+  preparation->ready = true;
+  if (!IsCurrent(preparation)) {
+    // The stream has gone, or a seek has come: what was leased was taken back.
+    waiting_.WakeStream(preparation->stream);
+    return;
+  }
+  if (!status.ok()) {
+    Stream& stream = streams_.at(preparation->stream);
+    Drop(&stream);
+    const size_t ready = state_.ready();
+    if (absl::IsNotFound(status)) ExpireRemoved();
+    if (!absl::IsNotFound(status) || state_.ready() == ready) {  // it was not retention
+      stream.error = absl::IsUnavailable(status)
+                         ? Unavailable("deliveries of subscription {} cannot be recorded: {}",
+                                       name_, MessageOf(status))
+                         : status;
+    }
+    Changed();
+  }
+  waiting_.WakeStream(preparation->stream);
+}
+
+// --- Reading ahead.
+
+// How many events of the log could be offered now.
+uint64_t Subscription::Unscanned() const {
+  if (!state_.MayOffer()) return 0;
+  const uint64_t head = shared_.journal->head().head();
+  if (reading_) return read_.size();
+  return head >= state_.next() ? head - state_.next() + 1 : 0;
+}
+
+// Whether to read on, and what: not while enough is there, and one at a time.
+bool Subscription::BeginReading(bool has_something, ReadPlan* plan) {
+  if (reading_ || streams_.empty() || !state_.MayOffer() || read_.size() >= kReadAgainBelow) {
+    return false;
+  }
+  while (read_.empty() && state_.next() <= shared_.journal->head().head() &&
+         state_.acked().Contains(state_.next())) {
     state_.Pass();
-    return absl::OkStatus();
   }
-  SubscriptionState::Candidate candidate{.sequence = state_.next(),
-                                         .bytes = static_cast<uint32_t>(event.event.size())};
-  if (!filter_->matches_all() || header_.settings.order_by_sender()) {
-    filling->effort += kEffortToParse;
-    v1::Event parsed;
-    if (!parsed.ParseFromArray(event.event.data(), static_cast<int>(event.event.size())) ||
-        !filter_->Matches(parsed.mms_mo())) {
-      state_.Pass();
-      return absl::OkStatus();
+  const uint64_t from = read_.empty() ? state_.next() : read_.back().candidate.sequence + 1;
+  const uint64_t through = shared_.journal->head().head();
+  if (from > through) return false;
+  *plan = {.subscription = id_,
+           .epoch = progress_.epoch,
+           .from = from,
+           .through = through,
+           .not_before = progress_.not_before,
+           .recorded_through = recorded_through_,
+           .order_by_sender = header_.settings.order_by_sender(),
+           .unrecorded_attempts = state_.unrecorded_attempts(),
+           .filter = filter_};
+  // In memory it is as cheap to read when it is wanted.
+  if ((has_something || !read_.empty()) && shared_.lookahead->IsInMemory(*plan)) return false;
+  reading_ = true;
+  ++reading_number_;
+  plan->number = reading_number_;
+  return true;
+}
+
+void Subscription::ReadAhead(const ReadPlan& plan) {
+  auto events = shared_.lookahead->Read(plan, kReadEvents, /*in_memory=*/false);
+  MutexLock lock(&mu_);
+  EndReading(plan, std::move(events));
+  Changed();
+}
+
+void Subscription::EndReading(const ReadPlan& plan, absl::StatusOr<std::vector<ReadEvent>> events) {
+  if (plan.number != reading_number_) return;  // it moved meanwhile
+  reading_ = false;
+  if (events.ok()) {
+    for (ReadEvent& event : *events) {
+      if (event.candidate.sequence >= state_.next()) read_.push_back(std::move(event));
     }
-    candidate.sender = SenderHash(parsed.mms_mo());
+    PassUnwanted();
+  } else {
+    ExpireRemoved();
+    if (plan.from >= state_.next()) read_error_ = events.status();  // it was not retention
   }
-  if (!filling->HasRoomFor(event.event.size())) return absl::OkStatus();
-  // Events are accepted in the order of their times: once one has passed, all do.
-  progress_changed_ = progress_changed_ || progress_.not_before > 0;
-  progress_.not_before = 0;
-  if (candidate.sequence <= recorded_through_) {
-    auto record = rooms_.records->ReadAttempts(id_, candidate.sequence);
-    if (!record.ok()) return record.status();
-    candidate.attempts = record->attempts.value_or(state_.unrecorded_attempts());
-    candidate.retry_at = record->RetryAt(filling->now, filling->now + filling->now_to_clock);
-  }
-  if (const auto lease = state_.Offer(candidate, filling->stream, filling->now)) {
-    Deliver(*lease, event.event, filling);
-  }
-  return absl::OkStatus();
-}
-
-void Subscription::Deliver(const SubscriptionState::Lease& lease, std::string_view event,
-                           Filling* filling) {
-  const std::string ack_id = EncodeAckId({.subscription = id_,
-                                          .epoch = progress_.epoch,
-                                          .sequence = lease.sequence,
-                                          .attempt = lease.attempt,
-                                          .lease = lease.number});
-  broker::AppendLeasedDelivery(event,
-                               {.ack_id = ack_id,
-                                .attempt = static_cast<int>(lease.attempt),
-                                .deadline_micros = lease.deadline + filling->now_to_clock},
-                               &filling->batch.deliveries);
-  ++filling->batch.count;
-  filling->leases.push_back(lease);
-  if (lease.replay || lease.attempt > state_.unrecorded_attempts()) {
-    rooms_.records->PutAttempts(id_, lease.sequence, lease.attempt, &filling->records);
+  // Also those that get nothing of it wait for no more.
+  if (std::exchange(told_to_wait_, false) && (read_.empty() || !read_error_.ok())) {
+    waiting_.WakeAll();
   }
 }
 
-int64_t Subscription::Outstanding(StreamId stream) const {
+void Subscription::PassUnwanted() {
+  while (!read_.empty()) {
+    const ReadEvent& first = read_.front();
+    if (first.candidate.sequence >= state_.next()) {
+      if (first.wanted && !state_.acked().Contains(first.candidate.sequence)) return;
+      state_.Pass();
+    }
+    read_.pop_front();
+  }
+}
+
+// What was read, and what is being read, is not what comes next any more.
+void Subscription::ForgetRead() {
+  read_.clear();
+  read_error_ = absl::OkStatus();
+  reading_ = false;
+  ++reading_number_;
+  if (std::exchange(told_to_wait_, false)) waiting_.WakeAll();
+}
+
+// --- Waiting.
+
+void Subscription::Wait(StreamId id, absl::AnyInvocable<void()> wake) {
   MutexLock lock(&mu_);
-  return state_.leased(stream);
-}
-
-void Subscription::Wait(StreamId stream, absl::AnyInvocable<void()> wake) {
-  MutexLock lock(&mu_);
-  const uint64_t available = Available();
-  if (deleted_ || state_.Room(stream, available) > 0) return wake();
-  waiting_.Add(stream, /*has_room=*/available == 0 && state_.MayOffer(), std::move(wake));
+  const Stream& stream = streams_.at(id);
+  if (deleted_ || stream.superseded || !stream.error.ok() || !read_error_.ok()) return wake();
+  if (stream.preparation) {
+    if (stream.preparation->ready) return wake();
+    return waiting_.Add(id, /*has_room=*/false, std::move(wake));
+  }
+  if (state_.HasCut(id) || state_.Room(id, Unscanned()) > 0) return wake();
+  waiting_.Add(id, /*has_room=*/state_.Room(id, 1) > 0, std::move(wake));
   WatchHead();
 }
 
 // A growing log wakes one stream; that one wakes the next if it leaves anything.
 void Subscription::WatchHead() {
-  if (!state_.MayOffer()) return;
-  rooms_.journal->head().Wait(this, state_.next() - 1, [this] { waiting_.WakeOne(); });
+  if (!state_.MayOffer() || reading_) return;
+  shared_.journal->head().Wait(this, state_.next() - 1, [this] { waiting_.WakeOne(); });
+}
+
+void Subscription::Changed() {
+  const uint64_t unscanned = Unscanned();
+  const bool any_waits = waiting_.WakeThoseWithRoom(
+      [&](StreamId id) {
+        mu_.AssertHeld();
+        const auto stream = streams_.find(id);
+        if (stream == streams_.end() || stream->second.superseded || stream->second.preparation) {
+          return WaitingStreams::Room{};
+        }
+        const auto now = static_cast<uint64_t>(state_.Room(id, unscanned));
+        return WaitingStreams::Room{.now = now, .for_new = now > 0 || state_.Room(id, 1) > 0};
+      },
+      state_.ready() + unscanned);
+  if (any_waits && unscanned == 0) WatchHead();
+  const bool to_save = state_.given_up() > 0 || state_.has_failed() || progress_changed_ ||
+                       changes_.header.has_value() || WantsReplays();
+  next_due_.store(to_save ? std::numeric_limits<int64_t>::min() : state_.NextDue(),
+                  std::memory_order_relaxed);
 }
 
 }  // namespace mmsmo::embedded

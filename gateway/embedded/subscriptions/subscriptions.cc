@@ -20,7 +20,23 @@ using std::chrono::steady_clock;
 // How exact the ends of leases and of waits are.
 constexpr auto kCheckEvery = std::chrono::milliseconds(20);
 constexpr auto kHousekeepingEvery = std::chrono::seconds(1);
-constexpr size_t kReplayPiece = 1000;
+constexpr size_t kDeadLetterPiece = 1'000;
+// Of so many subscriptions a second it is read since when their oldest event waits.
+constexpr int kOldestAtOnce = 1'000;
+constexpr int kReaders = 2;
+constexpr int kReadersNiceness = 10;
+
+std::vector<v1::AckFailure> FailuresOf(const std::vector<std::string>& ack_ids,
+                                       const std::vector<Subscription::Verdict>& verdicts) {
+  std::vector<v1::AckFailure> failures;
+  for (size_t i = 0; i < verdicts.size(); ++i) {
+    if (verdicts[i].reason == v1::ACK_FAILURE_REASON_UNSPECIFIED) continue;
+    v1::AckFailure& failure = failures.emplace_back();
+    failure.set_ack_id(ack_ids[i]);
+    failure.set_reason(verdicts[i].reason);
+  }
+  return failures;
+}
 
 absl::Status Unwritten(const absl::Status& why) {
   return Unavailable("the subscription could not be written; try again: {}", MessageOf(why));
@@ -28,14 +44,34 @@ absl::Status Unwritten(const absl::Status& why) {
 
 }  // namespace
 
-EmbeddedSubscriptions::EmbeddedSubscriptions(Journal* journal, Store* store,
+EmbeddedSubscriptions::EmbeddedSubscriptions(const Options& options, Journal* journal, Store* store,
                                              const Positions* positions, const Clock& clock)
-    : journal_(journal), store_(store), positions_(positions), clock_(clock), records_(store) {}
+    : journal_(journal),
+      store_(store),
+      positions_(positions),
+      clock_(clock),
+      records_(store),
+      lookahead_(journal, store, &records_, &clock),
+      recorder_(store),
+      readers_(kReaders, kReadersNiceness),
+      shared_{.journal = journal,
+              .store = store,
+              .records = &records_,
+              .positions = positions,
+              .clock = &clock,
+              .lookahead = &lookahead_,
+              .readers = &readers_,
+              .recorder = &recorder_,
+              .resume_window_micros = options.resume_window_micros,
+              .max_dead_letters = options.max_dead_letters,
+              .max_dead_letter_bytes = options.max_dead_letter_bytes,
+              .dead_letter_bytes = &dead_letter_bytes_} {}
 
 absl::StatusOr<std::unique_ptr<EmbeddedSubscriptions>> EmbeddedSubscriptions::Open(
-    Journal* journal, Store* store, const Positions* positions, const Clock& clock) {
+    const Options& options, Journal* journal, Store* store, const Positions* positions,
+    const Clock& clock) {
   std::unique_ptr<EmbeddedSubscriptions> subscriptions(
-      new EmbeddedSubscriptions(journal, store, positions, clock));
+      new EmbeddedSubscriptions(options, journal, store, positions, clock));
   if (auto status = subscriptions->Load(); !status.ok()) return status;
   subscriptions->writer_ = std::thread([raw = subscriptions.get()] { raw->Run(); });
   return subscriptions;
@@ -51,14 +87,26 @@ EmbeddedSubscriptions::~EmbeddedSubscriptions() {
 }
 
 absl::Status EmbeddedSubscriptions::Load() {
-  auto headers = records_.ReadAll();
-  if (!headers.ok()) return headers.status();
-  for (SubscriptionHeader& header : *headers) {
-    auto subscription =
-        Subscription::Open({journal_, store_, &records_, positions_, &clock_}, std::move(header));
-    if (!subscription.ok()) return subscription.status();
+  auto found = records_.ReadAll();
+  if (!found.ok()) return found.status();
+  for (SubscriptionRecords::Found& one : *found) {
+    absl::Status why = one.header.status();
+    if (why.ok()) {
+      auto subscription = Subscription::Open(shared_, *std::move(one.header));
+      if (subscription.ok()) {
+        MutexLock lock(&mu_);
+        subscriptions_.emplace(one.name, *std::move(subscription));
+        continue;
+      }
+      why = subscription.status();
+    }
+    if (!absl::IsDataLoss(why)) return why;
+    Log()->error("subscription {} is damaged and stands still until it is deleted: {}", one.name,
+                 MessageOf(why));
     MutexLock lock(&mu_);
-    subscriptions_.emplace((*subscription)->name(), *subscription);
+    damaged_.emplace(one.name, DataLoss("subscription: '{}' is damaged; delete it, or restore a "
+                                        "copy of the data directory: {}",
+                                        one.name, MessageOf(why)));
   }
   return absl::OkStatus();
 }
@@ -66,9 +114,9 @@ absl::Status EmbeddedSubscriptions::Load() {
 absl::StatusOr<EmbeddedSubscriptions::SubscriptionPtr> EmbeddedSubscriptions::Find(
     const std::string& name) const {
   MutexLock lock(&mu_);
-  const auto it = subscriptions_.find(name);
-  if (it == subscriptions_.end()) return NotFound("subscription: there is no '{}'", name);
-  return it->second;
+  if (const auto it = subscriptions_.find(name); it != subscriptions_.end()) return it->second;
+  if (const auto it = damaged_.find(name); it != damaged_.end()) return it->second;
+  return NotFound("subscription: there is no '{}'", name);
 }
 
 std::vector<EmbeddedSubscriptions::SubscriptionPtr> EmbeddedSubscriptions::All() const {
@@ -91,7 +139,9 @@ absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Create(
 }
 
 absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Make(const v1::Subscription& subscription) {
-  if (auto existing = Find(subscription.name()); existing.ok()) {
+  auto existing = Find(subscription.name());
+  if (!existing.ok() && !absl::IsNotFound(existing.status())) return existing.status();
+  if (existing.ok()) {
     const std::string difference =
         broker::DifferenceBetween((*existing)->header().settings, subscription);
     if (!difference.empty()) {
@@ -104,16 +154,15 @@ absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Make(const v1::Subscript
   auto start = positions_->Resolve("subscription.start_position", subscription.start_position());
   if (!start.ok()) return start.status();
   std::random_device random;
-  const int64_t now = clock_.NowMicros();
-  SubscriptionHeader header{
-      .id = uint64_t{random()} << 32 | random(), .last_used_micros = now, .settings = subscription};
-  *header.settings.mutable_create_time() = broker::ToTimestamp(now);
+  SubscriptionHeader header{.id = uint64_t{random()} << 32 | random(),
+                            .last_used_micros = journal_->AgeMicros(),
+                            .settings = subscription};
+  *header.settings.mutable_create_time() = broker::ToTimestamp(clock_.NowMicros());
   rocksdb::WriteBatch batch;
   records_.Put(header, &batch);
   records_.Put(header.id, {.floor = start->after, .not_before = start->not_before}, &batch);
   if (auto status = Write(&batch); !status.ok()) return Unwritten(status);
-  auto opened =
-      Subscription::Open({journal_, store_, &records_, positions_, &clock_}, std::move(header));
+  auto opened = Subscription::Open(shared_, std::move(header));
   if (!opened.ok()) return opened.status();
   Log()->info("subscription {} was created", subscription.name());
   MutexLock lock(&mu_);
@@ -178,17 +227,28 @@ absl::Status EmbeddedSubscriptions::Change(const v1::Subscription& wanted,
 absl::Status EmbeddedSubscriptions::Delete(const std::string& name) {
   return RunOnWriter([&] {
     auto found = Find(name);
-    if (!found.ok()) return found.status();
-    if (auto status = (*found)->Delete(Writes()); !status.ok()) return Unwritten(status);
-    Forget(**found, "on request");
+    absl::Status status = found.status();
+    if (found.ok()) {
+      status = (*found)->Delete(Writes());
+    } else if (absl::IsDataLoss(status)) {
+      // What its other records are cannot be told from its name; they do no harm.
+      rocksdb::WriteBatch batch;
+      records_.DeleteHeader(name, &batch);
+      status = Write(&batch);
+    } else {
+      return status;
+    }
+    if (!status.ok()) return Unwritten(status);
+    Forget(name, "on request");
     return absl::OkStatus();
   });
 }
 
-void EmbeddedSubscriptions::Forget(const Subscription& subscription, std::string_view why) {
-  Log()->info("subscription {} was deleted {}", subscription.name(), why);
+void EmbeddedSubscriptions::Forget(const std::string& name, std::string_view why) {
+  Log()->info("subscription {} was deleted {}", name, why);
   MutexLock lock(&mu_);
-  subscriptions_.erase(subscription.name());
+  subscriptions_.erase(name);
+  damaged_.erase(name);
 }
 
 absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Seek(const std::string& name,
@@ -215,45 +275,80 @@ absl::StatusOr<v1::ListDeadLettersResponse> EmbeddedSubscriptions::ListDeadLette
 
 absl::StatusOr<int64_t> EmbeddedSubscriptions::ReplayDeadLetters(
     const std::string& name, const std::vector<std::string>& cursors) {
+  return WithDeadLetters(name, cursors, &Subscription::Replay);
+}
+
+absl::StatusOr<int64_t> EmbeddedSubscriptions::DiscardDeadLetters(
+    const std::string& name, const std::vector<std::string>& cursors) {
+  return WithDeadLetters(name, cursors, &Subscription::Discard);
+}
+
+absl::StatusOr<int64_t> EmbeddedSubscriptions::WithDeadLetters(
+    const std::string& name, const std::vector<std::string>& cursors, OfPiece of_piece) {
   auto found = Find(name);
   if (!found.ok()) return found.status();
-  auto sequences = (*found)->DeadLettersAt(cursors);
-  if (!sequences.ok()) return sequences.status();
-  int64_t replayed = 0;
-  // In pieces, so that nobody else waits for long.
-  for (size_t i = 0; i < sequences->size(); i += kReplayPiece) {
-    const auto begin = sequences->begin() + static_cast<ptrdiff_t>(i);
-    const std::vector<uint64_t> piece(
-        begin, begin + static_cast<ptrdiff_t>(std::min(kReplayPiece, sequences->size() - i)));
-    auto status = RunOnWriter([&] {
-      auto count = (*found)->Replay(piece, Writes());
-      if (!count.ok()) {
-        return absl::IsNotFound(count.status()) ? count.status() : Unwritten(count.status());
-      }
-      replayed += *count;
-      return absl::OkStatus();
-    });
-    if (!status.ok()) return status;
+  int64_t done = 0;
+  if (!cursors.empty()) {
+    auto sequences = (*found)->DeadLettersAt(cursors);
+    if (!sequences.ok()) return sequences.status();
+    for (size_t i = 0; i < sequences->size(); i += kDeadLetterPiece) {
+      const auto begin = sequences->begin() + static_cast<ptrdiff_t>(i);
+      const size_t size = std::min(kDeadLetterPiece, sequences->size() - i);
+      auto count = WithPiece(*found, {begin, begin + static_cast<ptrdiff_t>(size)}, of_piece);
+      if (!count.ok()) return count;
+      done += *count;
+    }
+    return done;
   }
-  return replayed;
+  // What was given up before this call: what is in memory only is not there yet.
+  for (uint64_t from = 0;;) {
+    auto piece = (*found)->DeadLettersFrom(from, kDeadLetterPiece);
+    if (!piece.ok()) return piece.status();
+    if (piece->empty()) break;
+    from = piece->back() + 1;
+    auto count = WithPiece(*found, *piece, of_piece);
+    if (!count.ok()) return count;
+    done += *count;
+  }
+  return done;
+}
+
+absl::StatusOr<int64_t> EmbeddedSubscriptions::WithPiece(const SubscriptionPtr& subscription,
+                                                         const std::vector<uint64_t>& sequences,
+                                                         OfPiece of_piece) {
+  absl::StatusOr<int64_t> count = 0;
+  auto status = RunOnWriter([&] {
+    if (auto saved = SaveAll({subscription}); !saved.ok()) return Unwritten(saved);
+    count = (*subscription.*of_piece)(sequences, Writes());
+    if (count.ok() || absl::IsNotFound(count.status())) return count.status();
+    return Unwritten(count.status());
+  });
+  if (!status.ok()) return status;
+  return count;
+}
+
+void EmbeddedSubscriptions::OpenStream(const std::string& name, const broker::StreamWish& wish,
+                                       broker::OpenStreamDone done) {
+  std::move(done)(OpenStream(name, wish));
 }
 
 absl::StatusOr<broker::SubscriptionStream> EmbeddedSubscriptions::OpenStream(
-    const std::string& name, const broker::StreamLimits& limits) {
+    const std::string& name, const broker::StreamWish& wish) {
   auto found = Find(name);
   if (!found.ok()) return found.status();
   const v1::Subscription settings = (*found)->header().settings;
-  const int messages =
-      std::min(limits.max_outstanding_messages > 0 ? limits.max_outstanding_messages
-                                                   : kDefaultStreamMessages,
-               settings.max_outstanding_messages());
+  const int messages = std::min(
+      wish.max_outstanding_messages > 0 ? wish.max_outstanding_messages : kDefaultStreamMessages,
+      settings.max_outstanding_messages());
   const int64_t bytes =
-      limits.max_outstanding_bytes > 0 ? limits.max_outstanding_bytes : kDefaultStreamBytes;
+      wish.max_outstanding_bytes > 0 ? wish.max_outstanding_bytes : kDefaultStreamBytes;
+  auto opened = (*found)->AddStream(wish, {.messages = messages, .bytes = bytes});
+  if (!opened.ok()) return opened.status();
   broker::SubscriptionStream stream{
-      .feed = std::make_unique<SubscriptionFeed>(
-          *found, SubscriptionState::Window{.messages = messages, .bytes = bytes}),
+      .feed = std::make_unique<SubscriptionFeed>(*found, opened->id),
       .ack_deadline_micros = broker::MicrosOf(settings.ack_deadline()),
-      .max_outstanding_messages = messages};
+      .max_outstanding_messages = messages,
+      .resumed = opened->resumed};
   MutexLock lock(&mu_);
   active_.insert(*found);
   changed_.Signal();
@@ -270,6 +365,11 @@ void EmbeddedSubscriptions::Change(const std::string& name, std::vector<std::str
                                    broker::AckChange change, broker::AckDone done) {
   auto found = Find(name);
   if (!found.ok()) return std::move(done)(found.status());
+  if (change.kind == broker::AckChange::Kind::kExtend) {  // nothing of it is written
+    auto verdicts = (*found)->Apply(ack_ids, change);
+    if (!verdicts.ok()) return std::move(done)(verdicts.status());
+    return std::move(done)(FailuresOf(ack_ids, *verdicts));
+  }
   MutexLock lock(&mu_);
   pending_.push_back({.subscription = *std::move(found),
                       .ack_ids = std::move(ack_ids),
@@ -292,18 +392,7 @@ absl::Status EmbeddedSubscriptions::RunOnWriter(absl::AnyInvocable<absl::Status(
 void EmbeddedSubscriptions::Run() {
   next_housekeeping_ = steady_clock::now() + kHousekeepingEvery;
   while (true) {
-    std::vector<Request> requests = TakeRequests();
-    std::vector<Request> changes;
-    for (Request& request : requests) {
-      if (!request.task) {
-        changes.push_back(std::move(request));
-        continue;
-      }
-      CommitChanges(std::exchange(changes, {}));
-      request.task();
-    }
-    CommitChanges(std::move(changes));
-
+    Serve(TakeRequests());
     const auto now = steady_clock::now();
     if (now >= next_check_) {
       next_check_ = now + kCheckEvery;
@@ -319,40 +408,76 @@ void EmbeddedSubscriptions::Run() {
       KeepHouse();
     }
     MutexLock lock(&mu_);
-    if (stopping_ && pending_.empty()) return;
+    if (stopping_ && pending_.empty() && dead_letters_.empty()) return;
   }
 }
 
+// What is pending; of what makes dead letters, one request a time, so that the others do not wait.
 std::vector<EmbeddedSubscriptions::Request> EmbeddedSubscriptions::TakeRequests() {
-  MutexLock lock(&mu_);
-  while (pending_.empty() && !stopping_) {
-    const auto due =
-        active_.empty() ? next_housekeeping_ : std::min(next_check_, next_housekeeping_);
-    if (steady_clock::now() >= due) break;
-    changed_.WaitUntil(&mu_, due);
+  std::vector<Request> pending;
+  {
+    MutexLock lock(&mu_);
+    while (pending_.empty() && dead_letters_.empty() && !stopping_) {
+      const auto due =
+          active_.empty() ? next_housekeeping_ : std::min(next_check_, next_housekeeping_);
+      if (steady_clock::now() >= due) break;
+      changed_.WaitUntil(&mu_, due);
+    }
+    pending = std::exchange(pending_, {});
   }
-  return std::exchange(pending_, {});
+  std::vector<Request> requests;
+  requests.reserve(pending.size() + 1);
+  for (Request& request : pending) {
+    const bool takes_long =
+        !request.task && request.change.kind == broker::AckChange::Kind::kDeadLetter;
+    if (takes_long) {
+      dead_letters_.push_back(std::move(request));
+    } else {
+      requests.push_back(std::move(request));
+    }
+  }
+  if (!dead_letters_.empty()) {
+    requests.push_back(std::move(dead_letters_.front()));
+    dead_letters_.pop_front();
+  }
+  return requests;
+}
+
+void EmbeddedSubscriptions::Serve(std::vector<Request> requests) {
+  std::vector<Request> changes;
+  for (Request& request : requests) {
+    if (!request.task) {
+      changes.push_back(std::move(request));
+      continue;
+    }
+    CommitChanges(std::exchange(changes, {}));
+    request.task();
+  }
+  CommitChanges(std::move(changes));
 }
 
 void EmbeddedSubscriptions::CommitChanges(std::vector<Request> requests) {
   if (requests.empty()) return;
-  rocksdb::WriteBatch batch;
   std::vector<absl::StatusOr<std::vector<v1::AckFailure>>> answers(requests.size());
   std::vector<SubscriptionPtr> touched;
   for (size_t i = 0; i < requests.size(); ++i) {
     const Request& request = requests[i];
-    std::vector<v1::AckFailure> failures;
-    auto status = request.subscription->Apply(request.ack_ids, request.change, &batch, &failures);
-    if (status.ok()) {
-      answers[i] = std::move(failures);
-      touched.push_back(request.subscription);
-    } else {
-      answers[i] = std::move(status);
+    auto verdicts = request.subscription->Apply(request.ack_ids, request.change);
+    if (!verdicts.ok()) {
+      answers[i] = verdicts.status();
+      continue;
     }
+    request.subscription->LookUp(request.change, &*verdicts);
+    if (request.change.kind == broker::AckChange::Kind::kDeadLetter) {
+      request.subscription->PutDeadLetters();
+      request.subscription->JudgeDeadLetters(&*verdicts);
+    }
+    answers[i] = FailuresOf(request.ack_ids, *verdicts);
+    touched.push_back(request.subscription);
   }
   std::sort(touched.begin(), touched.end());
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
-  const absl::Status status = SaveAll(touched, std::move(batch));
+  const absl::Status status = SaveAll(touched);
   for (size_t i = 0; i < requests.size(); ++i) {
     if (!status.ok() && answers[i].ok()) answers[i] = Unwritten(status);
     std::move(requests[i].done)(std::move(answers[i]));
@@ -364,16 +489,30 @@ void EmbeddedSubscriptions::SaveDue(const std::vector<SubscriptionPtr>& subscrip
   for (const auto& subscription : subscriptions) {
     if (!subscription->IsDue()) continue;
     subscription->OnTime();
+    subscription->PutDeadLetters();
     if (subscription->IsDue()) due.push_back(subscription);
   }
   if (!due.empty()) (void)SaveAll(due);  // what is not written stays due
 }
 
-absl::Status EmbeddedSubscriptions::SaveAll(const std::vector<SubscriptionPtr>& subscriptions,
-                                            rocksdb::WriteBatch batch) {
-  for (const auto& subscription : subscriptions) subscription->Save(&batch);
+absl::Status EmbeddedSubscriptions::SaveAll(const std::vector<SubscriptionPtr>& subscriptions) {
+  rocksdb::WriteBatch batch;
+  std::vector<SubscriptionChanges> changes;
+  changes.reserve(subscriptions.size());
+  for (const auto& subscription : subscriptions) {
+    subscription->PutDeadLetters();
+    changes.push_back(subscription->TakeChanges());
+    changes.back().Put(subscription->id(), records_, clock_, &batch);
+  }
   absl::Status status = batch.Count() > 0 ? Write(&batch) : absl::OkStatus();
-  for (const auto& subscription : subscriptions) subscription->Saved(status.ok());
+  for (size_t i = 0; i < subscriptions.size(); ++i) {
+    if (!status.ok()) {
+      subscriptions[i]->GiveBack(std::move(changes[i]));
+    } else if (auto loaded = subscriptions[i]->LoadReplays(); !loaded.ok()) {
+      Log()->error("replays of subscription {} cannot be read: {}", subscriptions[i]->name(),
+                   MessageOf(loaded));
+    }
+  }
   return status;
 }
 
@@ -387,12 +526,32 @@ void EmbeddedSubscriptions::KeepHouse() {
   }
   if (!changed.empty()) (void)SaveAll(changed);  // what is not written stays changed
   for (const auto& subscription : all) {
-    if (subscription->DeleteIfAbandoned(Writes())) Forget(*subscription, "since nobody used it");
+    if (subscription->DeleteIfAbandoned(Writes())) {
+      Forget(subscription->name(), "since nobody used it");
+    }
   }
+  RefreshOldest();
   MutexLock lock(&mu_);
   for (auto it = active_.begin(); it != active_.end();) {
     it = (*it)->streams() == 0 ? active_.erase(it) : std::next(it);
   }
+}
+
+// Of some, in turn, on a thread that may wait for the store.
+void EmbeddedSubscriptions::RefreshOldest() {
+  std::vector<SubscriptionPtr> some;
+  {
+    MutexLock lock(&mu_);
+    auto it = subscriptions_.upper_bound(oldest_refreshed_);
+    for (; it != subscriptions_.end() && some.size() < kOldestAtOnce; ++it) {
+      some.push_back(it->second);
+    }
+    oldest_refreshed_ = it == subscriptions_.end() ? "" : some.back()->name();
+  }
+  if (some.empty()) return;
+  readers_.Run([some = std::move(some)] {
+    for (const auto& subscription : some) subscription->RefreshOldest();
+  });
 }
 
 absl::Status EmbeddedSubscriptions::Write(rocksdb::WriteBatch* batch) {

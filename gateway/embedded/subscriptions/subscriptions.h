@@ -4,11 +4,14 @@
 
 #include <rocksdb/write_batch.h>
 
+#include <atomic>
 #include <chrono>
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -17,8 +20,12 @@
 #include "absl/status/statusor.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/mutex.h"
+#include "gateway/base/thread_pool.h"
 #include "gateway/broker/subscriptions.h"
 #include "gateway/embedded/log/positions.h"
+#include "gateway/embedded/store/options.h"
+#include "gateway/embedded/subscriptions/delivery_recorder.h"
+#include "gateway/embedded/subscriptions/lookahead.h"
 #include "gateway/embedded/subscriptions/schema.h"
 #include "gateway/embedded/subscriptions/subscription.h"
 
@@ -30,8 +37,10 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   static constexpr int kDefaultStreamMessages = 10'000;
   static constexpr int64_t kDefaultStreamBytes = 32 << 20;
 
-  // Everything must outlive the subscriptions.
-  static absl::StatusOr<std::unique_ptr<EmbeddedSubscriptions>> Open(Journal* journal, Store* store,
+  // Everything must outlive the subscriptions. One whose records are damaged is there in name only:
+  // what is asked of it is answered DataLoss, but for its deletion.
+  static absl::StatusOr<std::unique_ptr<EmbeddedSubscriptions>> Open(const Options& options,
+                                                                     Journal* journal, Store* store,
                                                                      const Positions* positions,
                                                                      const Clock& clock);
   ~EmbeddedSubscriptions() override;
@@ -48,8 +57,10 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
       const std::string& name, int page_size, const std::string& page_token) override;
   absl::StatusOr<int64_t> ReplayDeadLetters(const std::string& name,
                                             const std::vector<std::string>& cursors) override;
-  absl::StatusOr<broker::SubscriptionStream> OpenStream(
-      const std::string& name, const broker::StreamLimits& limits) override;
+  absl::StatusOr<int64_t> DiscardDeadLetters(const std::string& name,
+                                             const std::vector<std::string>& cursors) override;
+  void OpenStream(const std::string& name, const broker::StreamWish& wish,
+                  broker::OpenStreamDone done) override;
   void Change(const std::string& name, std::vector<std::string> ack_ids, broker::AckChange change,
               broker::AckDone done) override;
   std::vector<broker::SubscriptionStats> Stats() override;
@@ -66,8 +77,8 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
     absl::AnyInvocable<void()> task;
   };
 
-  EmbeddedSubscriptions(Journal* journal, Store* store, const Positions* positions,
-                        const Clock& clock);
+  EmbeddedSubscriptions(const Options& options, Journal* journal, Store* store,
+                        const Positions* positions, const Clock& clock);
   absl::Status Load();
   absl::StatusOr<SubscriptionPtr> Find(const std::string& name) const;
   std::vector<SubscriptionPtr> All() const;
@@ -77,20 +88,32 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   absl::Status RunOnWriter(absl::AnyInvocable<absl::Status()> task);
   absl::StatusOr<v1::Subscription> Make(const v1::Subscription& subscription);
 
+  absl::StatusOr<broker::SubscriptionStream> OpenStream(const std::string& name,
+                                                        const broker::StreamWish& wish);
+  // Does something with dead letters piece by piece, so that nobody else waits for long.
+  using OfPiece = absl::StatusOr<int64_t> (Subscription::*)(const std::vector<uint64_t>& sequences,
+                                                            const Subscription::Write& write);
+  absl::StatusOr<int64_t> WithDeadLetters(const std::string& name,
+                                          const std::vector<std::string>& cursors,
+                                          OfPiece of_piece);
+  absl::StatusOr<int64_t> WithPiece(const SubscriptionPtr& subscription,
+                                    const std::vector<uint64_t>& sequences, OfPiece of_piece);
+
   // The writing thread.
   void Run();
   absl::Status Change(const v1::Subscription& wanted, const google::protobuf::FieldMask& mask);
-  void Forget(const Subscription& subscription, std::string_view why);
+  void Forget(const std::string& name, std::string_view why);
   Subscription::Write Writes() {
     return [this](rocksdb::WriteBatch* batch) { return Write(batch); };
   }
   std::vector<Request> TakeRequests();
+  void Serve(std::vector<Request> requests);
   void CommitChanges(std::vector<Request> requests);
   void SaveDue(const std::vector<SubscriptionPtr>& subscriptions);
-  // With what is in the batch already, as one write.
-  absl::Status SaveAll(const std::vector<SubscriptionPtr>& subscriptions,
-                       rocksdb::WriteBatch batch = rocksdb::WriteBatch());
+  // As one write.
+  absl::Status SaveAll(const std::vector<SubscriptionPtr>& subscriptions);
   void KeepHouse();
+  void RefreshOldest();
   absl::Status Write(rocksdb::WriteBatch* batch);
 
   Journal* const journal_;
@@ -98,15 +121,24 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   const Positions* const positions_;
   const Clock& clock_;
   const SubscriptionRecords records_;
+  const Lookahead lookahead_;
+  std::atomic<int64_t> dead_letter_bytes_{0};
+  DeliveryRecorder recorder_;
+  ThreadPool readers_;
+  const Subscription::Shared shared_;
   std::chrono::steady_clock::time_point next_check_;         // the writing thread's
   std::chrono::steady_clock::time_point next_housekeeping_;  // likewise
   bool failed_ = false;                                      // likewise: the last write
+  std::deque<Request> dead_letters_;  // likewise: requests that take long, one a round
+  std::string oldest_refreshed_;      // likewise: the last subscription of RefreshOldest
 
   mutable Mutex mu_;
   CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::vector<Request> pending_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, SubscriptionPtr> subscriptions_ ABSL_GUARDED_BY(mu_);
+  // Those whose records cannot be read, and why.
+  std::map<std::string, absl::Status> damaged_ ABSL_GUARDED_BY(mu_);
   // Those that have streams, or had some until shortly.
   std::set<SubscriptionPtr> active_ ABSL_GUARDED_BY(mu_);
 

@@ -8,27 +8,31 @@
 
 #include "absl/functional/any_invocable.h"
 #include "gateway/base/mutex.h"
+#include "gateway/embedded/subscriptions/hands.h"
 
 namespace mmsmo::embedded {
 
 // Thread-safe. Wake-ups run with the lock held, and must not block or call back.
 class WaitingStreams {
  public:
-  using StreamId = uint32_t;
   using Wake = absl::AnyInvocable<void()>;
 
-  // `has_room` says whether the stream could take an event if there was one; a stream without has
-  // to be woken by WakeThoseWithRoom.
+  // What a stream could take now, and whether it could take a new event if there was one.
+  struct Room {
+    uint64_t now = 0;
+    bool for_new = false;
+  };
+
   void Add(StreamId stream, bool has_room, Wake wake);
   void Remove(StreamId stream);
 
-  // Wakes the stream with room that has waited longest.
+  // Wakes the stream that could take a new event and has waited longest.
   void WakeOne();
-  // Wakes those without room that have some now.
-  void WakeThoseWithRoom(const std::function<bool(StreamId)>& has_room);
+  void WakeStream(StreamId stream);
+  // Wakes those that can take something now, the longest waiting first, until what they could take
+  // together is `available`. Returns whether one that could take a new event still waits.
+  bool WakeThoseWithRoom(const std::function<Room(StreamId)>& room, uint64_t available);
   void WakeAll();
-  // Whether a stream with room waits.
-  bool AnyWithRoom() const;
 
  private:
   struct Waiter {
@@ -36,8 +40,9 @@ class WaitingStreams {
     bool has_room;
     Wake wake;
   };
+  void WakeAndForget(std::vector<Waiter>::iterator it) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  mutable Mutex mu_;
+  Mutex mu_;
   std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mu_);  // in the order in which they came
 };
 

@@ -7,13 +7,22 @@
 namespace mmsmo::embedded {
 namespace {
 
-constexpr AckId kId{.subscription = 1, .epoch = 2, .sequence = 3, .attempt = 4, .lease = 5};
+constexpr AckId kId{
+    .subscription = 1, .incarnation = 6, .epoch = 2, .sequence = 3, .attempt = 4, .lease = 5};
 
 TEST(AckId, IsReadAsItWasMade) {
-  EXPECT_EQ(EncodeAckId(kId).size(), 42u);
+  EXPECT_EQ(EncodeAckId(kId).size(), 52u);
   const auto decoded = DecodeAckId(EncodeAckId(kId));
   ASSERT_THAT(decoded, IsOk());
   EXPECT_EQ(*decoded, kId);
+}
+
+TEST(AckId, IsReadAsAnOlderGatewayMadeIt) {
+  const auto decoded = DecodeAckId("AQAAAAAAAAABAAAAAgAAAAAAAAADAAAABAAFKqo7bw");
+  ASSERT_THAT(decoded, IsOk());
+  AckId old = kId;
+  old.incarnation = 0;
+  EXPECT_EQ(*decoded, old);
 }
 
 // Its bytes end within its last character, of which base64 alone would take any with the same

@@ -27,14 +27,14 @@ class SubscriptionDamageTest : public testing::Test {
     store_ = *Store::Open(dir_ / "data");
     journal_ = *Journal::Open(options_, store_.get(), clock_, metrics_);
     positions_ = std::make_unique<Positions>(journal_.get(), store_.get());
-    subscriptions_ =
-        *EmbeddedSubscriptions::Open(journal_.get(), store_.get(), positions_.get(), clock_);
+    subscriptions_ = *EmbeddedSubscriptions::Open(options_, journal_.get(), store_.get(),
+                                                  positions_.get(), clock_);
     v1::Subscription wanted;
     wanted.set_name("orders");
     *wanted.mutable_start_position() = Engine::Earliest();
     wanted.mutable_ack_deadline()->set_seconds(600);
     EXPECT_THAT(subscriptions_->Create(*broker::CompleteSubscription(wanted)), IsOk());
-    stream_ = std::move(subscriptions_->OpenStream("orders", {})->feed);
+    stream_ = std::move(Engine::OpenStreamOf(*subscriptions_, "orders")->feed);
   }
   ~SubscriptionDamageTest() override { stream_.reset(); }
 
@@ -47,7 +47,7 @@ class SubscriptionDamageTest : public testing::Test {
     for (const auto& receipt : promise.get_future().get()) ASSERT_THAT(receipt, IsOk());
   }
   absl::StatusOr<std::vector<v1::Delivery>> Take() {
-    auto batch = stream_->Take({.max_events = 100, .max_bytes = 1 << 20});
+    auto batch = Engine::TakeReady(*stream_);
     if (!batch.ok()) return batch.status();
     v1::DeliveryBatch parsed;
     EXPECT_TRUE(parsed.ParseFromString(batch->deliveries));
@@ -59,7 +59,7 @@ class SubscriptionDamageTest : public testing::Test {
                            [&](auto failures) { promise.set_value(std::move(failures)); });
     const auto failures = promise.get_future().get();
     ASSERT_THAT(failures, IsOk());
-    EXPECT_TRUE(failures->empty());
+    reason_ = failures->empty() ? v1::ACK_FAILURE_REASON_UNSPECIFIED : failures->at(0).reason();
   }
   v1::Subscription Get() { return *subscriptions_->Get("orders"); }
   void Await(const std::function<bool()>& is_so) {
@@ -86,6 +86,7 @@ class SubscriptionDamageTest : public testing::Test {
   std::unique_ptr<Positions> positions_;
   std::unique_ptr<EmbeddedSubscriptions> subscriptions_;
   std::unique_ptr<broker::Feed> stream_;
+  v1::AckFailureReason reason_ = v1::ACK_FAILURE_REASON_UNSPECIFIED;  // of the last change
 };
 
 TEST_F(SubscriptionDamageTest, WritesADeadLetterOnceItsEventCanBeRead) {
@@ -95,6 +96,7 @@ TEST_F(SubscriptionDamageTest, WritesADeadLetterOnceItsEventCanBeRead) {
   const std::string record = Record(1);
   SetRecord(1, "x");
   Change(taken->at(0), AckChange::Kind::kDeadLetter);
+  EXPECT_EQ(reason_, v1::ACK_FAILURE_REASON_TRANSIENT);
   EXPECT_EQ(Get().dead_letter_count(), 0);
   EXPECT_EQ(Get().backlog_count(), 1) << "it is not done with";
   // A record whose header can be read, but not its event.
@@ -105,6 +107,7 @@ TEST_F(SubscriptionDamageTest, WritesADeadLetterOnceItsEventCanBeRead) {
   Change(next->at(0), AckChange::Kind::kAcknowledge);
   EXPECT_EQ(Get().dead_letter_count(), 0);
   SetRecord(1, record);
+  clock_.AdvanceSeconds(1);
   const auto dead_letters = [&] {
     const auto page = subscriptions_->ListDeadLetters("orders", 10, "");
     EXPECT_THAT(page, IsOk());
@@ -141,6 +144,7 @@ TEST_F(SubscriptionDamageTest, CountsAsLostWhatCanNoLongerBecomeADeadLetter) {
   ASSERT_THAT(taken, IsOk());
   ASSERT_TRUE(store_->db().Delete({}, store_->events(), BigEndian(1)).ok());
   Change(taken->at(0), AckChange::Kind::kDeadLetter);
+  EXPECT_EQ(reason_, v1::ACK_FAILURE_REASON_EXPIRED);
   EXPECT_EQ(Get().dead_letter_count(), 0);
   EXPECT_EQ(Get().expired_count(), 1);
   EXPECT_EQ(Get().backlog_count(), 0);
@@ -150,7 +154,7 @@ TEST_F(SubscriptionDamageTest, RedeliversOnceTheEventCanBeReadAgain) {
   Accept("a");
   const auto taken = Take();
   ASSERT_THAT(taken, IsOk());
-  Change(taken->at(0), AckChange::Kind::kHandBack);
+  Change(taken->at(0), AckChange::Kind::kRedeliver);
   const std::string record = Record(1);
   SetRecord(1, "x");
   for (int i = 0; i < 3; ++i)
@@ -174,7 +178,8 @@ TEST_F(SubscriptionDamageTest, SaysThatAReplayCannotBeRead) {
   const auto headers = records.ReadAll();
   ASSERT_THAT(headers, IsOk());
   rocksdb::WriteBatch batch;
-  records.Put(SubscriptionRecords::Grave::kReplay, headers->at(0).id, 1, "\xff", &batch);
+  records.Put(SubscriptionRecords::Letters::kReplayed, headers->at(0).header->id, 1, "\xff",
+              &batch);
   ASSERT_TRUE(store_->db().Write({}, &batch).ok());
   EXPECT_THAT(Take(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("orders")));
   EXPECT_EQ(Get().backlog_count(), 1);

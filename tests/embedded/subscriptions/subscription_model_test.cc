@@ -19,7 +19,6 @@ namespace {
 
 using Effect = SubscriptionState::Effect;
 using Lease = SubscriptionState::Lease;
-using StreamId = SubscriptionState::StreamId;
 
 constexpr int kSteps = 100'000;
 constexpr int kMessages = 8;
@@ -34,10 +33,17 @@ class Model {
   struct Event {
     enum { kHeld, kReady, kLeased, kWaiting, kGivenUp } phase = kReady;
     uint32_t attempts = 0;
+    uint32_t failures = 0;
+    bool failed = false;  // the newest attempt
     int64_t due = 0;
     StreamId stream = 0;
     uint16_t number = 0;
     bool replay = false;
+    size_t group = kAnyGroup;
+  };
+  struct Ended {
+    int64_t until = 0;
+    int had = 0;
   };
 
   bool IsDone(uint64_t sequence) const { return done_.contains(sequence); }
@@ -50,12 +56,19 @@ class Model {
       return one.second.phase == Event::kLeased && (!stream || one.second.stream == *stream);
     }));
   }
-  std::optional<uint64_t> FirstReady() const {
+  int ReadyCount() const {
+    return static_cast<int>(std::count_if(events_.begin(), events_.end(), [](const auto& one) {
+      return one.second.phase == Event::kReady;
+    }));
+  }
+  // What a stream that holds `group` may be given first, if it has so much in hand.
+  std::optional<uint64_t> First(bool suspect) const {
     for (const auto& [sequence, event] : events_) {
-      if (event.phase == Event::kReady) return sequence;
+      if (event.phase == Event::kReady && (event.group != kAnyGroup) == suspect) return sequence;
     }
     return std::nullopt;
   }
+  bool HasEnded(StreamId stream) const { return ended_.contains(stream); }
   const std::map<uint64_t, Event>& events() const { return events_; }
   const Event* Find(uint64_t sequence) const {
     const auto it = events_.find(sequence);
@@ -70,7 +83,7 @@ class Model {
   }
 
   // Whether it is leased at once.
-  bool Offer(uint64_t sequence, uint32_t attempts, int64_t now) {
+  bool Offer(uint64_t sequence, uint32_t attempts, uint32_t failures) {
     if (IsDone(sequence) || events_.contains(sequence)) {
       done_.insert(sequence);
       return false;
@@ -78,11 +91,9 @@ class Model {
     const bool held = IsSenderBusy(sequence);
     Event& event = events_[sequence];
     event.attempts = attempts;
-    if (held) {
-      event.phase = Event::kHeld;
-      return false;
-    }
-    if (attempts > 0) Retry(event, now, now);
+    event.failures = failures;
+    event.failed = failures > 0;
+    event.phase = held ? Event::kHeld : HadLastFailure(event) ? Event::kGivenUp : Event::kReady;
     return event.phase == Event::kReady;
   }
   void Replay(uint64_t sequence) {
@@ -94,31 +105,45 @@ class Model {
     const bool held = IsSenderBusy(sequence);
     events_[sequence] = {.phase = held ? Event::kHeld : Event::kReady, .replay = true};
   }
-  void Leases(const Lease& lease, StreamId stream) {
+  void Leases(const Lease& lease, StreamId stream, int64_t deadline) {
     Event& event = events_[lease.sequence];
-    event = {.phase = Event::kLeased,
-             .attempts = event.attempts + 1,
-             .due = lease.deadline,
-             .stream = stream,
-             .number = lease.number,
-             .replay = event.replay};
-    if (!event.replay) delivered_[lease.sequence] = event.attempts;
+    event.phase = Event::kLeased;
+    event.attempts += 1;
+    event.failed = false;
+    event.due = deadline;
+    event.stream = stream;
+    event.number = lease.number;
+    if (!event.replay) delivered_[lease.sequence] = {event.attempts, event.failures};
   }
-  Event* Holds(const Lease& lease) {
+  Event* Newest(const Lease& lease) {
     const auto it = events_.find(lease.sequence);
-    if (it == events_.end() || it->second.phase != Event::kLeased ||
-        it->second.attempts != lease.attempt || it->second.number != lease.number) {
-      return nullptr;
-    }
-    return &it->second;
+    if (it == events_.end() || it->second.attempts != lease.attempt) return nullptr;
+    const uint16_t number = it->second.number;
+    return number == lease.number || number == 0 ? &it->second : nullptr;
   }
-  void Retry(Event& event, int64_t at, int64_t now) {
-    if (HadLastAttempt(event)) {
-      event.phase = Event::kGivenUp;
-    } else {
-      event.phase = at <= now ? Event::kReady : Event::kWaiting;
-      event.due = at;
+  void Fail(uint64_t sequence, Event& event, std::optional<int64_t> delay, int64_t now) {
+    ++event.failures;
+    event.failed = true;
+    if (!event.replay && delivered_.contains(sequence)) {
+      delivered_[sequence].second = event.failures;
     }
+    int64_t backoff = policy_.min_backoff;
+    for (uint32_t i = 1; i < event.failures && backoff < policy_.max_backoff; ++i) backoff *= 2;
+    const int64_t at = now + delay.value_or(std::min(backoff, policy_.max_backoff));
+    if (event.phase == Event::kHeld) return;
+    event.phase = HadLastFailure(event) ? Event::kGivenUp
+                  : at <= now           ? Event::kReady
+                                        : Event::kWaiting;
+    event.due = at;
+  }
+  void Release(uint64_t sequence, Event& event) {
+    if (event.phase == Event::kHeld) return;
+    if (event.failed && event.failures > 0) {
+      --event.failures;
+      if (delivered_.contains(sequence)) delivered_[sequence].second = event.failures;
+    }
+    event.failed = false;
+    event.phase = Event::kReady;
   }
   void Settle(uint64_t sequence) {
     const bool was_active = events_[sequence].phase != Event::kHeld;
@@ -126,8 +151,11 @@ class Model {
     events_.erase(sequence);
     if (!policy_.order_by_sender || !was_active) return;
     for (auto& [other, event] : events_) {
+      if (SenderOf(other) == SenderOf(sequence) && event.phase != Event::kHeld) return;
+    }
+    for (auto& [other, event] : events_) {
       if (SenderOf(other) != SenderOf(sequence)) continue;
-      event.phase = HadLastAttempt(event) ? Event::kGivenUp : Event::kReady;
+      event.phase = HadLastFailure(event) ? Event::kGivenUp : Event::kReady;
       return;
     }
   }
@@ -141,32 +169,53 @@ class Model {
       Event& event = events_[sequence];
       if (event.phase == Event::kWaiting) {
         event.phase = Event::kReady;
+      } else if (const auto ended = ended_.find(event.stream); ended != ended_.end()) {
+        ReturnAtEnd(sequence, event, ended->second.had, now);
+      } else {
+        Fail(sequence, event, std::nullopt, now);
+      }
+    }
+    for (auto it = ended_.begin(); it != ended_.end();) {
+      if (it->second.until > now) {
+        ++it;
         continue;
       }
-      int64_t backoff = policy_.min_backoff;
-      for (uint32_t i = 1; i < event.attempts && backoff < policy_.max_backoff; ++i) backoff *= 2;
-      Retry(event, now + std::min(backoff, policy_.max_backoff), now);
+      for (auto& [sequence, event] : events_) {
+        if (event.phase == Event::kLeased && event.stream == it->first) {
+          ReturnAtEnd(sequence, event, it->second.had, now);
+        }
+      }
+      it = ended_.erase(it);
     }
   }
-  void RemoveStream(StreamId stream, int64_t now) {
+  void EndStream(StreamId stream, int64_t now) {
+    if (const int had = Leased(stream); had > 0) {
+      ended_[stream] = {.until = now + policy_.resume_window, .had = had};
+    }
+  }
+  void Resume(StreamId from, StreamId to) {
+    ended_.erase(from);
     for (auto& [sequence, event] : events_) {
-      if (event.phase == Event::kLeased && event.stream == stream) Retry(event, now, now);
+      if (event.phase == Event::kLeased && event.stream == from) event.stream = to;
     }
   }
   // Nothing is known any more but what is durable.
-  void Restart(int64_t now) {
+  void Restart() {
     std::erase_if(events_, [](const auto& one) { return !one.second.replay; });
     for (auto& [sequence, event] : events_) {
-      event.phase = Event::kReady;
-      event.number = 0;
+      event = {.attempts = event.attempts,
+               .failures = event.failures,
+               .failed = event.failures > 0,
+               .replay = true};
     }
+    ended_.clear();
     HoldTheLaterReplays();
     for (auto& [sequence, event] : events_) {
-      if (event.phase == Event::kReady && event.attempts > 0) Retry(event, now, now);
+      if (event.phase == Event::kReady && HadLastFailure(event)) event.phase = Event::kGivenUp;
     }
   }
-  void Seek(uint64_t floor, int64_t now) {
-    Restart(now);
+  void Seek(uint64_t floor) {
+    Restart();
     done_.clear();
     for (uint64_t s = 1; s <= floor; ++s) done_.insert(s);
     floor_ = floor;
@@ -185,21 +234,21 @@ class Model {
     }
     return expired;
   }
-  uint32_t Delivered(uint64_t sequence) const {
+  // Attempts and failures.
+  std::pair<uint32_t, uint32_t> Delivered(uint64_t sequence) const {
     const auto it = delivered_.find(sequence);
-    return it == delivered_.end() ? 0 : it->second;
-  }
-
-  // Handed back or given up already.
-  bool IsHandedBack(const Lease& lease) const {
-    const Event* const event = Find(lease.sequence);
-    return event != nullptr && event->attempts == lease.attempt && event->number == lease.number;
+    return it == delivered_.end() ? std::pair{0u, 0u} : it->second;
   }
 
  private:
-  bool HadLastAttempt(const Event& event) const {
+  bool HadLastFailure(const Event& event) const {
     return policy_.max_attempts > 0 &&
-           event.attempts >= static_cast<uint32_t>(policy_.max_attempts);
+           event.failures >= static_cast<uint32_t>(policy_.max_attempts);
+  }
+  void ReturnAtEnd(uint64_t sequence, Event& event, int had, int64_t now) {
+    if (had <= 1) return Fail(sequence, event, std::nullopt, now);
+    event.phase = Event::kReady;
+    event.group = std::max<size_t>(std::min<size_t>(event.group, static_cast<size_t>(had)) / 4, 1);
   }
   bool IsSenderBusy(uint64_t sequence) const {
     return policy_.order_by_sender &&
@@ -218,7 +267,8 @@ class Model {
   std::map<uint64_t, Event> events_;
   std::set<uint64_t> done_;
   uint64_t floor_ = 0;
-  std::map<uint64_t, uint32_t> delivered_;
+  std::map<uint64_t, std::pair<uint32_t, uint32_t>> delivered_;
+  std::map<StreamId, Ended> ended_;
 };
 
 class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> {
@@ -231,37 +281,52 @@ class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> 
 
   uint64_t Below(uint64_t n) { return random_() % n; }
 
-  void Take(StreamId stream) {
-    const auto ready = model_->FirstReady();
-    ASSERT_EQ(state_->ready() > 0, ready.has_value());
-    ASSERT_EQ(state_->leased(static_cast<StreamId>(stream)), model_->Leased(stream));
-    if (state_->Room(stream, 1) == 0) return;
-    if (ready) {
-      const auto lease = state_->Redeliver(stream, now_);
-      ASSERT_TRUE(lease);
-      ASSERT_EQ(lease->sequence, *ready);
-      Keep(*lease, stream);
-      return;
+  // What the stream has in hand is never more than the smallest group of it allows.
+  void CheckGroups(StreamId stream) {
+    const int had = model_->Leased(stream);
+    for (const auto& [sequence, event] : model_->events()) {
+      if (event.phase != Model::Event::kLeased || event.stream != stream) continue;
+      ASSERT_LE(static_cast<size_t>(had), std::max<size_t>(event.group, 1));
     }
+  }
+
+  void Take(StreamId stream) {
+    ASSERT_EQ(static_cast<int>(state_->ready()), model_->ReadyCount());
+    ASSERT_EQ(state_->leased(stream), model_->Leased(stream));
+    if (state_->Room(stream, 1) == 0) return;
+    const auto suspect = model_->First(/*suspect=*/true);
+    const auto ready = model_->First(/*suspect=*/false);
+    if (const auto lease = state_->Redeliver(stream)) {
+      ASSERT_TRUE(lease->sequence == suspect || lease->sequence == ready);
+      return Keep(*lease, stream);
+    }
+    ASSERT_FALSE(ready) << "only what must not join is left";
     const uint64_t next = state_->next();
     if (Below(10) == 0 && model_->Find(next) == nullptr) {
       state_->Pass();
-      model_->Offer(next, 0, now_);
+      model_->Offer(next, 0, 0);
       if (!model_->IsDone(next)) model_->Settle(next);
       return;
     }
-    const uint32_t attempts = model_->Delivered(next);
-    const bool leases = model_->Offer(next, attempts, now_);
-    const auto lease = state_->Offer(
-        {.sequence = next, .sender = SenderOf(next), .bytes = 1, .attempts = attempts}, stream,
-        now_);
+    const auto [attempts, failures] = model_->Delivered(next);
+    const bool leases = model_->Offer(next, attempts, failures);
+    const auto lease = state_->Offer({.sequence = next,
+                                      .sender = SenderOf(next),
+                                      .bytes = 1,
+                                      .attempts = attempts,
+                                      .failures = failures},
+                                     stream, now_);
     ASSERT_EQ(lease.has_value(), leases);
     if (lease) Keep(*lease, stream);
   }
 
   void Keep(const Lease& lease, StreamId stream) {
-    model_->Leases(lease, stream);
+    if (Below(20) == 0) return state_->TakeBack(lease);
+    const auto deadline = state_->Send(lease, ++frames_, now_);
+    ASSERT_TRUE(deadline);
+    model_->Leases(lease, stream, *deadline);
     ASSERT_EQ(lease.attempt, model_->Find(lease.sequence)->attempts);
+    CheckGroups(stream);
     leases_.push_back(lease);
     if (leases_.size() > 50) leases_.erase(leases_.begin());
   }
@@ -277,55 +342,62 @@ class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> 
     if (!lease) return;
     const bool known = model_->Find(lease->sequence) != nullptr;
     const bool before = !known && model_->IsDone(lease->sequence);
-    const bool holds = model_->Holds(*lease) != nullptr;
+    const bool newest = model_->Newest(*lease) != nullptr;
     const Effect effect = state_->Acknowledge(*lease);
     if (effect == Effect::kUnscanned) {
       ASSERT_FALSE(known);
       ASSERT_FALSE(before);
-      if (model_->Delivered(lease->sequence) == lease->attempt) {
+      if (model_->Delivered(lease->sequence).first == lease->attempt) {
         state_->AcknowledgeUnscanned(lease->sequence);
-        model_->Offer(lease->sequence, 0, now_);
+        model_->Offer(lease->sequence, 0, 0);
         if (model_->Find(lease->sequence) != nullptr) model_->Settle(lease->sequence);
       }
       return;
     }
-    ASSERT_EQ(effect == Effect::kDone, holds);
+    ASSERT_EQ(effect == Effect::kDone, newest);
     ASSERT_EQ(effect == Effect::kBefore, before);
-    if (holds) model_->Settle(lease->sequence);
+    if (newest) model_->Settle(lease->sequence);
   }
 
   void Change() {
     const auto lease = AnyLease();
     if (!lease) return;
-    Model::Event* const held = model_->Holds(*lease);
-    const int64_t at = now_ + static_cast<int64_t>(Below(20));
-    Effect effect = Effect::kExpired;
-    const bool handed_back = model_->IsHandedBack(*lease);
-    const bool given_up =
-        handed_back && model_->Find(lease->sequence)->phase == Model::Event::kGivenUp;
-    bool again = false;
-    switch (Below(3)) {
-      case 0:
-        effect = state_->Extend(*lease, at);
-        if (held != nullptr) held->due = at;
+    Model::Event* const newest = model_->Newest(*lease);
+    const bool leased = newest != nullptr && newest->phase == Model::Event::kLeased;
+    const bool given_up = newest != nullptr && newest->phase == Model::Event::kGivenUp;
+    const uint64_t sequence = lease->sequence;
+    switch (Below(4)) {
+      case 0: {
+        const int64_t until = now_ + static_cast<int64_t>(Below(20));
+        ASSERT_EQ(state_->Extend(*lease, until) == Effect::kDone, leased);
+        if (leased) newest->due = until;
         break;
-      case 1:
-        effect = state_->HandBack(*lease, at, now_);
-        again = handed_back;
-        if (held != nullptr) model_->Retry(*held, at, now_);
+      }
+      case 1: {
+        std::optional<int64_t> delay;
+        if (Below(2) == 0) delay = static_cast<int64_t>(Below(20));
+        ASSERT_EQ(state_->Retry(*lease, delay, now_) == Effect::kDone, newest != nullptr);
+        if (newest != nullptr && !given_up && (leased || !newest->failed)) {
+          model_->Fail(sequence, *newest, delay, now_);
+        }
         break;
-      default:
-        effect = state_->GiveUp(*lease, "why");
-        again = given_up;
-        if (held != nullptr) held->phase = Model::Event::kGivenUp;
+      }
+      case 2:
+        ASSERT_EQ(state_->Release(*lease) == Effect::kDone, newest != nullptr && !given_up);
+        if (newest != nullptr && !given_up) model_->Release(sequence, *newest);
         break;
+      default: {
+        const Effect effect = state_->GiveUp(*lease, "why");
+        ASSERT_EQ(effect == Effect::kDone, newest != nullptr);
+        if (newest != nullptr) newest->phase = Model::Event::kGivenUp;
+        break;
+      }
     }
-    ASSERT_EQ(effect == Effect::kDone, held != nullptr || again);
   }
 
-  void Bury() {
+  void MakeDeadLetters() {
     std::vector<uint64_t> given_up;
-    for (const auto& one : state_->TakeGivenUp()) given_up.push_back(one.sequence);
+    for (const auto& one : state_->TakeGivenUp(100)) given_up.push_back(one.sequence);
     std::sort(given_up.begin(), given_up.end());
     ASSERT_EQ(given_up, model_->GivenUp());
     for (const uint64_t sequence : given_up) {
@@ -346,47 +418,56 @@ class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> 
   void Seek() {
     const uint64_t top = state_->next();
     const uint64_t floor = top > 20 ? top - 1 - Below(20) : 0;
-    Bury();
+    MakeDeadLetters();
     state_->Seek(floor, now_);
-    model_->Seek(floor, now_);
+    model_->Seek(floor);
     leases_.clear();  // their ack ids are of another epoch
   }
 
   void Restart() {
-    Bury();
+    MakeDeadLetters();
     AckedSet acked(model_->floor());
     for (uint64_t s = model_->floor() + 1; s < state_->next() + 100; ++s) {
       if (model_->IsDone(s)) acked.Add(s);
     }
     std::vector<SubscriptionState::Candidate> replays;
     const uint64_t delivered_through = state_->delivered_through();
-    model_->Restart(now_);
+    model_->Restart();
     for (const auto& [s, event] : model_->events()) {
-      replays.push_back(
-          {.sequence = s, .sender = SenderOf(s), .bytes = 1, .attempts = event.attempts});
+      replays.push_back({.sequence = s,
+                         .sender = SenderOf(s),
+                         .bytes = 1,
+                         .attempts = event.attempts,
+                         .failures = event.failures});
     }
     state_.emplace(GetParam(), std::move(acked), delivered_through);
     for (const auto& replay : replays) state_->Replay(replay, now_);
     for (const StreamId stream : streams_) AddStream(stream);
+    gone_ = 0;
   }
 
   void Expire() {
     const uint64_t oldest = state_->acked().floor() + 1 + Below(5);
     if (oldest > state_->next()) return;
-    Bury();
+    MakeDeadLetters();
     ASSERT_EQ(state_->Expire(oldest), model_->Expire(oldest));
   }
 
   void ChangeStreams() {
     if (streams_.size() < 3 && Below(2) == 0) {
       streams_.insert(++last_stream_);
-      return AddStream(last_stream_);
+      AddStream(last_stream_);
+      if (gone_ == 0 || Below(2) == 0) return;
+      const bool known = state_->Resume(gone_, last_stream_, frames_);  // nothing was cut off
+      ASSERT_EQ(known, model_->HasEnded(gone_));
+      model_->Resume(gone_, last_stream_);
+      return;
     }
     if (streams_.size() < 2) return;
-    const StreamId gone = *streams_.begin();
-    streams_.erase(gone);
-    state_->RemoveStream(gone, now_);
-    model_->RemoveStream(gone, now_);
+    gone_ = *streams_.begin();
+    streams_.erase(gone_);
+    state_->EndStream(gone_, now_);
+    model_->EndStream(gone_, now_);
   }
   void AddStream(StreamId stream) {
     state_->AddStream(stream, {.messages = kMessages, .bytes = 1 << 20});
@@ -398,6 +479,8 @@ class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> 
   std::optional<Model> model_;
   std::set<StreamId> streams_;
   StreamId last_stream_ = 0;
+  StreamId gone_ = 0;  // the last one that ended
+  uint32_t frames_ = 0;
   std::vector<Lease> leases_;
   std::set<uint64_t> dead_;
   int64_t now_ = 1000;
@@ -424,7 +507,7 @@ TEST_P(SubscriptionModelTest, DoesWhatTheModelDoes) {
       state_->OnTime(now_);
       model_->OnTime(now_);
     } else if (dice < 975) {
-      Bury();
+      MakeDeadLetters();
     } else if (dice < 980) {
       Replay();
     } else if (dice < 990) {
@@ -445,18 +528,21 @@ INSTANTIATE_TEST_SUITE_P(Policies, SubscriptionModelTest,
                          testing::Values(SubscriptionPolicy{.ack_deadline = 50,
                                                             .min_backoff = 5,
                                                             .max_backoff = 20,
-                                                            .max_outstanding = 15},
+                                                            .max_outstanding = 15,
+                                                            .resume_window = 30},
                                          SubscriptionPolicy{.ack_deadline = 50,
                                                             .min_backoff = 1,
                                                             .max_backoff = 1,
                                                             .max_attempts = 3,
-                                                            .max_outstanding = 15},
+                                                            .max_outstanding = 15,
+                                                            .resume_window = 30},
                                          SubscriptionPolicy{.ack_deadline = 50,
                                                             .min_backoff = 5,
                                                             .max_backoff = 20,
                                                             .max_attempts = 3,
                                                             .max_outstanding = 15,
-                                                            .order_by_sender = true}),
+                                                            .order_by_sender = true,
+                                                            .resume_window = 30}),
                          [](const auto& policy) {
                            return std::string(policy.param.max_attempts > 0 ? "Limited"
                                                                             : "Unlimited") +

@@ -54,16 +54,20 @@ class SubscriptionsTest : public testing::Test, protected Engine {
       ASSERT_THAT(Append(std::move(entry)), IsOk());
     }
   }
-  broker::Feed& Stream(int number = 0, const broker::StreamLimits& limits = {}) {
+  broker::Feed& Stream(int number = 0, const broker::StreamWish& wish = {}) {
     auto& stream = streams_[number];
     if (!stream) {
-      auto opened = subscriptions().OpenStream("orders", limits);
+      auto opened = OpenStreamOf(subscriptions(), "orders", wish);
       EXPECT_THAT(opened, IsOk());
       stream = std::move(opened->feed);
     }
     return *stream;
   }
-  void EndStream(int number = 0) { streams_.erase(number); }
+  // Without a successor: its deliveries are given to others.
+  void EndStream(int number = 0) {
+    streams_.erase(number);
+    clock().AdvanceSeconds(2);
+  }
   void ReopenAll() {
     streams_.clear();
     Reopen();
@@ -71,8 +75,9 @@ class SubscriptionsTest : public testing::Test, protected Engine {
 
   // What the stream gets now.
   Deliveries Take(int number = 0, int max = 100) {
-    auto batch = Stream(number).Take({.max_events = max, .max_bytes = 1 << 20});
+    auto batch = TakeReady(Stream(number), max);
     EXPECT_THAT(batch, IsOk());
+    if (!batch.ok()) return {};
     v1::DeliveryBatch deliveries;
     EXPECT_TRUE(deliveries.ParseFromString(batch->deliveries));
     EXPECT_EQ(batch->count, deliveries.deliveries_size());
@@ -182,10 +187,10 @@ TEST_F(SubscriptionsTest, RedeliversWhatIsHandedBackAlsoAfterAReopening) {
   Accept({"a", "b"});
   ASSERT_THAT(Create(), IsOk());
   const Deliveries taken = Take();
-  EXPECT_THAT(FailuresOf({taken[0].ack_id()}, {.kind = AckChange::Kind::kHandBack}), IsEmpty());
+  EXPECT_THAT(FailuresOf({taken[0].ack_id()}, {.kind = AckChange::Kind::kRedeliver}), IsEmpty());
   EXPECT_THAT(TakeIds(), ElementsAre("a:2"));
   EXPECT_THAT(FailuresOf({taken[1].ack_id()},
-                         {.kind = AckChange::Kind::kHandBack, .micros = 3600 * kSecond}),
+                         {.kind = AckChange::Kind::kRedeliver, .micros = 3600 * kSecond}),
               IsEmpty());
   ReopenAll();
   EXPECT_THAT(TakeIds(), ElementsAre("a:3")) << "the other is to come in an hour";
@@ -197,7 +202,7 @@ TEST_F(SubscriptionsTest, WaitsNoLongerWhenTheClockWasSetBack) {
   Accept({"a"});
   ASSERT_THAT(Create(), IsOk());
   EXPECT_THAT(FailuresOf({Take()[0].ack_id()},
-                         {.kind = AckChange::Kind::kHandBack, .micros = 60 * kSecond}),
+                         {.kind = AckChange::Kind::kRedeliver, .micros = 60 * kSecond}),
               IsEmpty());
   clock().AdvanceSeconds(-86'400);
   ReopenAll();
@@ -247,7 +252,7 @@ TEST_F(SubscriptionsTest, MakesADeadLetterOfWhatFailsTooOften) {
   for (int i = 0; i < 2; ++i) {
     const Deliveries taken = Take();
     ASSERT_EQ(taken[0].event().mms_mo().tracking_id(), "a");
-    EXPECT_THAT(FailuresOf({taken[0].ack_id()}, {.kind = AckChange::Kind::kHandBack}), IsEmpty());
+    EXPECT_THAT(FailuresOf({taken[0].ack_id()}, {.kind = AckChange::Kind::kRedeliver}), IsEmpty());
     if (i == 0) Ack({taken[1]});
   }
   EXPECT_THAT(TakeIds(), IsEmpty());
@@ -292,9 +297,8 @@ TEST_F(SubscriptionsTest, PassesOverALimitedNumberAtOnce) {
   v1::Subscription wanted = Wanted();
   wanted.mutable_filter()->add_keywords("none");
   ASSERT_THAT(Create(wanted), IsOk());
+  EXPECT_EQ(Stream().Take({.max_events = 100, .max_bytes = 1 << 20})->left, Batch::Left::kMore);
   EXPECT_THAT(TakeIds(), IsEmpty());
-  EXPECT_EQ(left_, Batch::Left::kMore);
-  while (left_ == Batch::Left::kMore) EXPECT_THAT(TakeIds(), IsEmpty());
   EXPECT_EQ(left_, Batch::Left::kNothing);
   EXPECT_EQ(Get().backlog_count(), 0);
 }
@@ -321,9 +325,12 @@ TEST_F(SubscriptionsTest, SharesEventsBetweenStreamsAndReturnsThoseOfAStreamThat
   Stream(1);
   Accept({"a", "b", "c", "d"});
   EXPECT_THAT(TakeIds(0), ElementsAre("a:1", "b:1")) << "half";
-  EXPECT_THAT(TakeIds(1), ElementsAre("c:1"));
+  const Deliveries others = Take(1);
+  EXPECT_THAT(Ids(others), ElementsAre("c:1"));
   EndStream(0);
-  EXPECT_THAT(TakeIds(1), ElementsAre("a:2", "b:2", "d:1"));
+  EXPECT_THAT(TakeIds(1), IsEmpty()) << "a and b are to be alone";
+  Ack(others);
+  EXPECT_THAT(TakeIds(1), ElementsAre("a:2"));
   EXPECT_EQ(Get().stream_count(), 1);
 }
 
@@ -351,7 +358,7 @@ TEST_F(SubscriptionsTest, WakesOneStreamAnEventAndTheOtherIfThatOneLeaves) {
   Accept({"a"});
   EXPECT_EQ(first, 1);
   EXPECT_EQ(second, 0);
-  EndStream(0);  // before it took anything
+  streams_.erase(0);  // before it took anything
   EXPECT_EQ(second, 1);
   EXPECT_THAT(TakeIds(1), ElementsAre("a:1"));
 }
@@ -364,7 +371,7 @@ TEST_F(SubscriptionsTest, WakesAStreamWhenALeaseEnds) {
   Stream().Wait([&] { woken.set_value(); });
   clock().AdvanceSeconds(10);
   // The lease ends, and then the wait of its backoff.
-  while (Get().stream_count() == 1 && subscriptions().Stats()[0].lease_expired_total == 0) {
+  while (subscriptions().Stats()[0].lease_expired_total == 0) {
     std::this_thread::yield();
   }
   clock().AdvanceSeconds(1);
@@ -512,7 +519,7 @@ TEST_F(SubscriptionsTest, UpdatesWhatIsInForce) {
   EXPECT_EQ(Get().max_attempts(), 1);
   Accept({"a"});
   const Deliveries taken = Take();
-  EXPECT_THAT(FailuresOf({taken[0].ack_id()}, {.kind = AckChange::Kind::kHandBack}), IsEmpty());
+  EXPECT_THAT(FailuresOf({taken[0].ack_id()}, {.kind = AckChange::Kind::kRedeliver}), IsEmpty());
   EXPECT_EQ(Get().dead_letter_count(), 1);
 }
 
@@ -584,14 +591,184 @@ TEST_F(SubscriptionsTest, AnswersAsBeforeWhatIsSaidAgain) {
   ASSERT_THAT(Create(), IsOk());
   const Deliveries taken = Take();
   const AckChange give_up{.kind = AckChange::Kind::kDeadLetter, .reason = "no"};
-  const AckChange later{.kind = AckChange::Kind::kHandBack, .micros = kSecond};
+  const AckChange later{.kind = AckChange::Kind::kRedeliver, .micros = kSecond};
   for (int i = 0; i < 2; ++i) {
     EXPECT_THAT(FailuresOf({taken[0].ack_id()}, {}), IsEmpty());
     EXPECT_THAT(FailuresOf({taken[1].ack_id()}, give_up), IsEmpty());
     EXPECT_THAT(FailuresOf({taken[2].ack_id()}, later), IsEmpty());
   }
-  EXPECT_THAT(FailuresOf({taken[1].ack_id()}, {}), ElementsAre(v1::ACK_FAILURE_REASON_EXPIRED))
-      << "a dead letter is not acknowledged";
+}
+
+TEST_F(SubscriptionsTest, RemovesADeadLetterThatIsAcknowledgedLate) {
+  Accept({"a", "b"});
+  ASSERT_THAT(Create(), IsOk());
+  const Deliveries taken = Take();
+  const AckChange give_up{.kind = AckChange::Kind::kDeadLetter, .reason = "no"};
+  EXPECT_THAT(FailuresOf({taken[0].ack_id(), taken[1].ack_id()}, give_up), IsEmpty());
+  EXPECT_EQ(Get().dead_letter_count(), 2);
+  Ack({taken[0]});
+  Ack({taken[0]});  // again is as good
+  EXPECT_EQ(Get().dead_letter_count(), 1);
+  ReopenAll();
+  EXPECT_EQ(Get().dead_letter_count(), 1);
+  EXPECT_EQ(subscriptions()
+                .ListDeadLetters("orders", 10, "")
+                ->dead_letters(0)
+                .event()
+                .mms_mo()
+                .tracking_id(),
+            "b");
+}
+
+TEST_F(SubscriptionsTest, TakesAcknowledgementsOfWhatIsDoneWithAlsoAfterASeek) {
+  Accept({"a", "b"});
+  ASSERT_THAT(Create(), IsOk());
+  const Deliveries taken = Take();
+  Ack(taken);
+  ASSERT_THAT(subscriptions().Seek("orders", After(taken[0].event().cursor())), IsOk());
+  EXPECT_THAT(FailuresOf({taken[0].ack_id(), taken[1].ack_id()}),
+              ElementsAre(v1::ACK_FAILURE_REASON_EXPIRED))
+      << "the seek brought b back";
+  EXPECT_THAT(TakeIds(), ElementsAre("b:1"));
+}
+
+TEST_F(SubscriptionsTest, DiscardsDeadLetters) {
+  Accept({"a", "b", "c"});
+  ASSERT_THAT(Create(), IsOk());
+  std::vector<std::string> ack_ids;
+  const Deliveries taken = Take();
+  for (const auto& delivery : taken) ack_ids.push_back(delivery.ack_id());
+  EXPECT_THAT(FailuresOf(ack_ids, {.kind = AckChange::Kind::kDeadLetter}), IsEmpty());
+  const std::string cursor = taken[1].event().cursor();
+  EXPECT_EQ(*subscriptions().DiscardDeadLetters("orders", {cursor, cursor}), 1);
+  EXPECT_EQ(Get().dead_letter_count(), 2);
+  EXPECT_EQ(*subscriptions().DiscardDeadLetters("orders", {}), 2);
+  ReopenAll();
+  EXPECT_EQ(Get().dead_letter_count(), 0);
+  EXPECT_THAT(TakeIds(), IsEmpty());
+}
+
+TEST_F(SubscriptionsTest, KeepsPendingWhatTheBudgetOfDeadLettersHasNoRoomFor) {
+  options().max_dead_letters = 1;
+  ReopenAll();
+  v1::Subscription wanted = Wanted();
+  wanted.set_max_outstanding_messages(3);
+  Accept({"a", "b", "c", "d"});
+  ASSERT_THAT(Create(wanted), IsOk());
+  const Deliveries taken = Take();
+  ASSERT_THAT(Ids(taken), ElementsAre("a:1", "b:1", "c:1"));
+  const AckChange give_up{.kind = AckChange::Kind::kDeadLetter, .reason = "no"};
+  EXPECT_THAT(FailuresOf({taken[0].ack_id()}, give_up), IsEmpty());
+  EXPECT_THAT(FailuresOf({taken[1].ack_id()}, give_up),
+              ElementsAre(v1::ACK_FAILURE_REASON_TRANSIENT));
+  EXPECT_EQ(*subscriptions().DiscardDeadLetters("orders", {}), 1);
+  EXPECT_THAT(FailuresOf({taken[1].ack_id()}, give_up), IsEmpty());
+  EXPECT_EQ(Get().dead_letter_count(), 1);
+}
+
+TEST_F(SubscriptionsTest, CountsWhatFailedForGoodAgainstTheCeilingWhereItCannotBeADeadLetter) {
+  options().max_dead_letters = 1;
+  ReopenAll();
+  v1::Subscription wanted = Wanted();
+  wanted.set_max_attempts(1);
+  wanted.set_max_outstanding_messages(2);
+  Accept({"a", "b", "c", "d"});
+  ASSERT_THAT(Create(wanted), IsOk());
+  const Deliveries taken = Take();
+  EXPECT_THAT(
+      FailuresOf({taken[0].ack_id(), taken[1].ack_id()}, {.kind = AckChange::Kind::kRedeliver}),
+      IsEmpty());
+  EXPECT_EQ(Get().dead_letter_count(), 1);
+  EXPECT_THAT(TakeIds(), ElementsAre("c:1")) << "b waits, and takes the other's place";
+  EXPECT_EQ(Get().backlog_count(), 3);
+  EXPECT_EQ(*subscriptions().DiscardDeadLetters("orders", {}), 1);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (Get().dead_letter_count() == 0 && std::chrono::steady_clock::now() < deadline) {
+    clock().AdvanceSeconds(0);
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(Get().dead_letter_count(), 1);
+  EXPECT_THAT(TakeIds(), ElementsAre("d:1"));
+}
+
+TEST_F(SubscriptionsTest, ResumesAStream) {
+  Accept({"a", "b"});
+  ASSERT_THAT(Create(), IsOk());
+  Stream(0, {.stream_id = "first"});
+  const Deliveries taken = Take(0);
+  streams_.erase(0);
+  auto resumed =
+      OpenStreamOf(subscriptions(), "orders",
+                   {.stream_id = "second", .resume_stream_id = "first", .received_frames = 0});
+  ASSERT_THAT(resumed, IsOk());
+  EXPECT_TRUE(resumed->resumed);
+  streams_[1] = std::move(resumed->feed);
+  const Deliveries again = Take(1);
+  ASSERT_THAT(Ids(again), ElementsAre("a:1", "b:1")) << "its frame was cut off";
+  EXPECT_EQ(again[0].ack_id(), taken[0].ack_id());
+  Ack({taken[0]});
+  EXPECT_EQ(Stream(1).Outstanding(), 1);
+  // Nothing was cut off this time.
+  streams_.erase(1);
+  resumed =
+      OpenStreamOf(subscriptions(), "orders", {.resume_stream_id = "second", .received_frames = 1});
+  streams_[2] = std::move(resumed->feed);
+  EXPECT_THAT(TakeIds(2), IsEmpty());
+  Ack({again[1]});
+  ReopenAll();
+  EXPECT_EQ(Get().backlog_count(), 0);
+}
+
+TEST_F(SubscriptionsTest, EndsAStreamThatIsResumedWhileItLives) {
+  Accept({"a"});
+  ASSERT_THAT(Create(), IsOk());
+  std::promise<void> superseded;
+  Stream(0, {.stream_id = "first", .superseded = [&] { superseded.set_value(); }});
+  const Deliveries taken = Take(0);
+  auto second =
+      OpenStreamOf(subscriptions(), "orders", {.resume_stream_id = "first", .received_frames = 1});
+  EXPECT_TRUE(second->resumed);
+  superseded.get_future().wait();
+  EXPECT_THAT(Stream(0).Take({}), StatusIs(absl::StatusCode::kAborted, HasSubstr("resumed")));
+  EXPECT_EQ(second->feed->Outstanding(), 1);
+  streams_.erase(0);
+  Ack(taken);
+  EXPECT_EQ(second->feed->Outstanding(), 0);
+}
+
+TEST_F(SubscriptionsTest, ResumesNothingOfAnotherSubscriptionNorAfterAWhile) {
+  Accept({"a"});
+  ASSERT_THAT(Create(), IsOk());
+  ASSERT_THAT(Create(Wanted("others")), IsOk());
+  Stream(0, {.stream_id = "first"});
+  Take(0);
+  EXPECT_FALSE(OpenStreamOf(subscriptions(), "others", {.resume_stream_id = "first"})->resumed);
+  EndStream(0);
+  TakeIds(1);
+  EXPECT_FALSE(OpenStreamOf(subscriptions(), "orders", {.resume_stream_id = "first"})->resumed);
+}
+
+TEST_F(SubscriptionsTest, CountsFailuresOverAReopening) {
+  v1::Subscription wanted = Wanted();
+  wanted.set_max_attempts(2);
+  Accept({"a"});
+  ASSERT_THAT(Create(wanted), IsOk());
+  for (int i = 0; i < 5; ++i) {
+    const Deliveries taken = Take();
+    ASSERT_EQ(taken.size(), 1u);
+    EXPECT_EQ(taken[0].attempt(), i + 1);
+    ReopenAll();  // is no failure
+  }
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Get().dead_letter_count(), 0);
+    const Deliveries taken = Take();
+    ASSERT_EQ(taken.size(), 1u);
+    EXPECT_THAT(FailuresOf({taken[0].ack_id()}, {.kind = AckChange::Kind::kRetry}), IsEmpty());
+    ReopenAll();
+    clock().AdvanceSeconds(1);
+  }
+  EXPECT_THAT(TakeIds(), IsEmpty());
+  EXPECT_EQ(Get().dead_letter_count(), 1);
 }
 
 TEST_F(SubscriptionsTest, SurvivesAnUpdateThatRacesADelete) {

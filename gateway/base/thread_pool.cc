@@ -1,14 +1,21 @@
-#include "gateway/rpc/delivery_pool.h"
+#include "gateway/base/thread_pool.h"
+
+#include <sys/resource.h>
 
 #include <utility>
 
-namespace mmsmo::rpc {
+namespace mmsmo {
 
-DeliveryPool::DeliveryPool(int threads) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
+ThreadPool::ThreadPool(int threads, int niceness) {
+  for (int i = 0; i < threads; ++i) {
+    threads_.emplace_back([this, niceness] {
+      if (niceness > 0) setpriority(PRIO_PROCESS, 0, niceness);  // this thread's
+      Work();
+    });
+  }
 }
 
-DeliveryPool::~DeliveryPool() {
+ThreadPool::~ThreadPool() {
   {
     MutexLock lock(&mu_);
     stopping_ = true;
@@ -17,19 +24,19 @@ DeliveryPool::~DeliveryPool() {
   for (auto& thread : threads_) thread.join();
 }
 
-void DeliveryPool::Run(Task task) {
+void ThreadPool::Run(Task task) {
   MutexLock lock(&mu_);
   ready_.push_back(std::move(task));
   changed_.Signal();
 }
 
-void DeliveryPool::RunAt(TimePoint when, Task task) {
+void ThreadPool::RunAt(TimePoint when, Task task) {
   MutexLock lock(&mu_);
   const auto it = later_.emplace(when, std::move(task));
   if (it == later_.begin()) changed_.Signal();
 }
 
-void DeliveryPool::Work() {
+void ThreadPool::Work() {
   MutexLock lock(&mu_);
   while (true) {
     const auto now = std::chrono::steady_clock::now();
@@ -54,4 +61,4 @@ void DeliveryPool::Work() {
   }
 }
 
-}  // namespace mmsmo::rpc
+}  // namespace mmsmo
