@@ -194,9 +194,9 @@ TEST_F(EmbeddedBrokerTest, RefusesCursorsThatItCannotHonour) {
   EXPECT_THAT(Read(After(other)),
               StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("another log")));
   EXPECT_THAT(Read(After(other)), HasReason("CURSOR_EXPIRED"));
-  const JournalId journal = DecodeCursor(cursor)->journal;
-  EXPECT_THAT(Read(After(EncodeCursor(journal, 2))), HasReason("CURSOR_EXPIRED"));
-  EXPECT_THAT(broker().GetEvent(EncodeCursor(journal, 0)), HasReason("CURSOR_EXPIRED"));
+  const EpochId epoch = DecodeCursor(cursor)->epoch;
+  EXPECT_THAT(Read(After(EncodeCursor(epoch, 2))), HasReason("CURSOR_EXPIRED"));
+  EXPECT_THAT(broker().GetEvent(EncodeCursor(epoch, 0)), HasReason("CURSOR_EXPIRED"));
   EXPECT_THAT(Read({}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("start_position")));
 }
 

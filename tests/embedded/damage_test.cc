@@ -75,7 +75,7 @@ class DamageTest : public testing::Test, protected Engine {
   void DamageInTheLog(Family family, uint64_t sequence, const std::string& value) {
     Close();
     Tamper([&](Store& store) {
-      Overwrite(store, &Store::ids, std::string(17, '\xff'), BigEndian(1'000'000));
+      Overwrite(store, &Store::ids, std::string(17, '\xff'), *store.LastKey(store.events()));
       ASSERT_TRUE(store.db().Put({}, (store.*family)(), BigEndian(sequence), value).ok());
     });
     Open();
@@ -143,6 +143,7 @@ TEST_F(DamageTest, SaysAtTheStartWhatCannotBeRead) {
       {&Store::meta, "oldest", "1 bytes under oldest"},
       {&Store::meta, "removed_bytes", "1 bytes under removed_bytes"},
       {&Store::meta, "quarantine.kept", "the quarantine's state has 1 bytes"},
+      {&Store::meta, "epochs", "the log's epochs have 1 bytes"},
       {&Store::events, "", "a record of 1 bytes"},
       {&Store::ids, std::string(17, '\xff'), "the id index"},
       {&Store::subscriptions, "S", "a subscription's settings of 1 bytes"},
@@ -205,9 +206,8 @@ TEST_F(DamageTest, SaysThatAFileBetweenOthersIsDamaged) {
   FlipFirstBit(events);
   const auto is_lost = StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum"));
   EXPECT_THAT(TryOpen(), is_lost) << "the ids of its events would be missing";
-  Tamper([](Store& store) {
-    Overwrite(store, &Store::ids, std::string(17, '\xff'), BigEndian(1'000'000));
-  });
+  Tamper(
+      [](Store& store) { Overwrite(store, &Store::ids, std::string(17, '\xff'), BigEndian(3)); });
   FlipFirstBit(quarantined);
   Open();
   EXPECT_THAT(Read(Earliest()), is_lost);

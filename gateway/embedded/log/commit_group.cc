@@ -58,16 +58,24 @@ absl::StatusOr<CommitGroup::Staged> CommitGroup::FindFirst(const PostbackKey& ke
   if (const auto it = staged_.find(key); it != staged_.end()) return it->second;
   auto sequence = rooms_.ids->Find(key);
   if (!sequence.ok()) return sequence.status();
-  if (!*sequence || **sequence < state_.oldest) return Staged{};
+  if (!*sequence || **sequence < state_.oldest || **sequence > state_.head) return Staged{};
   auto header = rooms_.reader->Header(**sequence);
+  if (absl::IsNotFound(header.status())) return Staged{};
   if (!header.ok()) return header.status();
+  // The index may hold ids of what has been cut from the log since.
+  if (header->key != key) return Staged{};
   return Staged{.sequence = **sequence, .content = header->content};
+}
+
+std::string CommitGroup::CursorOf(uint64_t sequence) const {
+  const bool is_new = sequence >= run_->first();
+  return EncodeCursor(is_new ? rooms_.epochs->next() : rooms_.epochs->Of(sequence), sequence);
 }
 
 absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackKey& key) {
   const uint64_t sequence = state_.head + 1;
   const std::string sequence_key = BigEndian(sequence);
-  Receipt receipt{.cursor = EncodeCursor(rooms_.store->journal_id(), sequence)};
+  Receipt receipt{.cursor = CursorOf(sequence)};
   prefix_.set_cursor(receipt.cursor);
   prefix_.SerializeToString(&prefix_bytes_);
 
@@ -92,7 +100,7 @@ absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackK
 }
 
 absl::StatusOr<Receipt> CommitGroup::Repeat(Entry entry, const Staged& first) {
-  std::string cursor = EncodeCursor(rooms_.store->journal_id(), first.sequence);
+  std::string cursor = CursorOf(first.sequence);
   if (first.content == entry.content) {
     return Receipt{.outcome = Receipt::Outcome::kDuplicate, .cursor = std::move(cursor)};
   }

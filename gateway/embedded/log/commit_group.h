@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "gateway/broker/broker.h"
+#include "gateway/embedded/log/epochs.h"
 #include "gateway/embedded/log/id_index.h"
 #include "gateway/embedded/log/log_reader.h"
 #include "gateway/embedded/log/newest_events.h"
@@ -39,6 +40,7 @@ class CommitGroup {
     Store* store;
     IdIndex* ids;
     const LogReader* reader;
+    const Epochs* epochs;
     QuarantineShelves* quarantine;
     bool keep_raw;
   };
@@ -68,6 +70,7 @@ class CommitGroup {
   absl::StatusOr<broker::Receipt> Keep(broker::Entry entry);
   // The retained event of a postback, in this group or before it; sequence 0 where there is none.
   absl::StatusOr<Staged> FindFirst(const PostbackKey& key) const;
+  std::string CursorOf(uint64_t sequence) const;
 
   const Rooms rooms_;
   const int64_t accept_micros_;

@@ -58,7 +58,7 @@ void LogFeed::Wait(absl::AnyInvocable<void()> wake) {
   journal_->head().Wait(this, position_, std::move(wake));
 }
 
-std::string LogFeed::Cursor() const { return Positions(journal_, store_).Cursor(position_); }
+std::string LogFeed::Cursor() const { return Positions(journal_).Cursor(position_); }
 
 int64_t LogFeed::Backlog() const {
   const uint64_t head = journal_->head().head();

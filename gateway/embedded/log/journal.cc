@@ -93,6 +93,7 @@ absl::Status Journal::Load() {
     state.log_bytes = header->log_bytes;
     state.accept_micros = header->accept_micros;
   }
+  if (auto status = epochs_.Load(store_, state.oldest, state.head); !status.ok()) return status;
   store_->ForgetIdsBefore(state.oldest);
 
   ids_.reset();  // the one before must have written its file
@@ -181,6 +182,7 @@ void Journal::Commit(std::vector<Submission> group) {
   CommitGroup staged({.store = store_,
                       .ids = ids_.get(),
                       .reader = &reader_,
+                      .epochs = &epochs_,
                       .quarantine = quarantine_.get(),
                       .keep_raw = options_.keep_raw},
                      state_, std::max(clock_.NowMicros(), state_.accept_micros));
@@ -195,6 +197,7 @@ void Journal::Commit(std::vector<Submission> group) {
       ++entries;
     }
   }
+  if (!staged.run()->empty()) epochs_.Begin(*store_, state_.head + 1, &staged.batch());
   if (staged.batch().Count() > 0) {
     if (auto status = Write(&staged.batch()); !status.ok()) {
       ReportFailedWrite(status);
@@ -217,6 +220,7 @@ absl::Status Journal::Write(rocksdb::WriteBatch* batch) {
 }
 
 void Journal::PublishGroup(const CommitGroup& group) {
+  if (!group.run()->empty()) epochs_.Begun(state_.head + 1);
   state_ = group.state();
   for (const auto& [key, sequence] : group.new_ids()) ids_->Insert(key, sequence);
   UpdateGauges();

@@ -17,6 +17,7 @@
 #include "gateway/base/mutex.h"
 #include "gateway/broker/broker.h"
 #include "gateway/embedded/log/commit_group.h"
+#include "gateway/embedded/log/epochs.h"
 #include "gateway/embedded/log/head_watch.h"
 #include "gateway/embedded/log/id_index.h"
 #include "gateway/embedded/log/log_reader.h"
@@ -58,6 +59,7 @@ class Journal {
   HeadWatch& head() { return head_; }
   const HeadWatch& head() const { return head_; }
   uint64_t oldest() const { return oldest_.load(std::memory_order_acquire); }
+  const Epochs& epochs() const { return epochs_; }
   const NewestEvents& newest() const { return newest_; }
   const LogReader& reader() const { return reader_; }
 
@@ -100,6 +102,7 @@ class Journal {
   std::unique_ptr<QuarantineShelves> quarantine_;
   std::chrono::steady_clock::time_point next_housekeeping_;
 
+  Epochs epochs_;
   HeadWatch head_;
   std::atomic<uint64_t> oldest_{1};
   std::atomic<bool> needs_reopening_{false};

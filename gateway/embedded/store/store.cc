@@ -1,12 +1,12 @@
 #include "gateway/embedded/store/store.h"
 
-#include <random>
 #include <utility>
 
 #include "gateway/base/status.h"
 #include "gateway/embedded/store/big_endian.h"
 #include "gateway/embedded/store/database.h"
 #include "gateway/embedded/store/defects.h"
+#include "gateway/embedded/store/random_id.h"
 
 namespace mmsmo::embedded {
 namespace {
@@ -60,11 +60,9 @@ absl::Status Store::CheckIdentity() {
         data_dir_, **format, kFormatVersion);
   }
   if (!*format) {
-    std::random_device random;
-    const JournalId id = uint64_t{random()} << 32 | random();
     rocksdb::WriteBatch batch;
     batch.Put(meta_, Slice(kFormatKey), BigEndian(kFormatVersion));
-    batch.Put(meta_, Slice(kJournalIdKey), BigEndian(id));
+    batch.Put(meta_, Slice(kJournalIdKey), BigEndian(RandomId()));
     rocksdb::WriteOptions synced;
     synced.sync = true;
     if (auto status = db_->Write(synced, &batch); !status.ok())

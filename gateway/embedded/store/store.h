@@ -16,9 +16,6 @@
 
 namespace mmsmo::embedded {
 
-// Names one log; drawn at random when its data directory is made.
-using JournalId = uint64_t;
-
 // Thread-safe but for the order of writes, which is the caller's.
 class Store {
  public:
@@ -39,7 +36,8 @@ class Store {
   rocksdb::ColumnFamilyHandle* subscriptions() const { return subscriptions_; }
 
   const std::string& data_dir() const { return data_dir_; }
-  JournalId journal_id() const { return journal_id_; }
+  // Drawn at random when the data directory was made: the log's first epoch.
+  uint64_t journal_id() const { return journal_id_; }
 
   // Durable when it returns OK; may have been kept when it does not. `what` begins the error.
   absl::Status Write(rocksdb::WriteBatch* batch, std::string_view what);
@@ -66,7 +64,7 @@ class Store {
   absl::Status CheckIdentity();
 
   const std::string data_dir_;
-  JournalId journal_id_ = 0;
+  uint64_t journal_id_ = 0;
   std::atomic<uint64_t> oldest_id_{0};
   std::unique_ptr<rocksdb::DB> db_;
   rocksdb::ColumnFamilyHandle* meta_ = nullptr;

@@ -157,7 +157,13 @@ absl::StatusOr<std::vector<uint64_t>> Subscription::DeadLettersAt(
   for (const std::string& cursor : cursors) {
     auto decoded = DecodeCursor(cursor);
     if (!decoded.ok()) return InvalidArgument("cursors: {}", MessageOf(decoded.status()));
-    if (decoded->journal == rooms_.store->journal_id()) sequences.push_back(decoded->sequence);
+    // A dead letter outlives its epoch, but carries its event's cursor.
+    auto bytes =
+        rooms_.records->Read(SubscriptionRecords::Grave::kDeadLetter, id_, decoded->sequence);
+    if (!bytes.ok()) return bytes.status();
+    v1::DeadLetter dead_letter;
+    if (*bytes && dead_letter.ParseFromString(**bytes) && dead_letter.event().cursor() == cursor)
+      sequences.push_back(decoded->sequence);
   }
   if (!cursors.empty()) {
     std::sort(sequences.begin(), sequences.end());
