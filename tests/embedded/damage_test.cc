@@ -143,6 +143,7 @@ TEST_F(DamageTest, SaysAtTheStartWhatCannotBeRead) {
       {&Store::meta, "oldest", "1 bytes under oldest"},
       {&Store::meta, "removed_bytes", "1 bytes under removed_bytes"},
       {&Store::meta, "quarantine.kept", "the quarantine's state has 1 bytes"},
+      {&Store::meta, "timeline", "the log's time of 1 bytes"},
       {&Store::meta, "epochs", "the log's epochs have 1 bytes"},
       {&Store::events, "", "a record of 1 bytes"},
       {&Store::ids, std::string(17, '\xff'), "the id index"},

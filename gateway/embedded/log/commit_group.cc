@@ -23,9 +23,11 @@ std::string Printable(std::string text) {
 
 }  // namespace
 
-CommitGroup::CommitGroup(const Rooms& rooms, const LogState& state, int64_t accept_micros)
+CommitGroup::CommitGroup(const Rooms& rooms, const LogState& state, int64_t accept_micros,
+                         const AgeStamp& age)
     : rooms_(rooms),
       accept_micros_(accept_micros),
+      age_(age),
       state_(state),
       run_(std::make_shared<EventRun>(state.head + 1)) {
   *prefix_.mutable_accept_time() = broker::ToTimestamp(accept_micros_);
@@ -47,24 +49,41 @@ absl::StatusOr<Receipt> CommitGroup::Decide(Entry entry) {
     return Receipt{.outcome = Receipt::Outcome::kDiscarded};
   if (entry.event.empty()) return Keep(std::move(entry));
   const PostbackKey key = MakePostbackKey(entry.endpoint, entry.tracking_id);
-  auto first = FindFirst(key);
-  if (!first.ok()) return first.status();
-  if (first->sequence == 0) return Publish(entry, key);
-  if (entry.publish_conflict && first->content != entry.content) return Publish(entry, key);
-  return Repeat(std::move(entry), *first);
+  auto newest = FindNewest(key);
+  if (!newest.ok()) return newest.status();
+  auto same = FindSame(*newest, key, entry.content);
+  if (!same.ok()) return same.status();
+  if (same->sequence != 0) return Duplicate(*same);
+  if (newest->sequence == 0 || entry.publish_conflict) return Publish(entry, key, newest->sequence);
+  return Conflict(std::move(entry), *newest);
 }
 
-absl::StatusOr<CommitGroup::Staged> CommitGroup::FindFirst(const PostbackKey& key) const {
-  if (const auto it = staged_.find(key); it != staged_.end()) return it->second;
-  auto sequence = rooms_.ids->Find(key);
-  if (!sequence.ok()) return sequence.status();
-  if (!*sequence || **sequence < state_.oldest || **sequence > state_.head) return Staged{};
-  auto header = rooms_.reader->Header(**sequence);
-  if (absl::IsNotFound(header.status())) return Staged{};
+absl::StatusOr<CommitGroup::Known> CommitGroup::Look(uint64_t sequence,
+                                                     const PostbackKey& key) const {
+  if (sequence < state_.oldest || sequence > state_.head) return Known{};
+  if (sequence >= run_->first()) return published_[sequence - run_->first()];
+  auto header = rooms_.reader->Header(sequence);
+  if (absl::IsNotFound(header.status())) return Known{};
   if (!header.ok()) return header.status();
   // The index may hold ids of what has been cut from the log since.
-  if (header->key != key) return Staged{};
-  return Staged{.sequence = **sequence, .content = header->content};
+  if (header->key != key) return Known{};
+  return Known{.sequence = sequence, .content = header->content, .previous = header->previous};
+}
+
+absl::StatusOr<CommitGroup::Known> CommitGroup::FindNewest(const PostbackKey& key) const {
+  if (const auto it = newest_.find(key); it != newest_.end()) return Look(it->second, key);
+  auto sequence = rooms_.ids->Find(key);
+  if (!sequence.ok()) return sequence.status();
+  return Look(sequence->value_or(0), key);
+}
+
+absl::StatusOr<CommitGroup::Known> CommitGroup::FindSame(const Known& newest,
+                                                         const PostbackKey& key,
+                                                         const broker::ContentId& content) const {
+  absl::StatusOr<Known> known = newest;
+  while (known.ok() && known->sequence != 0 && known->content != content)
+    known = Look(known->previous, key);
+  return known;
 }
 
 std::string CommitGroup::CursorOf(uint64_t sequence) const {
@@ -72,7 +91,8 @@ std::string CommitGroup::CursorOf(uint64_t sequence) const {
   return EncodeCursor(is_new ? rooms_.epochs->next() : rooms_.epochs->Of(sequence), sequence);
 }
 
-absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackKey& key) {
+absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackKey& key,
+                                             uint64_t previous) {
   const uint64_t sequence = state_.head + 1;
   const std::string sequence_key = BigEndian(sequence);
   Receipt receipt{.cursor = CursorOf(sequence)};
@@ -87,27 +107,31 @@ absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackK
   AppendRecord({.key = key,
                 .content = entry.content,
                 .accept_micros = accept_micros_,
-                .log_bytes = state_.log_bytes},
+                .age = age_,
+                .log_bytes = state_.log_bytes,
+                .previous = previous},
                prefix_bytes_, entry.event, &record_);
   batch_.Put(rooms_.store->events(), sequence_key, record_);
 
   run_->Append(DecodeRecord(record_)->event);
-  staged_[key] = {.sequence = sequence, .content = entry.content};
+  newest_[key] = sequence;
+  published_.push_back({.sequence = sequence, .content = entry.content, .previous = previous});
   new_ids_.emplace_back(key, sequence);
   state_.head = sequence;
   state_.accept_micros = accept_micros_;
+  state_.age = age_;
   return receipt;
 }
 
-absl::StatusOr<Receipt> CommitGroup::Repeat(Entry entry, const Staged& first) {
-  std::string cursor = CursorOf(first.sequence);
-  if (first.content == entry.content) {
-    return Receipt{.outcome = Receipt::Outcome::kDuplicate, .cursor = std::move(cursor)};
-  }
+Receipt CommitGroup::Duplicate(const Known& first) const {
+  return {.outcome = Receipt::Outcome::kDuplicate, .cursor = CursorOf(first.sequence)};
+}
+
+absl::StatusOr<Receipt> CommitGroup::Conflict(Entry entry, const Known& first) {
   entry.http_status = 200;
   entry.reason = "id_conflict";
   entry.detail =
-      fmt::format("the event at cursor {} has the same tracking id and other content", cursor);
+      fmt::format("the event at cursor {} has the same tracking id and other content", CursorOf(first.sequence));
   if (entry.quarantine_id.empty()) return Keep(std::move(entry));
   return Receipt{.outcome = Receipt::Outcome::kQuarantined,
                  .quarantine_id = std::move(entry.quarantine_id),
@@ -124,7 +148,7 @@ absl::StatusOr<Receipt> CommitGroup::Keep(Entry entry) {
   postback.set_content_type(Printable(std::move(entry.content_type)));
   postback.set_http_status(entry.http_status);
   postback.set_tracking_id(entry.tracking_id);
-  auto id = rooms_.quarantine->Add(std::move(postback), entry.body, &batch_);
+  auto id = rooms_.quarantine->Add(std::move(postback), entry.body, age_, &batch_);
   if (!id.ok()) return id.status();
   return Receipt{.outcome = Receipt::Outcome::kQuarantined,
                  .quarantine_id = *std::move(id),

@@ -22,7 +22,9 @@ constexpr size_t kMaxGroupEntries = 4096;
 constexpr std::string_view kOldestKey = "oldest";
 constexpr std::string_view kRemovedBytesKey = "removed_bytes";
 constexpr std::string_view kRemovedAcceptKey = "removed_accept_micros";
+constexpr std::string_view kTimelineKey = "timeline";
 constexpr std::string_view kProbeKey = "probe";
+constexpr int64_t kSaveTimeEvery = 60'000'000;
 
 absl::Status NotDurable(const absl::Status& why) {
   return WithReason(Unavailable("the postback could not be made durable: {}", MessageOf(why)),
@@ -92,7 +94,9 @@ absl::Status Journal::Load() {
     if (!header.ok()) return header.status();
     state.log_bytes = header->log_bytes;
     state.accept_micros = header->accept_micros;
+    state.age = header->age;
   }
+  if (auto status = OpenTimeline(state); !status.ok()) return status;
   if (auto status = epochs_.Load(store_, state.oldest, state.head); !status.ok()) return status;
   store_->ForgetIdsBefore(state.oldest);
 
@@ -109,6 +113,38 @@ absl::Status Journal::Load() {
   if (state.head > head_.head()) head_.Advance(state.head);
   UpdateGauges();
   return absl::OkStatus();
+}
+
+// It runs on where the store is read anew.
+absl::Status Journal::OpenTimeline(const LogState& state) {
+  time_saved_at_.reset();
+  if (timeline_) return absl::OkStatus();
+  std::string bytes;
+  const rocksdb::Status found = store_->db().Get({}, store_->meta(), Slice(kTimelineKey), &bytes);
+  if (!found.ok() && !found.IsNotFound()) return FromRocks(found, "reading the log's time");
+  Timeline::Saved saved = Timeline::Begin(clock_);
+  if (found.ok()) {
+    auto decoded = DecodeTimeline(bytes);
+    if (!decoded.ok()) return decoded.status();
+    saved = *std::move(decoded);
+  } else if (state.accept_micros > 0) {  // of a gateway that did not keep it
+    saved = {.age_micros = state.accept_micros, .wall_micros = state.accept_micros};
+  }
+  timeline_ = std::make_unique<Timeline>(clock_, std::move(saved), state.age);
+  UpdateTime();
+  return absl::OkStatus();
+}
+
+void Journal::UpdateTime() {
+  timeline_->Update();
+  age_lead_ = timeline_->age_lead();
+}
+
+void Journal::SaveTime(rocksdb::WriteBatch* batch) {
+  const int64_t now = clock_.BootMicros();
+  if (!timeline_->settled() || (time_saved_at_ && now < *time_saved_at_ + kSaveTimeEvery)) return;
+  batch->Put(store_->meta(), Slice(kTimelineKey), EncodeTimeline(timeline_->ToSave()));
+  time_saved_at_ = now;
 }
 
 void Journal::Append(std::vector<broker::Entry> entries, broker::AppendDone done) {
@@ -143,6 +179,7 @@ void Journal::Run() {
       if (stopping_) return;
     }
     if (steady_clock::now() < next_housekeeping_) continue;
+    UpdateTime();
     if (Ready().ok()) {
       RemoveOld();
     } else if (!needs_reopening_) {
@@ -179,13 +216,14 @@ std::vector<Journal::Submission> Journal::TakeGroup() {
 void Journal::Commit(std::vector<Submission> group) {
   if (auto status = Ready(); !status.ok()) return Fail(std::move(group), status);
   const auto start = steady_clock::now();
+  UpdateTime();
   CommitGroup staged({.store = store_,
                       .ids = ids_.get(),
                       .reader = &reader_,
                       .epochs = &epochs_,
                       .quarantine = quarantine_.get(),
                       .keep_raw = options_.keep_raw},
-                     state_, std::max(clock_.NowMicros(), state_.accept_micros));
+                     state_, std::max(timeline_->accept_micros(), state_.accept_micros), timeline_->stamp());
   std::vector<broker::Receipts> receipts(group.size());
   size_t entries = 0;
   for (size_t i = 0; i < group.size(); ++i) {
@@ -199,6 +237,7 @@ void Journal::Commit(std::vector<Submission> group) {
   }
   if (!staged.run()->empty()) epochs_.Begin(*store_, state_.head + 1, &staged.batch());
   if (staged.batch().Count() > 0) {
+    SaveTime(&staged.batch());
     if (auto status = Write(&staged.batch()); !status.ok()) {
       ReportFailedWrite(status);
       for (size_t i = 0; i < group.size(); ++i) {
@@ -278,31 +317,24 @@ void Journal::TryToRecover() {
   Log()->info("postbacks can be made durable again");
 }
 
-absl::StatusOr<uint64_t> Journal::FirstToKeep(int64_t now) {
-  uint64_t first = state_.oldest;
-  if (first > state_.head) return first;
-  auto oldest = reader_.Header(first);
+absl::StatusOr<uint64_t> Journal::FirstToKeep() {
+  const auto is_kept = [this](const RecordHeader& header) {
+    return (options_.retention_age_micros <= 0 ||
+            timeline_->AgeOf(header.age) <= options_.retention_age_micros) &&
+           (options_.retention_bytes == 0 ||
+            header.log_bytes + options_.retention_bytes > state_.log_bytes);
+  };
+  if (state_.oldest > state_.head) return state_.oldest;
+  auto oldest = reader_.Header(state_.oldest);
   if (!oldest.ok()) return oldest.status();
-  if (options_.retention_age_micros > 0 &&
-      oldest->accept_micros < now - options_.retention_age_micros) {
-    auto kept = reader_.FirstAcceptedAt(now - options_.retention_age_micros, first, state_.head);
-    if (!kept.ok()) return kept;
-    first = *kept;
-  }
-  if (options_.retention_bytes > 0 &&
-      state_.log_bytes - state_.removed_bytes > options_.retention_bytes) {
-    auto kept = reader_.FirstEndingBehind(state_.log_bytes - options_.retention_bytes,
-                                          state_.oldest, state_.head);
-    if (!kept.ok()) return kept;
-    first = std::max(first, *kept);
-  }
-  return first;
+  if (is_kept(*oldest)) return state_.oldest;
+  return reader_.FirstWhere(state_.oldest, state_.head, is_kept);
 }
 
 void Journal::RemoveOld() {
-  const int64_t now = clock_.NowMicros();
   rocksdb::WriteBatch batch;
-  auto first = FirstToKeep(now);
+  SaveTime(&batch);
+  auto first = FirstToKeep();
   if (!first.ok()) Log()->error("old events could not be removed: {}", MessageOf(first.status()));
   LogState state = state_;
   if (first.ok() && *first > state_.oldest) {
@@ -319,7 +351,7 @@ void Journal::RemoveOld() {
               BigEndian(static_cast<uint64_t>(last_removed->accept_micros)));
   }
   if (options_.quarantine_age_micros > 0) {
-    if (auto status = quarantine_->RemoveBefore(now - options_.quarantine_age_micros, &batch);
+    if (auto status = quarantine_->RemoveOlder(options_.quarantine_age_micros, *timeline_, &batch);
         !status.ok()) {
       Log()->error("old quarantined postbacks could not be removed: {}", MessageOf(status));
     }

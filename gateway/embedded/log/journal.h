@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -25,6 +26,7 @@
 #include "gateway/embedded/quarantine/shelves.h"
 #include "gateway/embedded/store/options.h"
 #include "gateway/embedded/store/store.h"
+#include "gateway/embedded/store/timeline.h"
 
 namespace mmsmo::embedded {
 
@@ -48,8 +50,9 @@ class Journal {
   // until the store has been proven good again, which begins within a second.
   void ReportFailedWrite(const absl::Status& why);
 
-  // Now, in microseconds of the log's life, which only elapsed time moves: for ages.
-  int64_t AgeMicros() const { return clock_.BootMicros(); }
+  // Now, in microseconds of the log's life: an age is a difference of two. It goes on while the
+  // process is off, and forward, by the time the machine was off, a minute after a boot.
+  int64_t AgeMicros() const { return clock_.BootMicros() + age_lead_; }
 
   // True once RocksDB refuses every write, although the disk takes them again, until it is opened
   // anew.
@@ -83,7 +86,10 @@ class Journal {
   void Fail(std::vector<Submission> group, const absl::Status& why);
   void TryToRecover();
   void RemoveOld();
-  absl::StatusOr<uint64_t> FirstToKeep(int64_t now);
+  absl::Status OpenTimeline(const LogState& state);
+  void UpdateTime();
+  void SaveTime(rocksdb::WriteBatch* batch);
+  absl::StatusOr<uint64_t> FirstToKeep();
   void UpdateGauges();
 
   const Options options_;
@@ -100,11 +106,14 @@ class Journal {
   LogState state_;
   std::unique_ptr<IdIndex> ids_;
   std::unique_ptr<QuarantineShelves> quarantine_;
+  std::unique_ptr<Timeline> timeline_;
+  std::optional<int64_t> time_saved_at_;  // by the boot's clock
   std::chrono::steady_clock::time_point next_housekeeping_;
 
   Epochs epochs_;
   HeadWatch head_;
   std::atomic<uint64_t> oldest_{1};
+  std::atomic<int64_t> age_lead_{0};  // of the log's life over the boot's clock
   std::atomic<bool> needs_reopening_{false};
   NewestEvents newest_;
 

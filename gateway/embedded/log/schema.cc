@@ -8,8 +8,11 @@
 namespace mmsmo::embedded {
 namespace {
 
-constexpr char kRecordVersion = 1;
-constexpr size_t kHeaderBytes = 1 + 16 + std::tuple_size_v<broker::ContentId> + 8 + 8;
+constexpr char kRecordVersion = 2;
+// Version, key, content, time of acceptance, log bytes; and since version 2 the stamp and the
+// previous event.
+constexpr size_t kHeaderBytes1 = 1 + 16 + std::tuple_size_v<broker::ContentId> + 8 + 8;
+constexpr size_t kHeaderBytes = kHeaderBytes1 + 4 + 8 + 8;
 
 }  // namespace
 
@@ -29,23 +32,36 @@ void AppendRecord(const RecordHeader& header, std::string_view prefix, std::stri
   out->append(reinterpret_cast<const char*>(header.content.data()), header.content.size());
   AppendBigEndian(static_cast<uint64_t>(header.accept_micros), out);
   AppendBigEndian(header.log_bytes, out);
+  AppendBigEndian(header.age.era, out);
+  AppendBigEndian(static_cast<uint64_t>(header.age.micros), out);
+  AppendBigEndian(header.previous, out);
   out->append(prefix);
   out->append(rest);
 }
 
 absl::StatusOr<Record> DecodeRecord(std::string_view bytes) {
-  if (bytes.size() < kHeaderBytes || bytes[0] != kRecordVersion) {
-    return DataLoss("a record of {} bytes is not of version {}", bytes.size(), int{kRecordVersion});
+  const char version = bytes.empty() ? '\0' : bytes[0];
+  const size_t header_bytes = version == 1 ? kHeaderBytes1 : kHeaderBytes;
+  if (version < 1 || version > kRecordVersion || bytes.size() < header_bytes) {
+    return DataLoss("a record of {} bytes is not of a version up to {}", bytes.size(),
+                    int{kRecordVersion});
   }
   Record record;
-  record.header.key = {.high = LoadBigEndian64(bytes.substr(1)),
-                       .low = LoadBigEndian64(bytes.substr(9))};
-  bytes.substr(17, record.header.content.size())
-      .copy(reinterpret_cast<char*>(record.header.content.data()), record.header.content.size());
-  record.header.accept_micros =
-      static_cast<int64_t>(LoadBigEndian64(bytes.substr(kHeaderBytes - 16)));
-  record.header.log_bytes = LoadBigEndian64(bytes.substr(kHeaderBytes - 8));
-  record.event = bytes.substr(kHeaderBytes);
+  RecordHeader& header = record.header;
+  header.key = {.high = LoadBigEndian64(bytes.substr(1)), .low = LoadBigEndian64(bytes.substr(9))};
+  bytes.substr(17, header.content.size())
+      .copy(reinterpret_cast<char*>(header.content.data()), header.content.size());
+  header.accept_micros = static_cast<int64_t>(LoadBigEndian64(bytes.substr(kHeaderBytes1 - 16)));
+  header.log_bytes = LoadBigEndian64(bytes.substr(kHeaderBytes1 - 8));
+  if (version == 1) {
+    header.age.micros = header.accept_micros;
+  } else {
+    const std::string_view rest = bytes.substr(kHeaderBytes1);
+    header.age = {.era = LoadBigEndian<uint32_t>(rest),
+                  .micros = static_cast<int64_t>(LoadBigEndian64(rest.substr(4)))};
+    header.previous = LoadBigEndian64(rest.substr(12));
+  }
+  record.event = bytes.substr(header_bytes);
   return record;
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "gateway/broker/broker.h"
+#include "gateway/embedded/store/timeline.h"
 
 namespace mmsmo::embedded {
 
@@ -32,8 +33,12 @@ struct RecordHeader {
   PostbackKey key;
   broker::ContentId content{};
   int64_t accept_micros = 0;
-  uint64_t log_bytes =
-      0;  // of all records from the log's beginning to this one's end, raw bodies included
+  AgeStamp age;
+  // Of all records from the log's beginning to this one's end, raw bodies included.
+  uint64_t log_bytes = 0;
+  // The event before it of the same key and of other content, which this was published in spite
+  // of; 0 where there is none.
+  uint64_t previous = 0;
 };
 
 // Appends a record: the header and the event's bytes, `prefix` first.
@@ -45,7 +50,8 @@ struct Record {
   std::string_view event;  // a serialised v1.Event, within the decoded bytes
 };
 
-// DataLoss for bytes that AppendRecord did not make.
+// DataLoss for bytes that AppendRecord did not make. A record of version 1 has no stamp of its own:
+// it is as old as its time of acceptance.
 absl::StatusOr<Record> DecodeRecord(std::string_view bytes);
 
 // A raw postback as one value.

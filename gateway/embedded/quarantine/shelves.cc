@@ -14,10 +14,8 @@ constexpr int kMaxTooOld = 1000;
 absl::StatusOr<QuarantineShelves::Held> DecodeHeld(const Place& place, std::string_view bytes) {
   auto stored = DecodeQuarantined(bytes);
   if (!stored.ok()) return stored.status();
-  const auto& time = stored->postback().accept_time();
-  return QuarantineShelves::Held{.place = place,
-                                 .accept_micros = time.seconds() * 1'000'000 + time.nanos() / 1000,
-                                 .body_bytes = stored->body().size()};
+  return QuarantineShelves::Held{
+      .place = place, .age = stored->age, .body_bytes = stored->content.body().size()};
 }
 
 absl::Status NotQuarantined() {
@@ -47,7 +45,7 @@ bool QuarantineShelves::HasRoom(Shelf shelf, size_t body_bytes) const {
 }
 
 absl::StatusOr<std::string> QuarantineShelves::Add(v1::QuarantinedPostback postback,
-                                                   const std::string& body,
+                                                   const std::string& body, const AgeStamp& age,
                                                    rocksdb::WriteBatch* batch) {
   const Shelf shelf = ShelfOf(postback);
   while (!HasRoom(shelf, body.size())) {
@@ -72,10 +70,10 @@ absl::StatusOr<std::string> QuarantineShelves::Add(v1::QuarantinedPostback postb
   std::string id = QuarantineId(place);
   postback.set_id(id);
   postback.set_body_bytes(static_cast<int64_t>(body.size()));
-  v1::GetQuarantinedResponse stored;
-  *stored.mutable_postback() = std::move(postback);
-  stored.set_body(body);
-  batch->Put(store_->quarantine(), QuarantineKey(place), stored.SerializeAsString());
+  Quarantined stored{.age = age};
+  *stored.content.mutable_postback() = std::move(postback);
+  stored.content.set_body(body);
+  batch->Put(store_->quarantine(), QuarantineKey(place), EncodeQuarantined(stored));
   PutShelfState(*store_, shelf, now, batch);
   return id;
 }
@@ -126,12 +124,13 @@ void QuarantineShelves::Drop(const Held& held, rocksdb::WriteBatch* batch) {
   Remove(held, batch);
 }
 
-absl::Status QuarantineShelves::RemoveBefore(int64_t accept_micros, rocksdb::WriteBatch* batch) {
+absl::Status QuarantineShelves::RemoveOlder(int64_t micros, const Timeline& timeline,
+                                            rocksdb::WriteBatch* batch) {
   for (const Shelf shelf : kShelves) {
     for (int dropped = 0; dropped < kMaxTooOld && state(shelf).count > 0; ++dropped) {
       auto oldest = Oldest(shelf);
       if (!oldest.ok()) return oldest.status();
-      if (!oldest->has_value() || (*oldest)->accept_micros >= accept_micros) break;
+      if (!oldest->has_value() || timeline.AgeOf((*oldest)->age) <= micros) break;
       Drop(**oldest, batch);
     }
   }

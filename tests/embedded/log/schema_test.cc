@@ -10,7 +10,9 @@ namespace {
 TEST(Record, IsReadAsItWasWritten) {
   RecordHeader header{.key = MakePostbackKey("mms-mo", "id"),
                       .accept_micros = 1'700'000'000'000'001,
-                      .log_bytes = 123};
+                      .age = {.era = 3, .micros = 77},
+                      .log_bytes = 123,
+                      .previous = 9};
   header.content.fill(7);
   std::string bytes;
   AppendRecord(header, "prefix", "rest", &bytes);
@@ -19,8 +21,25 @@ TEST(Record, IsReadAsItWasWritten) {
   EXPECT_EQ(record->header.key, header.key);
   EXPECT_EQ(record->header.content, header.content);
   EXPECT_EQ(record->header.accept_micros, header.accept_micros);
+  EXPECT_EQ(record->header.age, header.age);
   EXPECT_EQ(record->header.log_bytes, header.log_bytes);
+  EXPECT_EQ(record->header.previous, header.previous);
   EXPECT_EQ(record->event, "prefixrest");
+}
+
+TEST(Record, OfVersionOneIsAsOldAsItsTime) {
+  std::string bytes;
+  AppendRecord({.key = MakePostbackKey("e", "id"), .accept_micros = 5, .log_bytes = 6}, "", "event",
+               &bytes);
+  bytes[0] = 1;
+  bytes.erase(50, 20);  // what version 2 has more
+  const auto record = DecodeRecord(bytes);
+  ASSERT_THAT(record, IsOk());
+  EXPECT_EQ(record->header.accept_micros, 5);
+  EXPECT_EQ(record->header.age, (AgeStamp{.era = 0, .micros = 5}));
+  EXPECT_EQ(record->header.log_bytes, 6u);
+  EXPECT_EQ(record->header.previous, 0u);
+  EXPECT_EQ(record->event, "event");
 }
 
 TEST(Record, CutShortOrOfAnotherVersionIsDataLoss) {
@@ -32,7 +51,7 @@ TEST(Record, CutShortOrOfAnotherVersionIsDataLoss) {
                 StatusIs(absl::StatusCode::kDataLoss, testing::_))
         << size;
   }
-  bytes[0] = 2;
+  bytes[0] = 3;
   EXPECT_THAT(DecodeRecord(bytes), StatusIs(absl::StatusCode::kDataLoss, testing::_));
 }
 
