@@ -79,6 +79,30 @@ TEST_F(EmbeddedBrokerTest, QuarantinesTheSameIdWithOtherContent) {
   EXPECT_THAT(ReadIds(Earliest()), ElementsAre("a"));
 }
 
+TEST_F(EmbeddedBrokerTest, RemembersEachContentThatWasPublished) {
+  std::vector<std::string> cursors;
+  const auto expect_duplicates = [&] {
+    for (uint8_t content = 0; content < cursors.size(); ++content) {
+      const auto again = Append(EventOf("a", content));
+      EXPECT_EQ(again->outcome, Receipt::Outcome::kDuplicate);
+      EXPECT_EQ(again->cursor, cursors[content]);
+    }
+    EXPECT_EQ(Append(EventOf("a", 77))->reason, "id_conflict");
+  };
+  cursors.push_back(Accept("a"));
+  std::vector<broker::Entry> group;
+  for (const uint8_t content : {1, 2, 1, 0}) group.push_back(ByForce(EventOf("a", content)));
+  const auto receipts = Append(std::move(group));
+  cursors.push_back(receipts[0]->cursor);
+  cursors.push_back(receipts[1]->cursor);
+  EXPECT_EQ(receipts[2]->cursor, cursors[1]);
+  EXPECT_EQ(receipts[3]->cursor, cursors[0]);
+  expect_duplicates();
+  Reopen();
+  expect_duplicates();
+  EXPECT_THAT(ReadIds(Earliest()), ElementsAre("a", "a", "a"));
+}
+
 TEST_F(EmbeddedBrokerTest, RemembersAcrossAReopening) {
   const std::string a = Accept("a");
   Reopen();

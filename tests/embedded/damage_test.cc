@@ -260,6 +260,17 @@ TEST_F(DamageTest, TellsReadersOfADamagedEventAndReadsOnBehindIt) {
   EXPECT_THAT(ReadIds(After(cursors[1])), ElementsAre("c"));
 }
 
+TEST_F(DamageTest, TellsAReaderWithAFilterOfAnEventThatCannotBeParsed) {
+  Open();
+  for (const char* id : {"a", "b"}) ASSERT_THAT(Append(EventOf(id)), IsOk());
+  std::string record;
+  AppendRecord({.key = MakePostbackKey("mms-mo", "b"), .log_bytes = 1000}, "", "\xff", &record);
+  DamageInTheLog(&Store::events, 2, record);
+  v1::Filter filter;
+  filter.add_keywords("none");
+  EXPECT_THAT(Read(Earliest(), filter), StatusIs(absl::StatusCode::kDataLoss, testing::_));
+}
+
 // As where retention removes the event while it is looked up.
 TEST_F(DamageTest, TakesAMissingEventForOneThatRetentionHasRemoved) {
   Open();

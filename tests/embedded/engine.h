@@ -75,7 +75,10 @@ class Engine {
     broker_->Append(std::move(entries), [&promise](broker::Receipts receipts) {
       promise.set_value(std::move(receipts));
     });
-    return promise.get_future().get();
+    broker::Receipts receipts = promise.get_future().get();
+    // Streams are woken after that: once the writer is at what comes next, they are.
+    (void)Discard({});
+    return receipts;
   }
   absl::StatusOr<broker::Receipt> Append(broker::Entry entry) {
     std::vector<broker::Entry> one;

@@ -1,4 +1,5 @@
-// Any bytes as the records that the store holds: events, raw postbacks the quarantine, the log's time.
+// Any bytes as the records that the store holds: events, raw postbacks the quarantine, the log's
+// time.
 
 #include "gateway/embedded/log/schema.h"
 #include "gateway/embedded/quarantine/schema.h"
@@ -59,8 +60,8 @@ void FuzzFields(Input input) {
   Require(record.ok() && record->header.key == header.key &&
               record->header.content == header.content &&
               record->header.accept_micros == header.accept_micros &&
-              record->header.log_bytes == header.log_bytes &&
-              record->header.age == header.age && record->header.previous == header.previous &&
+              record->header.log_bytes == header.log_bytes && record->header.age == header.age &&
+              record->header.previous == header.previous &&
               record->event == std::string(prefix).append(rest),
           "a record is read as it was written");
   const auto raw = embedded::DecodeRaw(embedded::EncodeRaw(prefix, rest));

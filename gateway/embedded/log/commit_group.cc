@@ -130,8 +130,8 @@ Receipt CommitGroup::Duplicate(const Known& first) const {
 absl::StatusOr<Receipt> CommitGroup::Conflict(Entry entry, const Known& first) {
   entry.http_status = 200;
   entry.reason = "id_conflict";
-  entry.detail =
-      fmt::format("the event at cursor {} has the same tracking id and other content", CursorOf(first.sequence));
+  entry.detail = fmt::format("the event at cursor {} has the same tracking id and other content",
+                             CursorOf(first.sequence));
   if (entry.quarantine_id.empty()) return Keep(std::move(entry));
   return Receipt{.outcome = Receipt::Outcome::kQuarantined,
                  .quarantine_id = std::move(entry.quarantine_id),

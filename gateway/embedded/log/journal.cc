@@ -18,6 +18,8 @@ using std::chrono::steady_clock;
 constexpr auto kHousekeepingEvery = std::chrono::seconds(1);
 // A group is cut here, so that its memory stays bounded; a sync costs the same whatever its size.
 constexpr size_t kMaxGroupEntries = 4096;
+constexpr size_t kMaxGroupBytes = 4 << 20;
+constexpr auto kComplainEvery = std::chrono::minutes(1);
 
 constexpr std::string_view kOldestKey = "oldest";
 constexpr std::string_view kRemovedBytesKey = "removed_bytes";
@@ -29,6 +31,12 @@ constexpr int64_t kSaveTimeEvery = 60'000'000;
 absl::Status NotDurable(const absl::Status& why) {
   return WithReason(Unavailable("the postback could not be made durable: {}", MessageOf(why)),
                     "not_durable");
+}
+
+size_t BytesOf(const std::vector<broker::Entry>& entries) {
+  size_t bytes = 0;
+  for (const broker::Entry& entry : entries) bytes += entry.body.size() + entry.event.size();
+  return bytes;
 }
 
 double SecondsSince(steady_clock::time_point start) {
@@ -52,6 +60,8 @@ Journal::Journal(const Options& options, Store* store, const Clock& clock, Metri
           metrics.Counter("mmsmo_commit_failures_total", "How often writes began to fail.")),
       removed_events_(
           metrics.Counter("mmsmo_events_removed_total", "Events that retention has removed.")),
+      retention_stuck_(metrics.Gauge("mmsmo_retention_stuck",
+                                     "1 while what is too old or too much cannot be removed.")),
       newest_(options.newest_bytes) {}
 
 absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const Options& options, Store* store,
@@ -82,7 +92,8 @@ absl::Status Journal::Load() {
   }
   auto last = store_->LastKey(store_->events());
   if (!last.ok()) return last.status();
-  if (last->empty()) {
+  // What retention has removed may still lie in files.
+  if (last->empty() || LoadBigEndian64(*last) < state.oldest) {
     auto accept = store_->ReadNumber(kRemovedAcceptKey);
     if (!accept.ok()) return accept.status();
     state.head = state.oldest - 1;
@@ -98,7 +109,7 @@ absl::Status Journal::Load() {
   }
   if (auto status = OpenTimeline(state); !status.ok()) return status;
   if (auto status = epochs_.Load(store_, state.oldest, state.head); !status.ok()) return status;
-  store_->ForgetIdsBefore(state.oldest);
+  store_->ForgetBefore(state.oldest);
 
   ids_.reset();  // the one before must have written its file
   auto ids = IdIndex::Open(store_, state.oldest, state.head, {});
@@ -110,7 +121,8 @@ absl::Status Journal::Load() {
 
   state_ = state;
   oldest_.store(state.oldest, std::memory_order_release);
-  if (state.head > head_.head()) head_.Advance(state.head);
+  if (state.head > head_.head()) head_.MoveTo(state.head);
+  head_.WakeAll();
   UpdateGauges();
   return absl::OkStatus();
 }
@@ -200,9 +212,10 @@ std::vector<Journal::Submission> Journal::TakeGroup() {
   // Whoever is about to append on this core goes first: the larger the groups, the fewer the syncs.
   std::this_thread::yield();
   MutexLock lock(&mu_);
-  size_t submissions = 0;
-  for (size_t entries = 0; submissions < pending_.size() && entries < kMaxGroupEntries;
-       ++submissions) {
+  size_t submissions = 0, entries = 0, bytes = 0;
+  for (; submissions < pending_.size() && entries < kMaxGroupEntries; ++submissions) {
+    bytes += BytesOf(pending_[submissions].entries);
+    if (submissions > 0 && bytes > kMaxGroupBytes) break;
     entries += pending_[submissions].entries.size();
   }
   if (submissions == pending_.size()) return std::exchange(pending_, {});
@@ -223,7 +236,8 @@ void Journal::Commit(std::vector<Submission> group) {
                       .epochs = &epochs_,
                       .quarantine = quarantine_.get(),
                       .keep_raw = options_.keep_raw},
-                     state_, std::max(timeline_->accept_micros(), state_.accept_micros), timeline_->stamp());
+                     state_, std::max(timeline_->accept_micros(), state_.accept_micros),
+                     timeline_->stamp());
   std::vector<broker::Receipts> receipts(group.size());
   size_t entries = 0;
   for (size_t i = 0; i < group.size(); ++i) {
@@ -250,6 +264,8 @@ void Journal::Commit(std::vector<Submission> group) {
   commit_seconds_.Observe(SecondsSince(start));
   group_size_.Observe(static_cast<double>(entries));
   for (size_t i = 0; i < group.size(); ++i) std::move(group[i].done)(std::move(receipts[i]));
+  // The provider's answers go out before the work that they make for subscribers.
+  if (!staged.run()->empty()) head_.WakeAll();
 }
 
 absl::Status Journal::Write(rocksdb::WriteBatch* batch) {
@@ -265,7 +281,7 @@ void Journal::PublishGroup(const CommitGroup& group) {
   UpdateGauges();
   if (group.run()->empty()) return;
   newest_.Add(group.run());
-  head_.Advance(state_.head);
+  head_.MoveTo(state_.head);
 }
 
 void Journal::Fail(std::vector<Submission> group, const absl::Status& why) {
@@ -326,58 +342,73 @@ absl::StatusOr<uint64_t> Journal::FirstToKeep() {
   };
   if (state_.oldest > state_.head) return state_.oldest;
   auto oldest = reader_.Header(state_.oldest);
-  if (!oldest.ok()) return oldest.status();
-  if (is_kept(*oldest)) return state_.oldest;
+  if (oldest.ok() && is_kept(*oldest)) return state_.oldest;
+  if (!oldest.ok() && !absl::IsNotFound(oldest.status())) return oldest.status();
   return reader_.FirstWhere(state_.oldest, state_.head, is_kept);
+}
+
+// What the log is once `first` is its oldest event.
+absl::StatusOr<LogState> Journal::WithoutBefore(uint64_t first, rocksdb::WriteBatch* batch) {
+  LogState state = state_;
+  if (first <= state_.oldest) return state;
+  auto last_removed = reader_.Header(first - 1);
+  if (!last_removed.ok()) return last_removed.status();
+  state.oldest = first;
+  state.removed_bytes = last_removed->log_bytes;
+  batch->Put(store_->meta(), Slice(kOldestKey), BigEndian(state.oldest));
+  batch->Put(store_->meta(), Slice(kRemovedBytesKey), BigEndian(state.removed_bytes));
+  batch->Put(store_->meta(), Slice(kRemovedAcceptKey),
+             BigEndian(static_cast<uint64_t>(last_removed->accept_micros)));
+  return state;
 }
 
 void Journal::RemoveOld() {
   rocksdb::WriteBatch batch;
   SaveTime(&batch);
   auto first = FirstToKeep();
-  if (!first.ok()) Log()->error("old events could not be removed: {}", MessageOf(first.status()));
-  LogState state = state_;
-  if (first.ok() && *first > state_.oldest) {
-    auto last_removed = reader_.Header(*first - 1);
-    if (!last_removed.ok()) return;
-    state.oldest = *first;
-    state.removed_bytes = last_removed->log_bytes;
-    for (auto* family : {store_->events(), store_->raw()}) {
-      batch.DeleteRange(family, BigEndian(state_.oldest), BigEndian(state.oldest));
-    }
-    batch.Put(store_->meta(), Slice(kOldestKey), BigEndian(state.oldest));
-    batch.Put(store_->meta(), Slice(kRemovedBytesKey), BigEndian(state.removed_bytes));
-    batch.Put(store_->meta(), Slice(kRemovedAcceptKey),
-              BigEndian(static_cast<uint64_t>(last_removed->accept_micros)));
-  }
-  if (options_.quarantine_age_micros > 0) {
-    if (auto status = quarantine_->RemoveOlder(options_.quarantine_age_micros, *timeline_, &batch);
-        !status.ok()) {
-      Log()->error("old quarantined postbacks could not be removed: {}", MessageOf(status));
-    }
-  }
+  auto state = first.ok() ? WithoutBefore(*first, &batch) : first.status();
+  absl::Status quarantined;
+  if (options_.quarantine_age_micros > 0)
+    quarantined = quarantine_->RemoveOlder(options_.quarantine_age_micros, *timeline_, &batch);
+  SayWhetherRetentionGoesOn(state.status(), quarantined);
   if (batch.Count() == 0) return;
 
+  const LogState after = state.ok() ? *state : state_;
   // Readers first: whoever still reads what goes is told that it went.
-  oldest_.store(state.oldest, std::memory_order_release);
+  oldest_.store(after.oldest, std::memory_order_release);
   if (auto status = Write(&batch); !status.ok()) {
     oldest_.store(state_.oldest, std::memory_order_release);
     return ReportFailedWrite(status);
   }
-  store_->ForgetIdsBefore(state.oldest);
-  const uint64_t removed = state.oldest - state_.oldest;
-  removed_events_.Increment(static_cast<double>(removed));
-  if (removed > 0) {
-    Log()->debug("retention removed {} events", removed);
-    // Whole files go at once rather than with the next compaction.
-    const std::string begin = BigEndian(0), end = BigEndian(state.oldest);
-    const rocksdb::Slice from(begin), to(end);
-    for (auto* family : {store_->events(), store_->raw()}) {
-      rocksdb::DeleteFilesInRange(&store_->db(), family, &from, &to, /*include_end=*/false);
-    }
-  }
-  state_ = state;
+  const uint64_t removed = after.oldest - state_.oldest;
+  state_ = after;
   UpdateGauges();
+  if (removed == 0) return;
+  removed_events_.Increment(static_cast<double>(removed));
+  Log()->debug("retention removed {} events", removed);
+  DropRemoved();
+}
+
+// Whole files go now; what is left of the last one, with its next compaction.
+void Journal::DropRemoved() {
+  store_->ForgetBefore(state_.oldest);
+  const std::string begin = BigEndian(0), end = BigEndian(state_.oldest);
+  const rocksdb::Slice from(begin), to(end);
+  for (auto* family : {store_->events(), store_->raw()}) {
+    rocksdb::DeleteFilesInRange(&store_->db(), family, &from, &to, /*include_end=*/false);
+  }
+}
+
+void Journal::SayWhetherRetentionGoesOn(const absl::Status& events,
+                                        const absl::Status& quarantined) {
+  retention_stuck_.Set(events.ok() && quarantined.ok() ? 0 : 1);
+  if (events.ok() && quarantined.ok()) return;
+  const auto now = steady_clock::now();
+  if (now < next_complaint_) return;
+  next_complaint_ = now + kComplainEvery;
+  if (!events.ok()) Log()->error("old events cannot be removed: {}", MessageOf(events));
+  if (!quarantined.ok())
+    Log()->error("old quarantined postbacks cannot be removed: {}", MessageOf(quarantined));
 }
 
 void Journal::UpdateGauges() {

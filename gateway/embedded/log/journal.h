@@ -90,6 +90,9 @@ class Journal {
   void UpdateTime();
   void SaveTime(rocksdb::WriteBatch* batch);
   absl::StatusOr<uint64_t> FirstToKeep();
+  absl::StatusOr<LogState> WithoutBefore(uint64_t first, rocksdb::WriteBatch* batch);
+  void DropRemoved();
+  void SayWhetherRetentionGoesOn(const absl::Status& events, const absl::Status& quarantined);
   void UpdateGauges();
 
   const Options options_;
@@ -101,6 +104,7 @@ class Journal {
   prometheus::Histogram& group_size_;
   prometheus::Counter& failed_commits_;
   prometheus::Counter& removed_events_;
+  prometheus::Gauge& retention_stuck_;
 
   // The writer thread's own.
   LogState state_;
@@ -109,6 +113,7 @@ class Journal {
   std::unique_ptr<Timeline> timeline_;
   std::optional<int64_t> time_saved_at_;  // by the boot's clock
   std::chrono::steady_clock::time_point next_housekeeping_;
+  std::chrono::steady_clock::time_point next_complaint_;
 
   Epochs epochs_;
   HeadWatch head_;

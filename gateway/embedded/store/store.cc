@@ -36,7 +36,7 @@ Store::~Store() {
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& data_dir) {
   std::unique_ptr<Store> store(new Store(data_dir));
-  auto database = OpenDatabase(data_dir, store->oldest_id_);
+  auto database = OpenDatabase(data_dir, store->oldest_);
   if (!database.ok()) return database.status();
   store->db_ = std::move(database->db);
   store->meta_ = database->families[0];
@@ -107,6 +107,7 @@ absl::StatusOr<std::optional<uint64_t>> Store::ReadNumber(std::string_view name)
 }
 
 absl::StatusOr<std::string> Store::LastKey(rocksdb::ColumnFamilyHandle* family) {
+  // Backwards an iterator looks at the key before, too: that one may be damaged.
   const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family));
   it->SeekToLast();
   if (it->Valid()) return it->key().ToString();

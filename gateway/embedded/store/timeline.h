@@ -33,7 +33,7 @@ class Timeline {
     int64_t age_micros = 0;   // as in AgeStamp
     int64_t wall_micros = 0;  // what was believed then
     int64_t boot_micros = 0;
-    std::string boot_id;               // empty where it is not known
+    std::string boot_id;                 // empty where it is not known
     std::vector<int64_t> off_micros{0};  // how long the machine was off before each era and those
                                          // before it together
   };
@@ -65,7 +65,7 @@ class Timeline {
   const Clock& clock_;
   Saved saved_;
   bool settled_ = false;
-  int64_t opened_at_ = 0;      // by the boot's clock, as the following ones
+  int64_t opened_at_ = 0;  // by the boot's clock, as the following ones
   int64_t age_at_opening_ = 0;
   int64_t now_ = 0;
   // The wall clock's lead over the boot's: as it is now, since when that is so, and as it is

@@ -111,7 +111,7 @@ TEST_F(IdIndexTest, ForgetsTheIdsOfRemovedEventsWhenFilesAreRewritten) {
   Append(1000);
   AwaitInStore(1);
   Reopen();  // so that no table in memory knows it
-  store_->ForgetIdsBefore(501);
+  store_->ForgetBefore(501);
   ASSERT_TRUE(store_->db().CompactRange({}, store_->ids(), nullptr, nullptr).ok());
   EXPECT_EQ(*index_->Find(Key(1)), std::nullopt);
   EXPECT_EQ(*index_->Find(Key(1000)), std::optional<uint64_t>(1000));

@@ -16,7 +16,9 @@ const int64_t kJumps[] = {8 * kDay, -8 * kDay, 30 * kDay, -30 * kDay};
 // A log's process, which looks at the clock every second.
 class TimelineTest : public testing::Test {
  protected:
-  TimelineTest() { timeline_ = std::make_unique<Timeline>(clock_, Timeline::Begin(clock_), newest_); }
+  TimelineTest() {
+    timeline_ = std::make_unique<Timeline>(clock_, Timeline::Begin(clock_), newest_);
+  }
 
   void Run(int64_t seconds) {
     for (int64_t i = 0; i < seconds; ++i) {
