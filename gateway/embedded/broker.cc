@@ -27,8 +27,8 @@ EmbeddedBroker::EmbeddedBroker(std::unique_ptr<Store> store, std::unique_ptr<Jou
     : store_(std::move(store)),
       journal_(std::move(journal)),
       positions_(journal_.get()),
-      quarantine_(store_.get(), [journal = journal_.get()](auto entries, auto done) {
-        journal->Append(std::move(entries), std::move(done));
+      quarantine_(store_.get(), [journal = journal_.get()](auto ids, auto done) {
+        journal->Discard(std::move(ids), std::move(done));
       }) {}
 
 void EmbeddedBroker::Append(std::vector<broker::Entry> entries, broker::AppendDone done) {

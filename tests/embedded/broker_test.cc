@@ -65,17 +65,18 @@ TEST_F(EmbeddedBrokerTest, SeesARepetitionWithinOneGroup) {
   EXPECT_EQ(receipts[0]->outcome, Receipt::Outcome::kAccepted);
   EXPECT_EQ(receipts[1]->outcome, Receipt::Outcome::kDuplicate);
   EXPECT_EQ(receipts[1]->cursor, receipts[0]->cursor);
-  EXPECT_EQ(receipts[2]->outcome, Receipt::Outcome::kQuarantined);
-  EXPECT_EQ(receipts[2]->reason, "id_conflict");
+  EXPECT_EQ(receipts[2]->outcome, Receipt::Outcome::kConflict);
+  EXPECT_EQ(receipts[2]->cursor, receipts[0]->cursor);
 }
 
-TEST_F(EmbeddedBrokerTest, QuarantinesTheSameIdWithOtherContent) {
-  Accept("a");
+TEST_F(EmbeddedBrokerTest, GivesBackTheSameIdWithOtherContent) {
+  const std::string cursor = Accept("a");
   const auto conflict = Append(EventOf("a", 1));
   ASSERT_THAT(conflict, IsOk());
-  EXPECT_EQ(conflict->outcome, Receipt::Outcome::kQuarantined);
-  EXPECT_EQ(conflict->reason, "id_conflict");
-  EXPECT_NE(conflict->quarantine_id, "");
+  EXPECT_EQ(conflict->outcome, Receipt::Outcome::kConflict);
+  EXPECT_EQ(conflict->cursor, cursor);
+  EXPECT_EQ(conflict->entry->body, "<a/>");
+  EXPECT_EQ(conflict->entry->event, EventOf("a", 1).event);
   EXPECT_THAT(ReadIds(Earliest()), ElementsAre("a"));
 }
 
@@ -87,7 +88,7 @@ TEST_F(EmbeddedBrokerTest, RemembersEachContentThatWasPublished) {
       EXPECT_EQ(again->outcome, Receipt::Outcome::kDuplicate);
       EXPECT_EQ(again->cursor, cursors[content]);
     }
-    EXPECT_EQ(Append(EventOf("a", 77))->reason, "id_conflict");
+    EXPECT_EQ(Append(EventOf("a", 77))->outcome, Receipt::Outcome::kConflict);
   };
   cursors.push_back(Accept("a"));
   std::vector<broker::Entry> group;

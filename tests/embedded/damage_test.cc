@@ -264,7 +264,8 @@ TEST_F(DamageTest, TellsAReaderWithAFilterOfAnEventThatCannotBeParsed) {
   Open();
   for (const char* id : {"a", "b"}) ASSERT_THAT(Append(EventOf(id)), IsOk());
   std::string record;
-  AppendRecord({.key = MakePostbackKey("mms-mo", "b"), .log_bytes = 1000}, "", "\xff", &record);
+  AppendRecord({.key = broker::MakePostbackKey("mms-mo", "b"), .log_bytes = 1000}, "", "\xff",
+               &record);
   DamageInTheLog(&Store::events, 2, record);
   v1::Filter filter;
   filter.add_keywords("none");
@@ -291,7 +292,7 @@ TEST_F(DamageTest, TakesAMissingEventForOneThatRetentionHasRemoved) {
 TEST_F(DamageTest, DoesNotTakeForNewWhatItCannotCompare) {
   Open();
   for (const char* id : {"a", "b"}) ASSERT_THAT(Append(EventOf(id)), IsOk());
-  const PostbackKey key = MakePostbackKey("mms-mo", "a");
+  const PostbackKey key = broker::MakePostbackKey("mms-mo", "a");
   std::string id;
   AppendBigEndian(key.high, &id);
   AppendBigEndian(key.low, &id);

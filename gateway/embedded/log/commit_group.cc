@@ -33,29 +33,25 @@ CommitGroup::CommitGroup(const Rooms& rooms, const LogState& state, int64_t acce
   *prefix_.mutable_accept_time() = broker::ToTimestamp(accept_micros_);
 }
 
-absl::StatusOr<Receipt> CommitGroup::Stage(Entry entry) {
-  if (entry.quarantine_id.empty()) return Decide(std::move(entry));
-  // Whoever removed it first, in this group or before, has decided what becomes of it.
-  auto held = rooms_.quarantine->Find(entry.quarantine_id);
+absl::StatusOr<bool> CommitGroup::Discard(std::string_view quarantine_id) {
+  auto held = rooms_.quarantine->Find(quarantine_id);
   if (!held.ok()) return held.status();
-  auto receipt = Decide(std::move(entry));
-  if (receipt.ok() && receipt->outcome != Receipt::Outcome::kQuarantined)
-    rooms_.quarantine->Remove(*held, &batch_);
-  return receipt;
+  if (held->has_value()) rooms_.quarantine->Remove(**held, &batch_);
+  return held->has_value();
 }
 
-absl::StatusOr<Receipt> CommitGroup::Decide(Entry entry) {
-  if (entry.event.empty() && !entry.quarantine_id.empty())
-    return Receipt{.outcome = Receipt::Outcome::kDiscarded};
+absl::StatusOr<Receipt> CommitGroup::Stage(Entry entry) {
   if (entry.event.empty()) return Keep(std::move(entry));
-  const PostbackKey key = MakePostbackKey(entry.endpoint, entry.tracking_id);
+  const PostbackKey& key = entry.key;
   auto newest = FindNewest(key);
   if (!newest.ok()) return newest.status();
   auto same = FindSame(*newest, key, entry.content);
   if (!same.ok()) return same.status();
   if (same->sequence != 0) return Duplicate(*same);
   if (newest->sequence == 0 || entry.publish_conflict) return Publish(entry, key, newest->sequence);
-  return Conflict(std::move(entry), *newest);
+  return Receipt{.outcome = Receipt::Outcome::kConflict,
+                 .cursor = CursorOf(newest->sequence),
+                 .entry = std::make_shared<Entry>(std::move(entry))};
 }
 
 absl::StatusOr<CommitGroup::Known> CommitGroup::Look(uint64_t sequence,
@@ -99,8 +95,9 @@ absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackK
   prefix_.set_cursor(receipt.cursor);
   prefix_.SerializeToString(&prefix_bytes_);
 
-  const std::string raw =
-      rooms_.keep_raw ? EncodeRaw(entry.content_type, entry.body) : std::string();
+  const std::string raw = rooms_.keep_raw
+                              ? EncodeRaw(entry.content_type, entry.content_encoding, entry.body)
+                              : std::string();
   if (!raw.empty()) batch_.Put(rooms_.store->raw(), sequence_key, raw);
   state_.log_bytes += prefix_bytes_.size() + entry.event.size() + raw.size();
   record_.clear();
@@ -127,18 +124,6 @@ Receipt CommitGroup::Duplicate(const Known& first) const {
   return {.outcome = Receipt::Outcome::kDuplicate, .cursor = CursorOf(first.sequence)};
 }
 
-absl::StatusOr<Receipt> CommitGroup::Conflict(Entry entry, const Known& first) {
-  entry.http_status = 200;
-  entry.reason = "id_conflict";
-  entry.detail = fmt::format("the event at cursor {} has the same tracking id and other content",
-                             CursorOf(first.sequence));
-  if (entry.quarantine_id.empty()) return Keep(std::move(entry));
-  return Receipt{.outcome = Receipt::Outcome::kQuarantined,
-                 .quarantine_id = std::move(entry.quarantine_id),
-                 .reason = std::move(entry.reason),
-                 .detail = std::move(entry.detail)};
-}
-
 absl::StatusOr<Receipt> CommitGroup::Keep(Entry entry) {
   v1::QuarantinedPostback postback;
   *postback.mutable_accept_time() = broker::ToTimestamp(accept_micros_);
@@ -146,14 +131,13 @@ absl::StatusOr<Receipt> CommitGroup::Keep(Entry entry) {
   postback.set_reason(entry.reason);
   postback.set_detail(entry.detail);
   postback.set_content_type(Printable(std::move(entry.content_type)));
+  postback.set_content_encoding(Printable(std::move(entry.content_encoding)));
+  postback.set_trace_parent(entry.trace_parent);
   postback.set_http_status(entry.http_status);
   postback.set_tracking_id(entry.tracking_id);
-  auto id = rooms_.quarantine->Add(std::move(postback), entry.body, age_, &batch_);
+  auto id = rooms_.quarantine->Add(entry.shelf, std::move(postback), entry.body, age_, &batch_);
   if (!id.ok()) return id.status();
-  return Receipt{.outcome = Receipt::Outcome::kQuarantined,
-                 .quarantine_id = *std::move(id),
-                 .reason = std::move(entry.reason),
-                 .detail = std::move(entry.detail)};
+  return Receipt{.outcome = Receipt::Outcome::kQuarantined, .quarantine_id = *std::move(id)};
 }
 
 }  // namespace mmsmo::embedded

@@ -53,6 +53,9 @@ class CommitGroup {
   // Decides what becomes of an entry. The receipt holds once the batch is written.
   absl::StatusOr<broker::Receipt> Stage(broker::Entry entry);
 
+  // Whether there was such a quarantined postback, which is removed.
+  absl::StatusOr<bool> Discard(std::string_view quarantine_id);
+
   rocksdb::WriteBatch& batch() { return batch_; }
   const LogState& state() const { return state_; }
   // The group's new events, framed; and their ids.
@@ -67,11 +70,9 @@ class CommitGroup {
     uint64_t previous = 0;
   };
 
-  absl::StatusOr<broker::Receipt> Decide(broker::Entry entry);
   absl::StatusOr<broker::Receipt> Publish(const broker::Entry& entry, const PostbackKey& key,
                                           uint64_t previous);
   broker::Receipt Duplicate(const Known& first) const;
-  absl::StatusOr<broker::Receipt> Conflict(broker::Entry entry, const Known& first);
   absl::StatusOr<broker::Receipt> Keep(broker::Entry entry);
   // The retained event of that number and that postback.
   absl::StatusOr<Known> Look(uint64_t sequence, const PostbackKey& key) const;

@@ -160,11 +160,19 @@ void Journal::SaveTime(rocksdb::WriteBatch* batch) {
 }
 
 void Journal::Append(std::vector<broker::Entry> entries, broker::AppendDone done) {
+  Submit({.entries = std::move(entries), .appended = std::move(done)});
+}
+
+void Journal::Discard(std::vector<std::string> quarantine_ids, broker::DiscardDone done) {
+  Submit({.discards = std::move(quarantine_ids), .discarded = std::move(done)});
+}
+
+void Journal::Submit(Submission submission) {
   bool first = false;
   {
     MutexLock lock(&mu_);
     first = pending_.empty();
-    pending_.push_back({.entries = std::move(entries), .done = std::move(done)});
+    pending_.push_back(std::move(submission));
   }
   // Without the lock, so that the writer does not wake up only to wait for it.
   if (first) appended_.Signal();
@@ -216,7 +224,7 @@ std::vector<Journal::Submission> Journal::TakeGroup() {
   for (; submissions < pending_.size() && entries < kMaxGroupEntries; ++submissions) {
     bytes += BytesOf(pending_[submissions].entries);
     if (submissions > 0 && bytes > kMaxGroupBytes) break;
-    entries += pending_[submissions].entries.size();
+    entries += pending_[submissions].entries.size() + pending_[submissions].discards.size();
   }
   if (submissions == pending_.size()) return std::exchange(pending_, {});
   const auto end = pending_.begin() + static_cast<ptrdiff_t>(submissions);
@@ -226,8 +234,53 @@ std::vector<Journal::Submission> Journal::TakeGroup() {
   return group;
 }
 
+// What one submission is told.
+class Journal::Answer {
+ public:
+  Answer(Submission submission, CommitGroup* group) : submission_(std::move(submission)) {
+    for (broker::Entry& entry : submission_.entries) {
+      auto receipt = group->Stage(std::move(entry));
+      if (!receipt.ok() && ReasonOf(receipt.status()).empty())
+        receipt = NotDurable(receipt.status());
+      receipts_.push_back(std::move(receipt));
+    }
+    for (const std::string& id : submission_.discards) {
+      auto discarded = group->Discard(id);
+      if (!discarded.ok()) {
+        discarded_ = NotDurable(discarded.status());
+      } else if (discarded_.ok() && *discarded) {
+        ++*discarded_;
+      }
+    }
+  }
+  // What cannot be made durable.
+  Answer(Submission submission, const absl::Status& why) : submission_(std::move(submission)) {
+    receipts_.resize(submission_.entries.size());
+    Fail(why);
+  }
+
+  void Fail(const absl::Status& why) {
+    std::fill(receipts_.begin(), receipts_.end(), NotDurable(why));
+    discarded_ = NotDurable(why);
+  }
+  size_t size() const { return submission_.entries.size() + submission_.discards.size(); }
+
+  void Send() && {
+    if (submission_.appended) std::move(submission_.appended)(std::move(receipts_));
+    if (submission_.discarded) std::move(submission_.discarded)(std::move(discarded_));
+  }
+
+ private:
+  Submission submission_;
+  broker::Receipts receipts_;
+  absl::StatusOr<int64_t> discarded_ = 0;
+};
+
 void Journal::Commit(std::vector<Submission> group) {
-  if (auto status = Ready(); !status.ok()) return Fail(std::move(group), status);
+  if (auto status = Ready(); !status.ok()) {
+    for (Submission& submission : group) Answer(std::move(submission), status).Send();
+    return;
+  }
   const auto start = steady_clock::now();
   UpdateTime();
   CommitGroup staged({.store = store_,
@@ -238,34 +291,28 @@ void Journal::Commit(std::vector<Submission> group) {
                       .keep_raw = options_.keep_raw},
                      state_, std::max(timeline_->accept_micros(), state_.accept_micros),
                      timeline_->stamp());
-  std::vector<broker::Receipts> receipts(group.size());
-  size_t entries = 0;
-  for (size_t i = 0; i < group.size(); ++i) {
-    for (broker::Entry& entry : group[i].entries) {
-      auto receipt = staged.Stage(std::move(entry));
-      if (!receipt.ok() && ReasonOf(receipt.status()).empty())
-        receipt = NotDurable(receipt.status());
-      receipts[i].push_back(std::move(receipt));
-      ++entries;
-    }
+  std::vector<Answer> answers;
+  size_t size = 0;
+  for (Submission& submission : group) {
+    answers.emplace_back(std::move(submission), &staged);
+    size += answers.back().size();
   }
-  if (!staged.run()->empty()) epochs_.Begin(*store_, state_.head + 1, &staged.batch());
+  const bool publishes = !staged.run()->empty();
+  if (publishes) epochs_.Begin(*store_, state_.head + 1, &staged.batch());
   if (staged.batch().Count() > 0) {
     SaveTime(&staged.batch());
     if (auto status = Write(&staged.batch()); !status.ok()) {
       ReportFailedWrite(status);
-      for (size_t i = 0; i < group.size(); ++i) {
-        std::fill(receipts[i].begin(), receipts[i].end(), NotDurable(status));
-      }
+      for (Answer& answer : answers) answer.Fail(status);
     } else {
       PublishGroup(staged);
     }
   }
   commit_seconds_.Observe(SecondsSince(start));
-  group_size_.Observe(static_cast<double>(entries));
-  for (size_t i = 0; i < group.size(); ++i) std::move(group[i].done)(std::move(receipts[i]));
+  group_size_.Observe(static_cast<double>(size));
+  for (Answer& answer : answers) std::move(answer).Send();
   // The provider's answers go out before the work that they make for subscribers.
-  if (!staged.run()->empty()) head_.WakeAll();
+  if (publishes) head_.WakeAll();
 }
 
 absl::Status Journal::Write(rocksdb::WriteBatch* batch) {
@@ -282,13 +329,6 @@ void Journal::PublishGroup(const CommitGroup& group) {
   if (group.run()->empty()) return;
   newest_.Add(group.run());
   head_.MoveTo(state_.head);
-}
-
-void Journal::Fail(std::vector<Submission> group, const absl::Status& why) {
-  for (Submission& submission : group) {
-    broker::Receipts receipts(submission.entries.size(), NotDurable(why));
-    std::move(submission.done)(std::move(receipts));
-  }
 }
 
 void Journal::ReportFailedWrite(const absl::Status& why) {
@@ -413,7 +453,8 @@ void Journal::SayWhetherRetentionGoesOn(const absl::Status& events,
 
 void Journal::UpdateGauges() {
   MutexLock lock(&mu_);
-  stats_ = {.events_appended = state_.head,
+  stats_ = {.head = state_.head,
+            .oldest = state_.oldest,
             .events_retained = state_.head + 1 - state_.oldest,
             .bytes_retained = state_.log_bytes - state_.removed_bytes,
             .quarantined = {}};

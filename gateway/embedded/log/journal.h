@@ -42,6 +42,9 @@ class Journal {
   // As broker::Broker::Append.
   void Append(std::vector<broker::Entry> entries, broker::AppendDone done);
 
+  // As broker::Quarantine::Discard.
+  void Discard(std::vector<std::string> quarantine_ids, broker::DiscardDone done);
+
   // OK while writes succeed. After a failed one, every append fails until the store has been proven
   // good again.
   absl::Status Ready() const;
@@ -70,9 +73,14 @@ class Journal {
 
  private:
   struct Submission {
+    // Either something to append
     std::vector<broker::Entry> entries;
-    broker::AppendDone done;
+    broker::AppendDone appended;
+    // or something to discard.
+    std::vector<std::string> discards;
+    broker::DiscardDone discarded;
   };
+  class Answer;
 
   Journal(const Options& options, Store* store, const Clock& clock, Metrics& metrics);
   absl::Status Load();
@@ -80,10 +88,10 @@ class Journal {
   // The writer thread.
   void Run();
   std::vector<Submission> TakeGroup();
+  void Submit(Submission submission);
   void Commit(std::vector<Submission> group);
   absl::Status Write(rocksdb::WriteBatch* batch);
   void PublishGroup(const CommitGroup& group);
-  void Fail(std::vector<Submission> group, const absl::Status& why);
   void TryToRecover();
   void RemoveOld();
   absl::Status OpenTimeline(const LogState& state);

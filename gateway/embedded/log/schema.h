@@ -9,23 +9,12 @@
 
 #include "absl/status/statusor.h"
 #include "gateway/broker/broker.h"
+#include "gateway/broker/postback_key.h"
 #include "gateway/embedded/store/timeline.h"
 
 namespace mmsmo::embedded {
 
-// Names a postback for dedupe: a 128-bit hash of the endpoint's name and the tracking id.
-struct PostbackKey {
-  uint64_t high = 0;
-  uint64_t low = 0;
-
-  friend bool operator==(const PostbackKey&, const PostbackKey&) = default;
-  friend auto operator<=>(const PostbackKey&, const PostbackKey&) = default;
-  template <typename H>
-  friend H AbslHashValue(H h, const PostbackKey& key) {
-    return H::combine(std::move(h), key.low);  // a hash already
-  }
-};
-PostbackKey MakePostbackKey(std::string_view endpoint, std::string_view tracking_id);
+using broker::PostbackKey;
 
 // What stands before the event's bytes in every record, so that the id index can be rebuilt, a
 // retry be judged and retention find its cut without parsing an event.
@@ -55,7 +44,8 @@ struct Record {
 absl::StatusOr<Record> DecodeRecord(std::string_view bytes);
 
 // A raw postback as one value.
-std::string EncodeRaw(std::string_view content_type, std::string_view body);
+std::string EncodeRaw(std::string_view content_type, std::string_view content_encoding,
+                      std::string_view body);
 absl::StatusOr<broker::RawPostback> DecodeRaw(std::string_view bytes);
 
 }  // namespace mmsmo::embedded

@@ -156,21 +156,4 @@ absl::StatusOr<v1::GetQuarantinedResponse> EmbeddedQuarantine::Get(std::string_v
   return std::move(quarantined->content);
 }
 
-void EmbeddedQuarantine::Discard(std::vector<std::string> ids, broker::DiscardDone done) {
-  std::vector<broker::Entry> entries;
-  entries.reserve(ids.size());
-  for (std::string& id : ids) {
-    if (ParseQuarantineId(id)) entries.push_back({.quarantine_id = std::move(id)});
-  }
-  append_(std::move(entries), [done = std::move(done)](const broker::Receipts& receipts) mutable {
-    int64_t discarded = 0;
-    for (const auto& receipt : receipts) {
-      if (!receipt.ok() && !absl::IsNotFound(receipt.status()))
-        return std::move(done)(receipt.status());
-      discarded += receipt.ok() ? 1 : 0;
-    }
-    std::move(done)(discarded);
-  });
-}
-
 }  // namespace mmsmo::embedded

@@ -31,11 +31,6 @@ std::string_view Name(Shelf shelf) {
   return "";
 }
 
-Shelf ShelfOf(const v1::QuarantinedPostback& postback) {
-  if (postback.http_status() >= 400) return Shelf::kRejected;
-  return postback.reason() == "not_mms_mo" ? Shelf::kNotMmsMo : Shelf::kKept;
-}
-
 std::string ShelfPrefix(Shelf shelf) { return std::string(1, static_cast<char>(shelf)); }
 
 std::string QuarantineKey(const Place& place) {

@@ -12,19 +12,18 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "gateway/broker/broker.h"
 #include "gateway/embedded/store/store.h"
 #include "gateway/embedded/store/timeline.h"
 #include "mmsmo/v1/quarantine_service.pb.h"
 
 namespace mmsmo::embedded {
 
-// What has a budget of its own: the postbacks answered 4xx, those of another kind, the rest.
-enum class Shelf : char { kRejected, kNotMmsMo, kKept };
+using broker::Shelf;
 inline constexpr std::array kShelves = {Shelf::kRejected, Shelf::kNotMmsMo, Shelf::kKept};
 
 // "rejected", "not_mms_mo", "kept".
 std::string_view Name(Shelf shelf);
-Shelf ShelfOf(const v1::QuarantinedPostback& postback);
 
 // Where one postback lies. Never given twice.
 struct Place {

@@ -18,10 +18,6 @@ absl::StatusOr<QuarantineShelves::Held> DecodeHeld(const Place& place, std::stri
       .place = place, .age = stored->age, .body_bytes = stored->content.body().size()};
 }
 
-absl::Status NotQuarantined() {
-  return WithReason(NotFound("the postback is not in quarantine"), "not_quarantined");
-}
-
 }  // namespace
 
 QuarantineShelves::QuarantineShelves(Store* store, const Options& options)
@@ -44,10 +40,9 @@ bool QuarantineShelves::HasRoom(Shelf shelf, size_t body_bytes) const {
   return state(shelf).count + 1 <= budget.count && state(shelf).bytes + body_bytes <= budget.bytes;
 }
 
-absl::StatusOr<std::string> QuarantineShelves::Add(v1::QuarantinedPostback postback,
+absl::StatusOr<std::string> QuarantineShelves::Add(Shelf shelf, v1::QuarantinedPostback postback,
                                                    const std::string& body, const AgeStamp& age,
                                                    rocksdb::WriteBatch* batch) {
-  const Shelf shelf = ShelfOf(postback);
   while (!HasRoom(shelf, body.size())) {
     if (shelf == Shelf::kKept) {
       return WithReason(
@@ -78,15 +73,18 @@ absl::StatusOr<std::string> QuarantineShelves::Add(v1::QuarantinedPostback postb
   return id;
 }
 
-absl::StatusOr<QuarantineShelves::Held> QuarantineShelves::Find(std::string_view id) const {
+absl::StatusOr<std::optional<QuarantineShelves::Held>> QuarantineShelves::Find(
+    std::string_view id) const {
   const std::optional<Place> place = ParseQuarantineId(id);
-  if (!place || removed(place->shelf).contains(place->number)) return NotQuarantined();
+  if (!place || removed(place->shelf).contains(place->number)) return std::nullopt;
   std::string value;
   const rocksdb::Status status =
       store_->db().Get({}, store_->quarantine(), QuarantineKey(*place), &value);
-  if (status.IsNotFound()) return NotQuarantined();
+  if (status.IsNotFound()) return std::nullopt;
   if (!status.ok()) return FromRocks(status, "reading the quarantine");
-  return DecodeHeld(*place, value);
+  auto held = DecodeHeld(*place, value);
+  if (!held.ok()) return held.status();
+  return *held;
 }
 
 absl::StatusOr<std::optional<QuarantineShelves::Held>> QuarantineShelves::Oldest(

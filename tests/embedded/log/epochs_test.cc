@@ -135,7 +135,7 @@ TEST_F(EpochsTest, WhereTheLogHasLostItsEndItsCursorsAndIdsAreForgotten) {
         ASSERT_TRUE(store->db().Delete({}, family, BigEndian(sequence)).ok());
       std::string id;
       const PostbackKey key =
-          MakePostbackKey("mms-mo", std::string(1, static_cast<char>('a' + sequence - 1)));
+          broker::MakePostbackKey("mms-mo", std::string(1, static_cast<char>('a' + sequence - 1)));
       AppendBigEndian(key.high, &id);
       AppendBigEndian(key.low, &id);
       ASSERT_TRUE(store->db().Put({}, store->ids(), id, BigEndian(sequence)).ok());

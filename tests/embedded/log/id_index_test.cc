@@ -32,7 +32,9 @@ class IdIndexTest : public testing::Test {
     index_ = *std::move(index);
   }
 
-  static PostbackKey Key(uint64_t i) { return MakePostbackKey("e", "id" + std::to_string(i)); }
+  static PostbackKey Key(uint64_t i) {
+    return broker::MakePostbackKey("e", "id" + std::to_string(i));
+  }
 
   void Append(int count) {
     for (int i = 0; i < count; ++i) {

@@ -2,13 +2,14 @@
 
 #include <string>
 
+#include "gateway/embedded/store/big_endian.h"
 #include "tests/support/status_matchers.h"
 
 namespace mmsmo::embedded {
 namespace {
 
 TEST(Record, IsReadAsItWasWritten) {
-  RecordHeader header{.key = MakePostbackKey("mms-mo", "id"),
+  RecordHeader header{.key = broker::MakePostbackKey("mms-mo", "id"),
                       .accept_micros = 1'700'000'000'000'001,
                       .age = {.era = 3, .micros = 77},
                       .log_bytes = 123,
@@ -29,8 +30,8 @@ TEST(Record, IsReadAsItWasWritten) {
 
 TEST(Record, OfVersionOneIsAsOldAsItsTime) {
   std::string bytes;
-  AppendRecord({.key = MakePostbackKey("e", "id"), .accept_micros = 5, .log_bytes = 6}, "", "event",
-               &bytes);
+  AppendRecord({.key = broker::MakePostbackKey("e", "id"), .accept_micros = 5, .log_bytes = 6}, "",
+               "event", &bytes);
   bytes[0] = 1;
   bytes.erase(50, 20);  // what version 2 has more
   const auto record = DecodeRecord(bytes);
@@ -55,22 +56,30 @@ TEST(Record, CutShortOrOfAnotherVersionIsDataLoss) {
   EXPECT_THAT(DecodeRecord(bytes), StatusIs(absl::StatusCode::kDataLoss, testing::_));
 }
 
-TEST(PostbackKey, TellsEndpointsAndIdsApart) {
-  EXPECT_EQ(MakePostbackKey("a", "b"), MakePostbackKey("a", "b"));
-  EXPECT_NE(MakePostbackKey("a", "b"), MakePostbackKey("a", "B"));
-  EXPECT_NE(MakePostbackKey("a", "b"), MakePostbackKey("ab", ""));
-  EXPECT_NE(MakePostbackKey("", "ab"), MakePostbackKey("a", "b"));
-}
-
 TEST(Raw, IsReadAsItWasWritten) {
   const std::string body("a\0b", 3);
-  const auto raw = DecodeRaw(EncodeRaw("text/xml", body));
+  const std::string bytes = EncodeRaw("text/xml", "gzip", body);
+  const auto raw = DecodeRaw(bytes);
   ASSERT_THAT(raw, IsOk());
   EXPECT_EQ(raw->content_type, "text/xml");
+  EXPECT_EQ(raw->content_encoding, "gzip");
   EXPECT_EQ(raw->body, body);
-  EXPECT_THAT(DecodeRaw("short"), StatusIs(absl::StatusCode::kDataLoss, testing::_));
-  EXPECT_THAT(DecodeRaw(std::string(8, '\xff') + "x"),
+  for (size_t size = 0; size < bytes.size() - body.size(); ++size)
+    EXPECT_THAT(DecodeRaw(bytes.substr(0, size)),
+                StatusIs(absl::StatusCode::kDataLoss, testing::_));
+  EXPECT_THAT(DecodeRaw(std::string(9, '\xff') + "x"),
               StatusIs(absl::StatusCode::kDataLoss, testing::_));
+}
+
+TEST(Raw, OfBeforeItHadAVersionIsRead) {
+  std::string bytes;
+  AppendBigEndian(uint64_t{8}, &bytes);
+  const auto raw = DecodeRaw(bytes + "text/xmlbody");
+  ASSERT_THAT(raw, IsOk());
+  EXPECT_EQ(raw->content_type, "text/xml");
+  EXPECT_EQ(raw->content_encoding, "");
+  EXPECT_EQ(raw->body, "body");
+  EXPECT_THAT(DecodeRaw(bytes + "short"), StatusIs(absl::StatusCode::kDataLoss, testing::_));
 }
 
 }  // namespace
