@@ -109,6 +109,18 @@ TEST_F(IdIndexTest, TriesAgainWhereItsFileCannotBeWritten) {
   ExpectAllFound();
 }
 
+TEST_F(IdIndexTest, IsBegunAnewWhereItIsAheadOfTheLog) {
+  Append(1050);
+  index_.reset();
+  ASSERT_TRUE(store_->db().Put({}, store_->ids(), std::string(17, '\xff'), BigEndian(5000)).ok());
+  ASSERT_TRUE(store_->db().DeleteRange({}, store_->ids(), Slice(""), std::string(16, '\xff')).ok());
+  Reopen();
+  ExpectAllFound();
+  Append(50);
+  Reopen();
+  ExpectAllFound();
+}
+
 TEST_F(IdIndexTest, ForgetsTheIdsOfRemovedEventsWhenFilesAreRewritten) {
   Append(1000);
   AwaitInStore(1);
