@@ -16,9 +16,10 @@ from bench.server import ROOT, WORK
 PARTS = {"ingest": ingest, "delivery": delivery, "growth": growth, "latency": latency, "decode": decode}
 FULL = {"rounds": 5, "seconds": 2, "connections": [1, 16, 64, 256, 1024], "events": 1_000_000,
         "growth_events": [10_000, 1_000_000, 10_000_000], "growth_streams": [1, 100, 1_000, 10_000],
-        "growth_subscriptions": [1, 100, 10_000], "out": os.path.join(ROOT, "docs"), "results": WORK}
+        "growth_subscriptions": [1, 100, 10_000], "growth_full_mib": 2_048,
+        "out": os.path.join(ROOT, "docs"), "results": WORK}
 QUICK = FULL | {"rounds": 2, "seconds": 1, "connections": [64], "events": 20_000, "growth_events": [1_000, 60_000],
-                "growth_streams": [1, 100], "growth_subscriptions": [1, 100],
+                "growth_streams": [1, 100], "growth_subscriptions": [1, 100], "growth_full_mib": 64,
                 "out": os.path.join(WORK, "quick"), "results": os.path.join(WORK, "quick")}
 
 
@@ -42,6 +43,7 @@ def parse():
     parser.add_argument("--connections", type=numbers, metavar="N,…", help="of ingest; default: 1,16,64,256,1024")
     parser.add_argument("--events", type=int, help=f"stored for delivery; default: {FULL['events']}")
     parser.add_argument("--growth-events", type=numbers, metavar="N,…", help="default: 10000,1000000,10000000")
+    parser.add_argument("--growth-full-mib", type=int, help=f"the log that is full; default: {FULL['growth_full_mib']}")
     options = parser.parse_args()
     for name, value in (QUICK if options.quick else FULL).items():
         if getattr(options, name, None) is None:

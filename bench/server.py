@@ -130,6 +130,11 @@ class Server:
             fields = stat.read().rsplit(")", 1)[1].split()
         return sum(map(int, fields[11:15])) / TICKS
 
+    def written_bytes(self):
+        """To the disk."""
+        with open(f"/proc/{self.process.pid}/io") as io:
+            return int(re.search(r"^write_bytes: (\d+)", io.read(), re.MULTILINE).group(1))
+
     def _mib(self, field):
         with open(f"/proc/{self.process.pid}/status") as status:
             return int(re.search(field + r":\s+(\d+)", status.read()).group(1)) / 1024

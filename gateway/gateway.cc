@@ -124,7 +124,7 @@ struct Rooms {
   std::unique_ptr<http::Server> postbacks;
   std::unique_ptr<http::Server> admin;
   std::unique_ptr<ingest::Ingest> ingest;
-  std::unique_ptr<broker::Broker> broker;
+  std::unique_ptr<embedded::EmbeddedBroker> broker;
   std::unique_ptr<rpc::Server> grpc;
 
   absl::Status Ready() const {

@@ -88,9 +88,9 @@ Families LogMetrics(broker::Broker& broker) {
   const broker::LogStats stats = broker.Stats();
   Families families = {
       Metrics::GaugeFamily("mmsmo_journal_head", "The newest event's number; the first is 1.",
-                           static_cast<double>(stats.events_appended)),
+                           static_cast<double>(stats.head)),
       Metrics::GaugeFamily("mmsmo_journal_oldest", "The oldest retained event's number.",
-                           static_cast<double>(stats.events_appended + 1 - stats.events_retained)),
+                           static_cast<double>(stats.oldest)),
       Metrics::GaugeFamily("mmsmo_journal_bytes", "Bytes of retained events, raw bodies included.",
                            static_cast<double>(stats.bytes_retained)),
       Metrics::GaugeFamily("mmsmo_ready", "1 while postbacks can be made durable.",

@@ -79,6 +79,45 @@ def events(part):
                     at_most=1_000)
 
 
+def retained(gateway):
+    return int(gateway.metric("mmsmo_journal_head") - gateway.metric("mmsmo_journal_oldest") + 1)
+
+
+def cost_of(gateway, postbacks):
+    """Of each of so many further postbacks; and what was written to the disk for a byte that the log keeps of them."""
+    cpu, written = gateway.server.cpu_seconds(), gateway.server.written_bytes()
+    command = [MMSMO, "send", "--url", url(gateway.http), "--count", str(postbacks), "--connections", "64"]
+    on_load_core(command, timeout=180 + postbacks / 2_000)
+    cpu, written = gateway.server.cpu_seconds() - cpu, gateway.server.written_bytes() - written
+    kept = gateway.metric("mmsmo_journal_bytes") / retained(gateway)
+    return {"cost": cpu / postbacks * 1e6, "written": written / postbacks / kept, "postbacks": postbacks,
+            "commands": [gateway.server.command, command]}
+
+
+def cost_in_an_empty_log(flags):
+    with Gateway(*flags) as gateway:
+        return cost_of(gateway, POSTBACKS)
+
+
+def full_log(part):
+    """Retention removes as much as comes in: a round is one turnover of the log."""
+    mib = part.options.growth_full_mib
+    flags = ("--http-threads", "1", "--retention-bytes", str(mib << 20))
+    with Gateway(*flags) as gateway:
+        while not gateway.metric("mmsmo_events_removed_total"):
+            cost_of(gateway, POSTBACKS)
+        results = part.interleave({"empty": lambda: cost_in_an_empty_log(flags),
+                                   "full": lambda: cost_of(gateway, retained(gateway))})
+    for name, rounds in results.items():
+        part.row(f"At a log of {mib:,} MiB", name,
+                 {"CPU µs/postback": [r["cost"] for r in rounds], "bytes written/byte kept": [r["written"] for r in rounds],
+                  "postbacks": [r["postbacks"] for r in rounds]},
+                 rounds[0]["commands"], than="empty" if name == "full" else None)
+    if results.keys() == {"empty", "full"}:
+        part.target("Cost of a postback over a turnover of a full log, of that in an empty one", "",
+                    ratios(*([r["cost"] for r in results[name]] for name in ("full", "empty"))), at_most=1.15)
+
+
 def extrapolate(column, sizes, table):
     """Each round's line through the two largest sizes, where it rises; the cost's over the logarithm of the size, as
     the depth of RocksDB's tree grows."""
@@ -140,4 +179,4 @@ def subscriptions(part):
             part.target(f"{count:,} subscriptions, ready again after", "ms", ready, at_most=1_000)
 
 
-STEPS = {"streams": streams, "subscriptions": subscriptions, "events": events}
+STEPS = {"streams": streams, "subscriptions": subscriptions, "events": events, "full-log": full_log}

@@ -109,6 +109,7 @@ int Reprocess(const std::string& target, const ReprocessOptions& options) {
   grpc::ClientContext call;
   v1::ReprocessQuarantinedRequest request;
   request.mutable_ids()->Assign(options.ids.begin(), options.ids.end());
+  request.set_all(options.ids.empty());
   request.set_reason(options.reason);
   request.set_publish_conflicts(options.publish_conflicts);
   const auto stream = stub->ReprocessQuarantined(&call, request);

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gateway/broker/feed.h"
+#include "gateway/broker/postback_key.h"
 #include "gateway/broker/quarantine.h"
 #include "gateway/broker/subscriptions.h"
 #include "mmsmo/v1/event.pb.h"
@@ -26,53 +27,63 @@ namespace mmsmo::broker {
 // it.
 using ContentId = std::array<uint8_t, 17>;
 
-// One postback on its way in: an event to publish, or what could not be published and why. Or one
-// on its way out of quarantine: an event to publish, or none to discard it.
+// Where postbacks are kept that are not published. Each has a budget of its own, so that noise
+// cannot push out messages: on the first two the oldest make room, what is on the last was answered
+// 200 and leaves by age only.
+enum class Shelf : char { kRejected, kNotMmsMo, kKept };
+
+// One postback on its way in: an event to publish, or what is to be kept and why.
 struct Entry {
-  std::string endpoint;      // the endpoint's configured name; with tracking_id the dedupe key
-  std::string tracking_id;   // empty where none was found
-  std::string content_type;  // as received; empty where there was none
-  std::string body;          // as received
+  std::string endpoint;  // the endpoint's configured name
+  // As received; empty where there was none.
+  std::string content_type;
+  std::string content_encoding;
+  std::string trace_parent;
+  std::string body;
 
   // A serialised v1.Event without cursor and accept_time, which the engine puts in front; empty:
-  // quarantine this.
+  // keep this. An event of the same key and the same content is a repetition.
   std::string event;
+  PostbackKey key;
   ContentId content{};
+  // Publish the event also where its key has one of other content. From then on repetitions of
+  // either are repetitions.
+  bool publish_conflict = false;
 
-  // Without an event: as answered. The reason and its detail as HTTP gives them.
+  // Without an event: where to keep it, and as what it is shown.
+  Shelf shelf = Shelf::kKept;
+  std::string tracking_id;  // empty where none was found
   int http_status = 0;
   std::string reason;
   std::string detail;
-
-  // The quarantined postback that this is made of. It leaves the quarantine in the commit that
-  // publishes the event or finds it to be a duplicate; in conflict it stays there under this id.
-  std::string quarantine_id;
-  // Publish the event also where its tracking id has one of other content. From then on
-  // repetitions are compared with this one.
-  bool publish_conflict = false;
 };
 
 // What became of an entry once it is durable.
 struct Receipt {
-  enum class Outcome { kAccepted, kDuplicate, kQuarantined, kDiscarded };
+  enum class Outcome {
+    kAccepted,
+    kDuplicate,
+    kConflict,  // its key has an event of other content: nothing was done
+    kQuarantined,
+  };
   Outcome outcome = Outcome::kAccepted;
-  std::string cursor;         // kAccepted: the event's; kDuplicate: that of the event it repeats
-  std::string quarantine_id;  // kQuarantined
-  std::string reason;         // kQuarantined, "id_conflict" where the engine decided it
-  std::string detail;         // kQuarantined
+  // kAccepted: the event's; kDuplicate: that of the event it repeats; kConflict: of one that it is
+  // in conflict with.
+  std::string cursor;
+  std::string quarantine_id;     // kQuarantined
+  std::shared_ptr<Entry> entry;  // kConflict: given back, to be kept
 };
 
 using Receipts = std::vector<absl::StatusOr<Receipt>>;
 // Takes one result for each entry, in order. Errors: Unavailable with reason "not_durable" (the
-// entry may still have been kept), ResourceExhausted with reason "quarantine_full", NotFound with
-// reason "not_quarantined" where there is nothing under its quarantine_id, so that nothing was
-// done.
+// entry may still have been kept), ResourceExhausted with reason "quarantine_full".
 using AppendDone = absl::AnyInvocable<void(Receipts) &&>;
 
 // A raw postback, as received.
 struct RawPostback {
   std::string body;
   std::string content_type;
+  std::string content_encoding;
 };
 
 // A measure of the log for people and metrics.
@@ -83,7 +94,9 @@ struct LogStats {
     uint64_t bytes = 0;    // of bodies
     uint64_t dropped = 0;  // made room or grew too old, ever
   };
-  uint64_t events_appended = 0;  // since the log began: the head
+  // The newest and the oldest event's number; numbers grow, and may have gaps.
+  uint64_t head = 0;
+  uint64_t oldest = 0;
   uint64_t events_retained = 0;
   uint64_t bytes_retained = 0;  // raw bodies included
   std::vector<Shelf> quarantined;
@@ -101,9 +114,6 @@ class Broker {
 
   // OK while appends can succeed; otherwise why not.
   virtual absl::Status Ready() const = 0;
-
-  // True once appends cannot succeed any more, although they could in a broker that is opened anew.
-  virtual bool NeedsReopening() const = 0;
 
   // A reader's way through the log. May read the store, so not for threads that must not block.
   // Errors: OutOfRange with reason "CURSOR_EXPIRED" and metadata "earliest_cursor" for a cursor of

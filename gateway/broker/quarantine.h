@@ -1,5 +1,5 @@
-// What was kept without being published, to look at and to remove; Append with a quarantine_id
-// publishes it.
+// What was kept without being published, to look at and to remove. Who publishes it after all
+// removes it then: where that does not come about, its next publication is a repetition.
 
 #pragma once
 

@@ -26,9 +26,9 @@ absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Open(const Optio
 EmbeddedBroker::EmbeddedBroker(std::unique_ptr<Store> store, std::unique_ptr<Journal> journal)
     : store_(std::move(store)),
       journal_(std::move(journal)),
-      positions_(journal_.get(), store_.get()),
-      quarantine_(store_.get(), [journal = journal_.get()](auto entries, auto done) {
-        journal->Append(std::move(entries), std::move(done));
+      positions_(journal_.get()),
+      quarantine_(store_.get(), [journal = journal_.get()](auto ids, auto done) {
+        journal->Discard(std::move(ids), std::move(done));
       }) {}
 
 void EmbeddedBroker::Append(std::vector<broker::Entry> entries, broker::AppendDone done) {

@@ -24,9 +24,11 @@ class EmbeddedBroker final : public broker::Broker {
   static absl::StatusOr<std::unique_ptr<EmbeddedBroker>> Open(const Options& options,
                                                               const Clock& clock, Metrics& metrics);
 
+  // True once appends cannot succeed any more, although they could in a broker that is opened anew.
+  bool NeedsReopening() const { return journal_->NeedsReopening(); }
+
   void Append(std::vector<broker::Entry> entries, broker::AppendDone done) override;
   absl::Status Ready() const override;
-  bool NeedsReopening() const override { return journal_->NeedsReopening(); }
   absl::StatusOr<std::unique_ptr<broker::Feed>> OpenFeed(const v1::StartPosition& start,
                                                          const v1::Filter& filter) override;
   std::string EarliestCursor() const override;

@@ -4,6 +4,8 @@
 #include <tuple>
 #include <utility>
 
+#include "fmt/format.h"
+
 namespace mmsmo::ingest {
 namespace {
 
@@ -16,6 +18,12 @@ broker::ContentId ContentOf(const postback::Fingerprint& fingerprint) {
   content[0] = fingerprint.version;
   std::copy(fingerprint.digest.begin(), fingerprint.digest.end(), content.begin() + 1);
   return content;
+}
+
+broker::Shelf ShelfOf(const Judgement& judgement) {
+  if (judgement.verdict == Verdict::kRejected) return broker::Shelf::kRejected;
+  return judgement.reason == postback::Reason::kNotMmsMo ? broker::Shelf::kNotMmsMo
+                                                         : broker::Shelf::kKept;
 }
 
 }  // namespace
@@ -31,19 +39,33 @@ Judgement Judge(const Postback& postback, v1::Event* event) {
 broker::Entry MakeEntry(std::string endpoint, Postback postback, Judgement judgement,
                         v1::Event* event) {
   broker::Entry entry{.endpoint = std::move(endpoint),
-                      .tracking_id = std::move(judgement.tracking_id),
                       .content_type = std::move(postback.content_type),
-                      .body = std::move(postback.body)};
+                      .content_encoding = std::move(postback.content_encoding),
+                      .trace_parent = std::move(postback.trace_parent),
+                      .body = std::move(postback.body),
+                      .tracking_id = std::move(judgement.tracking_id)};
   if (judgement.verdict == Verdict::kAccepted) {
     event->set_endpoint(entry.endpoint);
-    event->set_trace_parent(std::move(postback.trace_parent));
+    event->set_trace_parent(entry.trace_parent);
     event->SerializeToString(&entry.event);
+    entry.key = broker::MakePostbackKey(entry.endpoint, entry.tracking_id);
     entry.content = ContentOf(judgement.fingerprint);
   } else {
+    entry.shelf = ShelfOf(judgement);
     entry.http_status = StatusOf(judgement);
     entry.reason = Name(judgement.reason);
     entry.detail = std::move(judgement.detail);
   }
+  return entry;
+}
+
+broker::Entry Conflicting(broker::Entry entry, std::string_view cursor) {
+  entry.event.clear();
+  entry.shelf = broker::Shelf::kKept;
+  entry.http_status = 200;
+  entry.reason = "id_conflict";
+  entry.detail =
+      fmt::format("the event at cursor {} has the same tracking id and other content", cursor);
   return entry;
 }
 

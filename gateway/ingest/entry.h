@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "gateway/broker/broker.h"
 #include "gateway/postback/postback.h"
@@ -27,5 +28,8 @@ broker::Entry MakeEntry(std::string endpoint, Postback postback, postback::Judge
 
 // The HTTP status of such a postback.
 int StatusOf(const postback::Judgement& judgement);
+
+// What is kept of an entry whose event the broker has found in conflict with the one at `cursor`.
+broker::Entry Conflicting(broker::Entry entry, std::string_view cursor);
 
 }  // namespace mmsmo::ingest

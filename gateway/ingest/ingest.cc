@@ -11,6 +11,9 @@ namespace {
 
 using postback::Verdict;
 
+// What is appended together becomes durable together, so that a lane must not ask for too much.
+constexpr size_t kMaxAppendBytes = 1 << 20;
+
 Outcome::Kind KindOf(Verdict verdict) {
   switch (verdict) {
     case Verdict::kAccepted:
@@ -72,7 +75,9 @@ Lane::Lane(Ingest* ingest, Post post) : ingest_(ingest), post_(std::move(post)) 
 void Lane::Submit(Postback postback, Done done) {
   Waiting waiting{.done = std::move(done), .judged = {}};
   entries_.push_back(Judge(std::move(postback), &waiting.judged));
+  bytes_ += entries_.back().body.size() + entries_.back().event.size();
   waiting_.push_back(std::move(waiting));
+  if (bytes_ >= kMaxAppendBytes) return Flush();
   if (waiting_.size() == 1) post_([this] { Flush(); });
 }
 
@@ -83,41 +88,64 @@ broker::Entry Lane::Judge(Postback postback, Outcome* judged) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   judged->kind = KindOf(judgement.verdict);
   judged->http_status = StatusOf(judgement);
-  return MakeEntry(ingest_->endpoint_, std::move(postback), std::move(judgement), &event_);
+  broker::Entry entry =
+      MakeEntry(ingest_->endpoint_, std::move(postback), std::move(judgement), &event_);
+  judged->reason = entry.reason;
+  judged->detail = entry.detail;
+  return entry;
 }
 
 void Lane::Flush() {
-  auto waiting = std::make_shared<std::vector<Waiting>>(std::exchange(waiting_, {}));
-  ingest_->broker_->Append(std::exchange(entries_, {}), [ingest = ingest_, post = post_,
-                                                         waiting](broker::Receipts receipts) {
-    post([ingest, waiting, receipts = std::move(receipts)]() mutable {
-      for (size_t i = 0; i < waiting->size(); ++i) {
-        Waiting& one = (*waiting)[i];
-        Outcome outcome = Settle(std::move(one.judged), std::move(receipts[i]));
-        ingest->Count(outcome);
-        one.done(std::move(outcome));
-      }
+  if (waiting_.empty()) return;
+  bytes_ = 0;
+  Append(ingest_, post_, std::exchange(entries_, {}), std::exchange(waiting_, {}));
+}
+
+void Lane::Append(Ingest* ingest, const Post& post, std::vector<broker::Entry> entries,
+                  Group waiting) {
+  ingest->broker_->Append(std::move(entries), [ingest, post, waiting = std::move(waiting)](
+                                                  broker::Receipts receipts) mutable {
+    post([ingest, post, waiting = std::move(waiting), receipts = std::move(receipts)]() mutable {
+      Settle(ingest, post, std::move(waiting), std::move(receipts));
     });
   });
+}
+
+// What is in conflict goes to the broker once more, to be kept.
+void Lane::Settle(Ingest* ingest, const Post& post, Group waiting, broker::Receipts receipts) {
+  std::vector<broker::Entry> conflicts;
+  Group waiting_on;
+  for (size_t i = 0; i < waiting.size(); ++i) {
+    Waiting& one = waiting[i];
+    if (receipts[i].ok() && receipts[i]->outcome == broker::Receipt::Outcome::kConflict) {
+      conflicts.push_back(Conflicting(std::move(*receipts[i]->entry), receipts[i]->cursor));
+      one.judged.reason = conflicts.back().reason;
+      one.judged.detail = conflicts.back().detail;
+      waiting_on.push_back(std::move(one));
+      continue;
+    }
+    Outcome outcome = Settle(std::move(one.judged), std::move(receipts[i]));
+    ingest->Count(outcome);
+    one.done(std::move(outcome));
+  }
+  if (!conflicts.empty()) Append(ingest, post, std::move(conflicts), std::move(waiting_on));
 }
 
 Outcome Lane::Settle(Outcome judged, absl::StatusOr<broker::Receipt> receipt) {
   if (!receipt.ok()) return Unavailable(ReasonOf(receipt.status()), MessageOf(receipt.status()));
   switch (receipt->outcome) {
     case broker::Receipt::Outcome::kAccepted:
-    case broker::Receipt::Outcome::kDiscarded:  // not of a postback that comes in
       break;
     case broker::Receipt::Outcome::kDuplicate:
       judged.kind = Outcome::Kind::kDuplicate;
       break;
+    case broker::Receipt::Outcome::kConflict:  // settled before
     case broker::Receipt::Outcome::kQuarantined:
       if (judged.kind != Outcome::Kind::kRejected) judged.kind = Outcome::Kind::kQuarantined;
       break;
   }
   judged.cursor = std::move(receipt->cursor);
   judged.quarantine_id = std::move(receipt->quarantine_id);
-  judged.reason = std::move(receipt->reason);
-  judged.detail = std::move(receipt->detail);
   return judged;
 }
 

@@ -62,16 +62,21 @@ class Lane {
     Done done;
     Outcome judged;  // what it is once it is durable, but for the receipt's part
   };
+  using Group = std::vector<Waiting>;
 
   broker::Entry Judge(Postback postback, Outcome* judged);
   void Flush();
+  static void Append(Ingest* ingest, const Post& post, std::vector<broker::Entry> entries,
+                     Group waiting);
+  static void Settle(Ingest* ingest, const Post& post, Group waiting, broker::Receipts receipts);
   static Outcome Settle(Outcome judged, absl::StatusOr<broker::Receipt> receipt);
 
   Ingest* const ingest_;
   const Post post_;
   v1::Event event_;  // reused, for its memory
   std::vector<broker::Entry> entries_;
-  std::vector<Waiting> waiting_;
+  Group waiting_;
+  size_t bytes_ = 0;  // of entries_
 };
 
 }  // namespace mmsmo::ingest

@@ -1,7 +1,10 @@
 #include "gateway/ingest/reprocess.h"
 
+#include <algorithm>
+#include <memory>
 #include <utility>
 
+#include "gateway/base/status.h"
 #include "gateway/ingest/entry.h"
 #include "gateway/ingest/outcome.h"
 
@@ -9,19 +12,9 @@ namespace mmsmo::ingest {
 namespace {
 
 using broker::Receipt;
+using Result = absl::StatusOr<v1::ReprocessQuarantinedResponse>;
 
-Outcome::Kind KindOf(Receipt::Outcome outcome) {
-  switch (outcome) {
-    case Receipt::Outcome::kAccepted:
-      return Outcome::Kind::kAccepted;
-    case Receipt::Outcome::kDuplicate:
-      return Outcome::Kind::kDuplicate;
-    case Receipt::Outcome::kQuarantined:
-    case Receipt::Outcome::kDiscarded:  // not of an event
-      break;
-  }
-  return Outcome::Kind::kQuarantined;
-}
+constexpr size_t kMaxBytes = 1 << 20;
 
 v1::ReprocessQuarantinedResponse Response(std::string_view id, Outcome::Kind kind) {
   v1::ReprocessQuarantinedResponse response;
@@ -30,24 +23,43 @@ v1::ReprocessQuarantinedResponse Response(std::string_view id, Outcome::Kind kin
   return response;
 }
 
-void Settle(absl::StatusOr<Receipt> receipt,
-            absl::StatusOr<v1::ReprocessQuarantinedResponse>* result) {
+// `result` has its id already. Returns whether the postback is to leave the quarantine.
+bool Settle(absl::StatusOr<Receipt> receipt, Result* result) {
   if (!receipt.ok()) {
     *result = receipt.status();
-    return;
+    return false;
   }
-  *result = Response((*result)->id(), KindOf(receipt->outcome));
-  (*result)->set_cursor(std::move(receipt->cursor));
-  (*result)->set_reason(std::move(receipt->reason));
+  switch (receipt->outcome) {
+    case Receipt::Outcome::kAccepted:
+    case Receipt::Outcome::kDuplicate:
+      *result = Response((*result)->id(), receipt->outcome == Receipt::Outcome::kAccepted
+                                              ? Outcome::Kind::kAccepted
+                                              : Outcome::Kind::kDuplicate);
+      (*result)->set_cursor(std::move(receipt->cursor));
+      return true;
+    case Receipt::Outcome::kConflict:
+      (*result)->set_reason("id_conflict");
+      break;
+    case Receipt::Outcome::kQuarantined:  // not of an event
+      break;
+  }
+  return false;
 }
 
 // What is not understood is settled here, the rest by the broker.
 class Batch {
  public:
+  explicit Batch(broker::Broker* broker) : broker_(broker) {}
+
+  bool full() const { return bytes_ >= kMaxBytes; }
+
   void Add(v1::GetQuarantinedResponse quarantined, bool publish_conflict) {
     v1::QuarantinedPostback& about = *quarantined.mutable_postback();
     Postback postback{.body = std::move(*quarantined.mutable_body()),
-                      .content_type = std::move(*about.mutable_content_type())};
+                      .content_type = std::move(*about.mutable_content_type()),
+                      .content_encoding = std::move(*about.mutable_content_encoding()),
+                      .trace_parent = std::move(*about.mutable_trace_parent())};
+    bytes_ += postback.body.size();
     postback::Judgement judgement = Judge(postback, &event_);
     results_.emplace_back(Response(about.id(), Outcome::Kind::kQuarantined));
     if (judgement.verdict != postback::Verdict::kAccepted) {
@@ -56,45 +68,65 @@ class Batch {
     }
     broker::Entry entry = MakeEntry(std::move(*about.mutable_endpoint()), std::move(postback),
                                     std::move(judgement), &event_);
-    entry.quarantine_id = about.id();
     entry.publish_conflict = publish_conflict;
     entries_.push_back(std::move(entry));
     result_of_.push_back(results_.size() - 1);
   }
   void AddError(absl::Status status) { results_.emplace_back(std::move(status)); }
 
-  void Append(broker::Broker* broker, ReprocessDone done) && {
-    if (entries_.empty()) return std::move(done)(std::move(results_));
-    broker->Append(std::move(entries_),
-                   [results = std::move(results_), result_of = std::move(result_of_),
-                    done = std::move(done)](broker::Receipts receipts) mutable {
-                     for (size_t i = 0; i < receipts.size(); ++i)
-                       Settle(std::move(receipts[i]), &results[result_of[i]]);
-                     std::move(done)(std::move(results));
-                   });
+  // Publishes, and removes from the quarantine what need not be there any more.
+  static void Run(std::unique_ptr<Batch> batch, ReprocessDone done) {
+    if (batch->entries_.empty()) return std::move(done)(std::move(batch->results_));
+    Batch& at = *batch;
+    at.broker_->Append(std::move(at.entries_), [batch = std::move(batch), done = std::move(done)](
+                                                   broker::Receipts receipts) mutable {
+      std::vector<std::string> leaving;
+      for (size_t i = 0; i < receipts.size(); ++i) {
+        Result& result = batch->results_[batch->result_of_[i]];
+        std::string id = result->id();
+        if (Settle(std::move(receipts[i]), &result)) leaving.push_back(std::move(id));
+      }
+      Remove(std::move(batch), std::move(leaving), std::move(done));
+    });
   }
 
  private:
+  // What could not be removed is found to be a repetition by the next call.
+  static void Remove(std::unique_ptr<Batch> batch, std::vector<std::string> ids,
+                     ReprocessDone done) {
+    if (ids.empty()) return std::move(done)(std::move(batch->results_));
+    Batch& at = *batch;
+    at.broker_->quarantine().Discard(
+        std::move(ids),
+        [batch = std::move(batch), done = std::move(done)](const absl::StatusOr<int64_t>&) mutable {
+          std::move(done)(std::move(batch->results_));
+        });
+  }
+
+  broker::Broker* const broker_;
   v1::Event event_;  // reused, for its memory
   Reprocessed results_;
   std::vector<broker::Entry> entries_;
   std::vector<size_t> result_of_;  // of each entry, where in results_
+  size_t bytes_ = 0;
 };
 
 }  // namespace
 
 void Reprocess(const std::vector<std::string>& ids, bool publish_conflicts, broker::Broker* broker,
                ReprocessDone done) {
-  Batch batch;
-  for (const std::string& id : ids) {
-    auto quarantined = broker->quarantine().Get(id);
-    if (quarantined.ok()) {
-      batch.Add(*std::move(quarantined), publish_conflicts);
+  auto batch = std::make_unique<Batch>(broker);
+  for (auto id = ids.begin(); id != ids.end() && !batch->full(); ++id) {
+    auto quarantined = broker->quarantine().Get(*id);
+    if (std::find(ids.begin(), id, *id) != id) {
+      batch->AddError(NotFound("the postback is in quarantine once only"));
+    } else if (quarantined.ok()) {
+      batch->Add(*std::move(quarantined), publish_conflicts);
     } else {
-      batch.AddError(quarantined.status());
+      batch->AddError(quarantined.status());
     }
   }
-  std::move(batch).Append(broker, std::move(done));
+  Batch::Run(std::move(batch), std::move(done));
 }
 
 }  // namespace mmsmo::ingest

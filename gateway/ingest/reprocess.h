@@ -18,10 +18,12 @@ namespace mmsmo::ingest {
 using Reprocessed = std::vector<absl::StatusOr<v1::ReprocessQuarantinedResponse>>;
 using ReprocessDone = absl::AnyInvocable<void(Reprocessed) &&>;
 
-// Reprocesses quarantined postbacks together; all their bodies are in memory meanwhile. What is
-// still not understood stays as it is. `publish_conflicts` as broker::Entry::publish_conflict.
-// Reads the store, so not for threads that must not block; calls `done` once, on this thread or on
-// one of the engine, which must not be held up. `broker` must live until then.
+// Reprocesses the first of the quarantined postbacks together, at least one and about 1 MiB of
+// bodies at most; there are results for so many. What is published or turns out to be a repetition
+// leaves the quarantine; what is still not understood stays as it is. `publish_conflicts` as
+// broker::Entry::publish_conflict. Reads the store, so not for threads that must not block; calls
+// `done` once, on this thread or on one of the engine, which must not be held up. `broker` must
+// live until then.
 void Reprocess(const std::vector<std::string>& ids, bool publish_conflicts, broker::Broker* broker,
                ReprocessDone done);
 

@@ -94,6 +94,11 @@ absl::StatusOr<broker::AckChange> ChangeOf(const v1::ModifyAckDeadlineRequest& r
       "set");
 }
 
+bool IsAscii(std::string_view header) {
+  return std::all_of(header.begin(), header.end(),
+                     [](char c) { return c == '\t' || (c >= ' ' && c <= '~'); });
+}
+
 }  // namespace
 
 MmsMoService::MmsMoService(const Options& options, broker::Broker* broker,
@@ -307,11 +312,9 @@ grpc::ServerUnaryReactor* MmsMoService::GetRawPostback(grpc::CallbackServerConte
     if (raw.ok()) {
       response->set_body(std::move(raw->body));
       // A header's bytes need not be UTF-8, a protobuf string's must.
-      if (raw->content_type.find_first_not_of(
-              "\t !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`"
-              "abcdefghijklmnopqrstuvwxyz{|}~") == std::string::npos) {
-        response->set_content_type(std::move(raw->content_type));
-      }
+      if (IsAscii(raw->content_type)) response->set_content_type(std::move(raw->content_type));
+      if (IsAscii(raw->content_encoding))
+        response->set_content_encoding(std::move(raw->content_encoding));
     }
     reactor->Finish(ToGrpc(raw.status()));
   });

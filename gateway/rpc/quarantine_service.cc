@@ -4,11 +4,17 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/base/status.h"
 #include "gateway/rpc/pages.h"
 #include "gateway/rpc/reprocess_stream.h"
 #include "gateway/rpc/status.h"
 
 namespace mmsmo::rpc {
+namespace {
+
+constexpr int kDiscardsAStep = 1000;
+
+}  // namespace
 
 grpc::ServerUnaryReactor* QuarantineService::ListQuarantined(
     grpc::CallbackServerContext* context, const v1::ListQuarantinedRequest* request,
@@ -50,13 +56,49 @@ grpc::ServerUnaryReactor* QuarantineService::DiscardQuarantined(
     grpc::CallbackServerContext* context, const v1::DiscardQuarantinedRequest* request,
     v1::DiscardQuarantinedResponse* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  if (auto status = CheckWhich(*request); !status.ok()) {
+    reactor->Finish(ToGrpc(status));
+    return reactor;
+  }
+  Finish finish = [reactor](const absl::Status& status) { reactor->Finish(ToGrpc(status)); };
+  if (request->all()) {
+    pool_->Run([this, request, response, finish = std::move(finish)]() mutable {
+      DiscardPage(request->reason(), "", response, std::move(finish));
+    });
+    return reactor;
+  }
   broker_->quarantine().Discard(
       std::vector<std::string>(request->ids().begin(), request->ids().end()),
-      [this, response, reactor](const absl::StatusOr<int64_t>& discarded) {
+      [this, response,
+       finish = std::move(finish)](const absl::StatusOr<int64_t>& discarded) mutable {
         if (discarded.ok()) response->set_discarded_count(*discarded);
-        pool_->Run([reactor, status = discarded.status()] { reactor->Finish(ToGrpc(status)); });
+        pool_->Run([finish = std::move(finish), status = discarded.status()]() mutable {
+          finish(status);
+        });
       });
   return reactor;
+}
+
+void QuarantineService::DiscardPage(const std::string& reason, const std::string& page_token,
+                                    v1::DiscardQuarantinedResponse* response, Finish finish) {
+  if (draining_)
+    return finish(Unavailable("this gateway is shutting down; discard what is left later"));
+  auto page = broker_->quarantine().List(reason, kDiscardsAStep, page_token);
+  if (!page.ok()) return finish(page.status());
+  std::vector<std::string> ids;
+  for (auto& postback : *page->mutable_postbacks())
+    ids.push_back(std::move(*postback.mutable_id()));
+  broker_->quarantine().Discard(
+      std::move(ids),
+      [this, reason, next = page->next_page_token(), response,
+       finish = std::move(finish)](const absl::StatusOr<int64_t>& discarded) mutable {
+        if (discarded.ok()) response->set_discarded_count(response->discarded_count() + *discarded);
+        pool_->Run([this, reason, next, response, finish = std::move(finish),
+                    status = discarded.status()]() mutable {
+          if (!status.ok() || next.empty()) return finish(status);
+          DiscardPage(reason, next, response, std::move(finish));
+        });
+      });
 }
 
 }  // namespace mmsmo::rpc

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <string>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "gateway/broker/broker.h"
 #include "gateway/rpc/delivery_pool.h"
@@ -36,6 +38,10 @@ class QuarantineService final : public v1::QuarantineService::CallbackService {
  private:
   absl::Status FillPage(const v1::ListQuarantinedRequest& request,
                         v1::ListQuarantinedResponse* response);
+  // A page of what is to be discarded; `finish` ends the call.
+  using Finish = absl::AnyInvocable<void(const absl::Status&)>;
+  void DiscardPage(const std::string& reason, const std::string& page_token,
+                   v1::DiscardQuarantinedResponse* response, Finish finish);
 
   broker::Broker* const broker_;
   DeliveryPool* const pool_;

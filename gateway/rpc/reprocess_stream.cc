@@ -11,7 +11,7 @@ namespace {
 
 // A step looks at so many ids at most, so that it does not keep streams waiting.
 constexpr int kIdsAStep = 1000;
-// Bodies of so many are in memory together, and become durable with one sync.
+// So many at most become durable with one sync.
 constexpr size_t kBatchSize = 32;
 
 absl::Status ShuttingDown() {
@@ -60,8 +60,8 @@ void ReprocessStream::Step() {
   if (cancelled_) return End(MakeStatus(absl::StatusCode::kCancelled, "the call was cancelled"));
   if (WriteNext()) return;
   if (*draining_) return End(ShuttingDown());
+  if (next_id_ < ids_.size() && (collected_ || request_.all())) return ReprocessBatch();
   if (!collected_) return Collect();
-  if (next_id_ < ids_.size()) return ReprocessBatch();
   End(absl::OkStatus());
 }
 
@@ -86,7 +86,9 @@ void ReprocessStream::Collect() {
   absl::Status status = broker_->Ready();
   if (!status.ok()) {
     status = Unavailable("nothing can be made durable now: {}", MessageOf(status));
-  } else if (request_.ids().empty()) {
+  } else if (status = CheckWhich(request_); !status.ok()) {
+    return End(status);
+  } else if (request_.all()) {
     status = ListPage();
   } else {
     status = CheckGiven();
@@ -98,6 +100,8 @@ void ReprocessStream::Collect() {
 absl::Status ReprocessStream::ListPage() {
   auto page = broker_->quarantine().List(request_.reason(), kIdsAStep, page_token_);
   if (!page.ok()) return page.status();
+  ids_.clear();
+  next_id_ = 0;
   for (auto& postback : *page->mutable_postbacks())
     ids_.push_back(std::move(*postback.mutable_id()));
   page_token_ = page->next_page_token();
@@ -106,7 +110,6 @@ absl::Status ReprocessStream::ListPage() {
 }
 
 absl::Status ReprocessStream::CheckGiven() {
-  if (!request_.reason().empty()) return InvalidArgument("reason: it goes without ids only");
   const auto begin = request_.ids().begin() + static_cast<ptrdiff_t>(ids_.size());
   const auto end = begin + std::min<ptrdiff_t>(kIdsAStep, request_.ids().end() - begin);
   for (auto id = begin; id != end; ++id) {
@@ -121,9 +124,9 @@ absl::Status ReprocessStream::CheckGiven() {
 void ReprocessStream::ReprocessBatch() {
   const auto begin = ids_.begin() + static_cast<ptrdiff_t>(next_id_);
   const size_t size = std::min(kBatchSize, ids_.size() - next_id_);
-  next_id_ += size;
   ingest::Reprocess(std::vector<std::string>(begin, begin + static_cast<ptrdiff_t>(size)),
                     request_.publish_conflicts(), broker_, [this](ingest::Reprocessed results) {
+                      next_id_ += results.size();
                       results_ = std::move(results);
                       next_result_ = 0;
                       Meet();

@@ -11,12 +11,24 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "gateway/base/status.h"
 #include "gateway/broker/broker.h"
 #include "gateway/ingest/reprocess.h"
 #include "gateway/rpc/delivery_pool.h"
 #include "mmsmo/v1/quarantine_service.pb.h"
 
 namespace mmsmo::rpc {
+
+// Requests that name ids or all, and with all a reason. InvalidArgument names the field where one
+// does not.
+template <typename Request>
+absl::Status CheckWhich(const Request& request) {
+  if (request.ids().empty() != request.all())
+    return InvalidArgument("ids, all: one of them must be given, and not both");
+  if (!request.all() && !request.reason().empty())
+    return InvalidArgument("reason: it goes with all only");
+  return absl::OkStatus();
+}
 
 // A chain of steps on the pool, each of which waits for one thing before the next: a write, a batch
 // on its way to the disk, or nothing. So no two run at once, and the call does not end while a
@@ -58,7 +70,7 @@ class ReprocessStream final : public grpc::ServerWriteReactor<v1::ReprocessQuara
   // The steps' own.
   bool collected_ = false;
   std::string page_token_;
-  std::vector<std::string> ids_;  // what is reprocessed: what was there when the call began
+  std::vector<std::string> ids_;  // those given, or a page of all
   size_t next_id_ = 0;
   ingest::Reprocessed results_;  // of the last batch
   size_t next_result_ = 0;

@@ -65,18 +65,43 @@ TEST_F(EmbeddedBrokerTest, SeesARepetitionWithinOneGroup) {
   EXPECT_EQ(receipts[0]->outcome, Receipt::Outcome::kAccepted);
   EXPECT_EQ(receipts[1]->outcome, Receipt::Outcome::kDuplicate);
   EXPECT_EQ(receipts[1]->cursor, receipts[0]->cursor);
-  EXPECT_EQ(receipts[2]->outcome, Receipt::Outcome::kQuarantined);
-  EXPECT_EQ(receipts[2]->reason, "id_conflict");
+  EXPECT_EQ(receipts[2]->outcome, Receipt::Outcome::kConflict);
+  EXPECT_EQ(receipts[2]->cursor, receipts[0]->cursor);
 }
 
-TEST_F(EmbeddedBrokerTest, QuarantinesTheSameIdWithOtherContent) {
-  Accept("a");
+TEST_F(EmbeddedBrokerTest, GivesBackTheSameIdWithOtherContent) {
+  const std::string cursor = Accept("a");
   const auto conflict = Append(EventOf("a", 1));
   ASSERT_THAT(conflict, IsOk());
-  EXPECT_EQ(conflict->outcome, Receipt::Outcome::kQuarantined);
-  EXPECT_EQ(conflict->reason, "id_conflict");
-  EXPECT_NE(conflict->quarantine_id, "");
+  EXPECT_EQ(conflict->outcome, Receipt::Outcome::kConflict);
+  EXPECT_EQ(conflict->cursor, cursor);
+  EXPECT_EQ(conflict->entry->body, "<a/>");
+  EXPECT_EQ(conflict->entry->event, EventOf("a", 1).event);
   EXPECT_THAT(ReadIds(Earliest()), ElementsAre("a"));
+}
+
+TEST_F(EmbeddedBrokerTest, RemembersEachContentThatWasPublished) {
+  std::vector<std::string> cursors;
+  const auto expect_duplicates = [&] {
+    for (uint8_t content = 0; content < cursors.size(); ++content) {
+      const auto again = Append(EventOf("a", content));
+      EXPECT_EQ(again->outcome, Receipt::Outcome::kDuplicate);
+      EXPECT_EQ(again->cursor, cursors[content]);
+    }
+    EXPECT_EQ(Append(EventOf("a", 77))->outcome, Receipt::Outcome::kConflict);
+  };
+  cursors.push_back(Accept("a"));
+  std::vector<broker::Entry> group;
+  for (const uint8_t content : {1, 2, 1, 0}) group.push_back(ByForce(EventOf("a", content)));
+  const auto receipts = Append(std::move(group));
+  cursors.push_back(receipts[0]->cursor);
+  cursors.push_back(receipts[1]->cursor);
+  EXPECT_EQ(receipts[2]->cursor, cursors[1]);
+  EXPECT_EQ(receipts[3]->cursor, cursors[0]);
+  expect_duplicates();
+  Reopen();
+  expect_duplicates();
+  EXPECT_THAT(ReadIds(Earliest()), ElementsAre("a", "a", "a"));
 }
 
 TEST_F(EmbeddedBrokerTest, RemembersAcrossAReopening) {
@@ -194,9 +219,9 @@ TEST_F(EmbeddedBrokerTest, RefusesCursorsThatItCannotHonour) {
   EXPECT_THAT(Read(After(other)),
               StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("another log")));
   EXPECT_THAT(Read(After(other)), HasReason("CURSOR_EXPIRED"));
-  const JournalId journal = DecodeCursor(cursor)->journal;
-  EXPECT_THAT(Read(After(EncodeCursor(journal, 2))), HasReason("CURSOR_EXPIRED"));
-  EXPECT_THAT(broker().GetEvent(EncodeCursor(journal, 0)), HasReason("CURSOR_EXPIRED"));
+  const EpochId epoch = DecodeCursor(cursor)->epoch;
+  EXPECT_THAT(Read(After(EncodeCursor(epoch, 2))), HasReason("CURSOR_EXPIRED"));
+  EXPECT_THAT(broker().GetEvent(EncodeCursor(epoch, 0)), HasReason("CURSOR_EXPIRED"));
   EXPECT_THAT(Read({}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("start_position")));
 }
 

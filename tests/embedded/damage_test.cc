@@ -75,7 +75,7 @@ class DamageTest : public testing::Test, protected Engine {
   void DamageInTheLog(Family family, uint64_t sequence, const std::string& value) {
     Close();
     Tamper([&](Store& store) {
-      Overwrite(store, &Store::ids, std::string(17, '\xff'), BigEndian(1'000'000));
+      Overwrite(store, &Store::ids, std::string(17, '\xff'), *store.LastKey(store.events()));
       ASSERT_TRUE(store.db().Put({}, (store.*family)(), BigEndian(sequence), value).ok());
     });
     Open();
@@ -138,6 +138,8 @@ TEST_F(DamageTest, SaysAtTheStartWhatCannotBeRead) {
       {&Store::meta, "oldest", "1 bytes under oldest"},
       {&Store::meta, "removed_bytes", "1 bytes under removed_bytes"},
       {&Store::meta, "quarantine.kept", "the quarantine's state has 1 bytes"},
+      {&Store::meta, "timeline", "the log's time of 1 bytes"},
+      {&Store::meta, "epochs", "the log's epochs have 1 bytes"},
       {&Store::events, "", "a record of 1 bytes"},
       {&Store::ids, std::string(17, '\xff'), "the id index"},
   };
@@ -239,9 +241,8 @@ TEST_F(DamageTest, SaysThatAFileBetweenOthersIsDamaged) {
   FlipFirstBit(events);
   const auto is_lost = StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum"));
   EXPECT_THAT(TryOpen(), is_lost) << "the ids of its events would be missing";
-  Tamper([](Store& store) {
-    Overwrite(store, &Store::ids, std::string(17, '\xff'), BigEndian(1'000'000));
-  });
+  Tamper(
+      [](Store& store) { Overwrite(store, &Store::ids, std::string(17, '\xff'), BigEndian(3)); });
   FlipFirstBit(quarantined);
   Open();
   EXPECT_THAT(Read(Earliest()), is_lost);
@@ -294,6 +295,18 @@ TEST_F(DamageTest, TellsReadersOfADamagedEventAndReadsOnBehindIt) {
   EXPECT_THAT(ReadIds(After(cursors[1])), ElementsAre("c"));
 }
 
+TEST_F(DamageTest, TellsAReaderWithAFilterOfAnEventThatCannotBeParsed) {
+  Open();
+  for (const char* id : {"a", "b"}) ASSERT_THAT(Append(EventOf(id)), IsOk());
+  std::string record;
+  AppendRecord({.key = broker::MakePostbackKey("mms-mo", "b"), .log_bytes = 1000}, "", "\xff",
+               &record);
+  DamageInTheLog(&Store::events, 2, record);
+  v1::Filter filter;
+  filter.add_keywords("none");
+  EXPECT_THAT(Read(Earliest(), filter), StatusIs(absl::StatusCode::kDataLoss, testing::_));
+}
+
 // As where retention removes the event while it is looked up.
 TEST_F(DamageTest, TakesAMissingEventForOneThatRetentionHasRemoved) {
   Open();
@@ -315,7 +328,7 @@ TEST_F(DamageTest, TakesAMissingEventForOneThatRetentionHasRemoved) {
 TEST_F(DamageTest, DoesNotTakeForNewWhatItCannotCompare) {
   Open();
   for (const char* id : {"a", "b"}) ASSERT_THAT(Append(EventOf(id)), IsOk());
-  const PostbackKey key = MakePostbackKey("mms-mo", "a");
+  const PostbackKey key = broker::MakePostbackKey("mms-mo", "a");
   std::string id;
   AppendBigEndian(key.high, &id);
   AppendBigEndian(key.low, &id);

@@ -25,19 +25,15 @@ inline broker::Entry EventOf(const std::string& tracking_id, uint8_t content = 0
   event.mutable_mms_mo()->set_tracking_id(tracking_id);
   event.mutable_mms_mo()->set_keyword(keyword);
   broker::Entry entry{.endpoint = "mms-mo",
-                      .tracking_id = tracking_id,
                       .content_type = "text/xml",
-                      .body = "<" + tracking_id + "/>"};
-  entry.event = event.SerializeAsString();
+                      .body = "<" + tracking_id + "/>",
+                      .event = event.SerializeAsString(),
+                      .key = broker::MakePostbackKey("mms-mo", tracking_id),
+                      .tracking_id = tracking_id};
   entry.content.fill(content);
   return entry;
 }
 
-// What reprocessing appends once a quarantined postback is understood.
-inline broker::Entry Again(const std::string& quarantine_id, broker::Entry entry) {
-  entry.quarantine_id = quarantine_id;
-  return entry;
-}
 inline broker::Entry ByForce(broker::Entry entry) {
   entry.publish_conflict = true;
   return entry;
@@ -46,6 +42,9 @@ inline broker::Entry ByForce(broker::Entry entry) {
 inline broker::Entry Rejected(int http_status, const std::string& reason, const std::string& body) {
   return {.endpoint = "mms-mo",
           .body = body,
+          .shelf = http_status >= 400       ? Shelf::kRejected
+                   : reason == "not_mms_mo" ? Shelf::kNotMmsMo
+                                            : Shelf::kKept,
           .http_status = http_status,
           .reason = reason,
           .detail = "why"};
@@ -75,7 +74,10 @@ class Engine {
     broker_->Append(std::move(entries), [&promise](broker::Receipts receipts) {
       promise.set_value(std::move(receipts));
     });
-    return promise.get_future().get();
+    broker::Receipts receipts = promise.get_future().get();
+    // Streams are woken after that: once the writer is at what comes next, they are.
+    (void)Discard({});
+    return receipts;
   }
   absl::StatusOr<broker::Receipt> Append(broker::Entry entry) {
     std::vector<broker::Entry> one;

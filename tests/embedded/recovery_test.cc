@@ -203,5 +203,54 @@ TEST_F(RetentionTest, RemovesByBytes) {
   EXPECT_GT(ids.size(), 30u);
 }
 
+TEST_F(RetentionTest, NoJumpOfTheClockRemovesOrKeepsAnything) {
+  options().retention_age_micros = 3600ll * 1'000'000;
+  options().quarantine_age_micros = 3600ll * 1'000'000;
+  Open();
+  for (const int64_t days : {8, -8, 30, -30}) {
+    const std::string name = "id" + std::to_string(days);
+    ASSERT_THAT(Append(EventOf(name)), IsOk());
+    Keep("missing_field", name);
+    clock().AdvanceSeconds(3000);
+    const std::string newer = Append(EventOf("newer" + name))->cursor;
+    Keep("missing_field", "newer" + name);
+    clock().JumpSeconds(days * 24 * 3600);
+    ASSERT_THAT(Append(EventOf("meanwhile" + name)), IsOk());
+    clock().AdvanceSeconds(1000);
+    AwaitRetained(2);
+    EXPECT_THAT(ReadIds(After(newer)), ElementsAre("meanwhile" + name));
+    EXPECT_EQ(StatsOf(Shelf::kKept).count, 1u);
+    Reopen();
+    EXPECT_EQ(Append(EventOf("meanwhile" + name))->outcome, broker::Receipt::Outcome::kDuplicate);
+    clock().AdvanceSeconds(4000);
+    AwaitRetained(0);
+    EXPECT_EQ(StatsOf(Shelf::kKept).count, 0u);
+  }
+}
+
+TEST_F(RetentionTest, RemovesWholeFilesAndLeavesNothingToReadersOfWhatRemainsInOthers) {
+  options().retention_bytes = 100'000;
+  Open();
+  std::vector<std::string> cursors;
+  for (int round = 0; round < 5; ++round) {
+    for (int i = 0; i < 500; ++i)
+      cursors.push_back(Append(EventOf("id" + std::to_string(500 * round + i)))->cursor);
+    Reopen();  // which leaves a file
+  }
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (broker().Stats().bytes_retained > 101'000 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  const uint64_t retained = broker().Stats().events_retained;
+  ASSERT_LT(retained, 1500u);
+  for (int reopenings = 0; reopenings < 2; ++reopenings) {
+    EXPECT_EQ(ReadIds(Earliest()).size(), retained);
+    EXPECT_THAT(broker().GetEvent(cursors[cursors.size() - retained - 1]),
+                HasReason("CURSOR_EXPIRED"));
+    EXPECT_THAT(broker().GetEvent(cursors[cursors.size() - retained]), IsOk());
+    EXPECT_EQ(Append(EventOf("id2499"))->outcome, broker::Receipt::Outcome::kDuplicate);
+    Reopen();
+  }
+}
+
 }  // namespace
 }  // namespace mmsmo::embedded

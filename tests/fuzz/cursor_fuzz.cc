@@ -9,16 +9,16 @@ namespace {
 void Fuzz(const uint8_t* data, size_t size) {
   const std::string_view text = View(data, size);
   if (const auto cursor = embedded::DecodeCursor(text); cursor.ok()) {
-    Require(embedded::EncodeCursor(cursor->journal, cursor->sequence) == text,
+    Require(embedded::EncodeCursor(cursor->epoch, cursor->sequence) == text,
             "a position has one cursor");
   }
   Input input(data, size);
-  const auto journal = input.Number<uint64_t>();
+  const auto epoch = input.Number<uint64_t>();
   const auto sequence = input.Number<uint64_t>();
-  const std::string encoded = embedded::EncodeCursor(journal, sequence);
+  const std::string encoded = embedded::EncodeCursor(epoch, sequence);
   Require(encoded.size() == 28, "a cursor has 28 characters");
   const auto decoded = embedded::DecodeCursor(encoded);
-  Require(decoded.ok() && decoded->journal == journal && decoded->sequence == sequence,
+  Require(decoded.ok() && decoded->epoch == epoch && decoded->sequence == sequence,
           "a cursor gives back its position");
 }
 

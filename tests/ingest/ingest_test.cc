@@ -7,6 +7,7 @@
 
 #include <deque>
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -114,12 +115,16 @@ TEST_F(IngestTest, HandsOnWhatIsForTheQuarantine) {
   const struct {
     std::string body, content_type, reason;
     int status;
+    broker::Shelf shelf;
     Outcome::Kind kind;
   } kCases[] = {
-      {"<a", "text/xml", "bad_xml", 400, Outcome::Kind::kRejected},
-      {"hello", "text/plain", "unsupported_media_type", 415, Outcome::Kind::kRejected},
+      {"<a", "text/xml", "bad_xml", 400, broker::Shelf::kRejected, Outcome::Kind::kRejected},
+      {"hello", "text/plain", "unsupported_media_type", 415, broker::Shelf::kRejected,
+       Outcome::Kind::kRejected},
       {"<postback><code>N401</code><from>1</from></postback>", "text/xml", "missing_field", 200,
-       Outcome::Kind::kQuarantined},
+       broker::Shelf::kKept, Outcome::Kind::kQuarantined},
+      {"<postback><code>N101</code></postback>", "text/xml", "not_mms_mo", 200,
+       broker::Shelf::kNotMmsMo, Outcome::Kind::kQuarantined},
   };
   for (const auto& expected : kCases) {
     outcomes_.clear();
@@ -129,10 +134,8 @@ TEST_F(IngestTest, HandsOnWhatIsForTheQuarantine) {
     EXPECT_EQ(entry.event, "") << expected.reason;
     EXPECT_EQ(entry.reason, expected.reason);
     EXPECT_EQ(entry.http_status, expected.status);
-    Answer({Receipt{.outcome = Receipt::Outcome::kQuarantined,
-                    .quarantine_id = "q1",
-                    .reason = entry.reason,
-                    .detail = entry.detail}});
+    EXPECT_EQ(entry.shelf, expected.shelf);
+    Answer({Receipt{.outcome = Receipt::Outcome::kQuarantined, .quarantine_id = "q1"}});
     EXPECT_EQ(outcomes_[0].kind, expected.kind);
     EXPECT_EQ(outcomes_[0].http_status, expected.status);
     EXPECT_EQ(outcomes_[0].reason, expected.reason);
@@ -140,16 +143,39 @@ TEST_F(IngestTest, HandsOnWhatIsForTheQuarantine) {
   }
 }
 
-TEST_F(IngestTest, TakesAConflictThatTheEngineFound) {
+TEST_F(IngestTest, KeepsAConflictWithASecondAppend) {
   Submit(Xml("A"));
+  Submit(Xml("B"));
   RunPass();
-  Answer({Receipt{.outcome = Receipt::Outcome::kQuarantined,
-                  .quarantine_id = "q1",
-                  .reason = "id_conflict",
-                  .detail = "other content"}});
-  EXPECT_EQ(outcomes_[0].kind, Outcome::Kind::kQuarantined);
-  EXPECT_EQ(outcomes_[0].http_status, 200);
-  EXPECT_EQ(outcomes_[0].reason, "id_conflict");
+  auto given = std::make_shared<broker::Entry>(broker_.appended[0][0]);
+  Answer({Receipt{.outcome = Receipt::Outcome::kConflict, .cursor = "c0", .entry = given},
+          Receipt{.cursor = "c1"}});
+  ASSERT_EQ(outcomes_.size(), 1u) << "the other one is not held up";
+  EXPECT_EQ(outcomes_[0].cursor, "c1");
+  ASSERT_EQ(broker_.appended.size(), 2u);
+  const broker::Entry& kept = broker_.appended[1][0];
+  EXPECT_EQ(kept.event, "");
+  EXPECT_EQ(kept.body, Xml("A"));
+  EXPECT_EQ(kept.tracking_id, "A");
+  EXPECT_EQ(kept.shelf, broker::Shelf::kKept);
+  EXPECT_EQ(kept.http_status, 200);
+  EXPECT_EQ(kept.reason, "id_conflict");
+  EXPECT_THAT(kept.detail, HasSubstr("c0"));
+  Answer({Receipt{.outcome = Receipt::Outcome::kQuarantined, .quarantine_id = "q1"}});
+  EXPECT_EQ(outcomes_[1].kind, Outcome::Kind::kQuarantined);
+  EXPECT_EQ(outcomes_[1].http_status, 200);
+  EXPECT_EQ(outcomes_[1].quarantine_id, "q1");
+  EXPECT_EQ(outcomes_[1].reason, "id_conflict");
+  EXPECT_EQ(outcomes_[1].detail, kept.detail);
+}
+
+TEST_F(IngestTest, AppendsNoMoreThanAboutAMebibyteAtOnce) {
+  const std::string large = "<a>" + std::string(300'000, 'x');
+  for (int i = 0; i < 10; ++i) Submit(large);
+  RunPass();
+  ASSERT_EQ(broker_.appended.size(), 3u);
+  EXPECT_EQ(broker_.appended[0].size(), 4u);
+  EXPECT_EQ(broker_.appended[2].size(), 2u);
 }
 
 TEST_F(IngestTest, AsksForARepetitionWhereItIsNotSafe) {
@@ -171,9 +197,8 @@ TEST_F(IngestTest, CountsOutcomesByReason) {
   Submit(Xml("A"));
   Submit("<a");
   RunPass();
-  Answer({Receipt{.cursor = "c1"}, Receipt{.outcome = Receipt::Outcome::kQuarantined,
-                                           .quarantine_id = "q1",
-                                           .reason = "bad_xml"}});
+  Answer({Receipt{.cursor = "c1"},
+          Receipt{.outcome = Receipt::Outcome::kQuarantined, .quarantine_id = "q1"}});
   const std::string text = metrics_.Serialise();
   EXPECT_THAT(text, HasSubstr("mmsmo_postbacks_total{outcome=\"accepted\",reason=\"\"} 1"));
   EXPECT_THAT(text, HasSubstr("mmsmo_postbacks_total{outcome=\"rejected\",reason=\"bad_xml\"} 1"));

@@ -20,6 +20,9 @@ using testing::IsEmpty;
 
 class ReprocessTest : public testing::Test, protected embedded::Engine {
  protected:
+  static constexpr const char* kTraceParent =
+      "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
   ReprocessTest() { Open(); }
 
   static std::string Xml(const std::string& id, const std::string& subject = "hi") {
@@ -27,9 +30,12 @@ class ReprocessTest : public testing::Test, protected embedded::Engine {
            "</tracking-id><message-subject>" + subject + "</message-subject></postback>";
   }
   // The id of a body that yesterday's rules did not understand.
-  std::string KeepBody(const std::string& body, const std::string& content_type = "text/xml") {
+  std::string KeepBody(const std::string& body, const std::string& content_type = "text/xml",
+                       const std::string& content_encoding = "") {
     auto entry = embedded::Rejected(400, "bad_xml", body);
     entry.content_type = content_type;
+    entry.content_encoding = content_encoding;
+    entry.trace_parent = kTraceParent;
     return Append(std::move(entry))->quarantine_id;
   }
   Reprocessed Reprocess(const std::vector<std::string>& ids, bool publish_conflicts = false) {
@@ -61,6 +67,34 @@ TEST_F(ReprocessTest, PublishesWhatIsUnderstoodNow) {
   EXPECT_EQ((*events)[0].cursor(), results[0]->cursor());
   EXPECT_EQ((*events)[0].endpoint(), "mms-mo");
   EXPECT_EQ((*events)[0].mms_mo().subject(), "hi");
+  EXPECT_EQ((*events)[0].trace_parent(), kTraceParent);
+  EXPECT_EQ(broker().GetRawPostback(results[0]->cursor())->body, Xml("A"));
+  EXPECT_EQ(Append(embedded::EventOf("A", 7))->cursor, results[0]->cursor()) << "it is remembered";
+}
+
+TEST_F(ReprocessTest, JudgesWithEverythingThatThePostbackCameWith) {
+  const std::string id = KeepBody(Xml("A"), "text/xml", "br");
+  const auto results = Reprocess({id});
+  EXPECT_EQ(results[0]->outcome(), "quarantined");
+  EXPECT_EQ(results[0]->reason(), "unsupported_media_type");
+  EXPECT_THAT(Left(), ElementsAre(id));
+}
+
+// As where the process ended between the two.
+TEST_F(ReprocessTest, RemovesWhatWasPublishedBefore) {
+  const std::string first = KeepBody(Xml("A")), second = KeepBody(Xml("A"));
+  const std::string cursor = Reprocess({first})[0]->cursor();
+  Reopen();
+  const auto results = Reprocess({second});
+  EXPECT_EQ(results[0]->outcome(), "duplicate");
+  EXPECT_EQ(results[0]->cursor(), cursor);
+  EXPECT_THAT(Left(), IsEmpty());
+}
+
+TEST_F(ReprocessTest, TakesAboutAMebibyteAtOnce) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 5; ++i) ids.push_back(KeepBody("<a>" + std::string(500'000, 'x')));
+  EXPECT_EQ(Reprocess(ids).size(), 3u);
 }
 
 TEST_F(ReprocessTest, SaysWhyOneStays) {
@@ -97,6 +131,12 @@ TEST_F(ReprocessTest, PublishesConflictsOnlyWhenAskedTo) {
 
   results = Reprocess({conflict}, /*publish_conflicts=*/true);
   EXPECT_EQ(results[0]->outcome(), "accepted");
+  const std::string again = KeepBody(Xml("A")), other = KeepBody(Xml("A", "other"));
+  const std::string cursor = results[0]->cursor();
+  results = Reprocess({again, other}, /*publish_conflicts=*/true);
+  EXPECT_EQ(results[0]->outcome(), "duplicate");
+  EXPECT_EQ(results[1]->outcome(), "duplicate");
+  EXPECT_EQ(results[1]->cursor(), cursor);
   EXPECT_THAT(Left(), IsEmpty());
   EXPECT_THAT(ReadIds(Earliest()), ElementsAre("A", "A"));
 }

@@ -35,8 +35,8 @@ class Quarantine:
     def get(self, postback_id):
         return self.call("GetQuarantined", id=postback_id)
 
-    def discard(self, *ids):
-        return self.call("DiscardQuarantined", ids=ids).discarded_count
+    def discard(self, *ids, **fields):
+        return self.call("DiscardQuarantined", ids=ids, **fields).discarded_count
 
     def reprocess(self, *ids, **fields):
         request = quarantine_pb2.ReprocessQuarantinedRequest(ids=ids, **fields)
@@ -64,7 +64,7 @@ class QuarantineTestCase(TestCase):
         return self.keep(xml(tracking_id, keyword="other"))
 
     def keep_encoded(self, tracking_id):
-        """One that is understood when it is judged again, since its encoding was not kept."""
+        """One that is never understood: its encoding is kept with it."""
         return self.keep(xml(tracking_id), **{"Content-Encoding": "br"})
 
     def send(self, count, tracking_id, *flags):
@@ -129,24 +129,58 @@ class RpcTest(QuarantineTestCase):
             self.fails(grpc.StatusCode.NOT_FOUND, unknown[:12], lambda u=unknown: self.quarantine.get(u))
         self.assertEqual(self.server.metric('mmsmo_quarantine_bytes{shelf="rejected"}'), len(body))
 
+    def test_discards_all_or_those_with_a_reason(self):
+        self.accepted(self.server, "A")
+        self.keep_conflict("A")
+        for _ in range(2):
+            self.keep(b"<a")
+        kept = self.keep_encoded("N")
+        self.assertEqual(self.quarantine.discard(all=True, reason="nonsense"), 0)
+        self.assertEqual(self.quarantine.discard(all=True, reason="bad_xml"), 2)
+        self.assertEqual(self.quarantine.discard(all=True, reason=CONFLICT), 1)
+        self.assertEqual(self.quarantine.ids(), [kept])
+        self.assertEqual(self.quarantine.discard(all=True), 1)
+        self.assertEqual(self.quarantine.ids(), [])
+
+    def test_says_which_ids_or_all(self):
+        kept = self.keep(b"<a")
+        for method in (self.quarantine.discard, lambda *ids, **fields: list(self.quarantine.reprocess(*ids, **fields))):
+            for ids, fields, named in (([], {}, "ids, all"), ([kept], {"all": True}, "ids, all"),
+                                       ([kept], {"reason": "bad_xml"}, "reason"), ([], {"reason": "bad_xml"}, "ids, all")):
+                self.fails(grpc.StatusCode.INVALID_ARGUMENT, named, lambda: method(*ids, **fields))
+        self.assertEqual(self.quarantine.ids(), [kept])
+
+    def test_keeps_what_a_postback_came_with(self):
+        parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        postback = self.quarantine.get(self.keep(xml("A"), **{"Content-Encoding": "br", "traceparent": parent})).postback
+        self.assertEqual((postback.content_encoding, postback.trace_parent), ("br", parent))
+        self.accepted(self.server, "B")
+        conflict = self.keep(xml("B", keyword="other"), traceparent=parent)
+        list(self.quarantine.reprocess(conflict, publish_conflicts=True))
+        self.assertEqual(self.rpc.events(earliest())[1].trace_parent, parent)
+
     def test_reprocesses_in_order_and_says_what_became_of_each(self):
-        published = self.accepted(self.server, "A")
-        ids = [self.keep_encoded("N"), self.keep(b"<a"), self.keep_encoded("A"), self.keep_conflict("A")]
-        stayed = [ids[1], ids[3]]
-        responses = list(self.quarantine.reprocess(*ids))
+        self.accepted(self.server, "A")
+        ids = [self.keep_conflict("A"), self.keep(b"<a"), self.keep_conflict("A"), self.keep_encoded("N")]
+        self.assertEqual([(response.id, response.outcome, response.reason) for response in self.quarantine.reprocess(*ids)],
+                         [(ids[0], "quarantined", CONFLICT), (ids[1], "quarantined", "bad_xml"),
+                          (ids[2], "quarantined", CONFLICT), (ids[3], "quarantined", "unsupported_media_type")])
+        self.assertEqual(self.quarantine.ids(), ids)
+        responses = list(self.quarantine.reprocess(*ids, publish_conflicts=True))
         self.assertEqual([response.id for response in responses], ids)
-        self.assertEqual([(response.outcome, response.reason) for response in responses],
-                         [("accepted", ""), ("quarantined", "bad_xml"), ("duplicate", ""), ("quarantined", CONFLICT)])
+        self.assertEqual([response.outcome for response in responses],
+                         ["accepted", "quarantined", "duplicate", "quarantined"])
         self.assertEqual(responses[0].cursor, self.rpc.events(earliest())[1].cursor)
-        self.assertEqual(responses[2].cursor, published)
+        self.assertEqual(responses[2].cursor, responses[0].cursor)
+        stayed = [ids[1], ids[3]]
         self.assertEqual(self.quarantine.ids(), stayed)
         # Again: those that are left, all of them or by reason.
-        self.assertEqual([response.id for response in self.quarantine.reprocess()], stayed)
-        self.assertEqual([response.id for response in self.quarantine.reprocess(reason=CONFLICT)], [ids[3]])
-        self.assertEqual(self.events(), ["A", "N"])
+        self.assertEqual([response.id for response in self.quarantine.reprocess(all=True)], stayed)
+        self.assertEqual([response.id for response in self.quarantine.reprocess(all=True, reason="bad_xml")], [ids[1]])
+        self.assertEqual(self.events(), ["A", "A"])
 
     def test_publishes_a_conflict_by_force(self):
-        self.accepted(self.server, "A")
+        first = self.accepted(self.server, "A")
         conflict = self.keep_conflict("A")
         stream = self.rpc.subscribe(start_position=latest())
         self.assertEqual([next(stream).WhichOneof("content") for _ in range(2)], ["started", "caught_up"])
@@ -156,8 +190,9 @@ class RpcTest(QuarantineTestCase):
         self.assertEqual((response.outcome, response.cursor), ("accepted", event.cursor))
         self.assertEqual((event.mms_mo.tracking_id, event.mms_mo.keyword), ("A", "other"))
         self.assertEqual(self.quarantine.ids(), [])
-        status, answer, _ = self.server.post(xml("A", keyword="other"))
-        self.assertEqual((status, answer["outcome"], answer["cursor"]), (200, "duplicate", event.cursor))
+        for body, cursor in ((xml("A", keyword="other"), event.cursor), (xml("A"), first)):
+            status, answer, _ = self.server.post(body)
+            self.assertEqual((status, answer["outcome"], answer["cursor"]), (200, "duplicate", cursor))
 
     def test_does_nothing_where_an_id_is_unknown(self):
         kept = self.keep_encoded("N")
@@ -173,7 +208,7 @@ class RpcTest(QuarantineTestCase):
         # A window of HTTP/2 that a few responses fill.
         options = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1024)]
         with grpc.insecure_channel(self.server.grpc, options) as channel:
-            stream = Quarantine(channel).reprocess(publish_conflicts=True)
+            stream = Quarantine(channel).reprocess(all=True, publish_conflicts=True)
             self.assertEqual(next(stream).outcome, "accepted")
             self.send(200, "MEANWHILE", "--connections", "1")  # more syncs one by one than all would need
             left = self.listed()
@@ -183,18 +218,19 @@ class RpcTest(QuarantineTestCase):
             self.assertEqual(self.listed(), left)
 
     def test_survives_a_kill(self):
-        self.accepted(self.server, "A")
-        conflict, encoded, broken, discarded = (self.keep_conflict("A"), self.keep_encoded("N"), self.keep(b"<a"),
-                                                self.keep(b"<b"))
+        for tracking_id in ("A", "N"):
+            self.accepted(self.server, tracking_id)
+        conflict, other, broken, discarded = (self.keep_conflict("A"), self.keep_conflict("N"), self.keep(b"<a"),
+                                              self.keep(b"<b"))
         self.assertEqual(self.quarantine.discard(discarded), 1)
-        responses = list(self.quarantine.reprocess(encoded, conflict, publish_conflicts=True))
+        responses = list(self.quarantine.reprocess(other, conflict, publish_conflicts=True))
         self.assertEqual([response.outcome for response in responses], ["accepted", "accepted"])
         self.server.kill()
         self.server.start()
         self.assertEqual(self.listed(), [broken])
         tail = self.server.mmsmo("tail", "--from", "earliest", "--until-caught-up", "--json")
         events = [json.loads(line) for line in tail.stdout.splitlines()]
-        self.assertEqual([event["mmsMo"]["trackingId"] for event in events], ["A", "N", "A"])
+        self.assertEqual([event["mmsMo"]["trackingId"] for event in events], ["A", "N", "N", "A"])
         for shelf, count in (("rejected", 1), ("kept", 0)):
             self.assertEqual(self.server.metric(f'mmsmo_quarantine_postbacks{{shelf="{shelf}"}}'), count)
         self.assertEqual(self.server.metric('mmsmo_quarantine_bytes{shelf="rejected"}'), 2)
@@ -270,14 +306,16 @@ class CommandTest(QuarantineTestCase):
         encoded, broken, conflict = self.keep_encoded("N"), self.keep(b"<a"), self.keep_conflict("A")
         self.mmsmo("reprocess", code=2)
         self.mmsmo("reprocess", "--all", encoded, code=2)
-        result = self.mmsmo("reprocess", encoded, broken)
+        result = self.mmsmo("reprocess", conflict, broken, "--publish-conflicts")
         cursor = self.rpc.events(earliest())[1].cursor
         self.assertEqual([line.split() for line in result.stdout.splitlines()],
-                         [[encoded, "accepted", cursor], [broken, "quarantined", "bad_xml"]])
+                         [[conflict, "accepted", cursor], [broken, "quarantined", "bad_xml"]])
         self.assertEqual(result.stderr, "1 accepted, 0 duplicate, 1 still in quarantine\n")
+        again = self.keep(xml("A", keyword="third"))
         self.mmsmo("reprocess", "--all", "--publish-conflicts")
-        self.assertEqual(self.events(), ["A", "N", "A"])
-        self.assertEqual(self.quarantine.ids(), [broken])
+        self.assertEqual(self.events(), ["A", "A", "A"])
+        self.assertEqual(self.quarantine.ids(), [encoded, broken])
+        self.assertEqual(self.mmsmo("reprocess", again, code=1).stderr, f"no postback '{again}' is in quarantine\n")
         self.assertEqual(self.mmsmo("reprocess", conflict, code=1).stderr,
                          f"no postback '{conflict}' is in quarantine\n")
 

@@ -11,7 +11,6 @@ namespace mmsmo {
 class BrokerStub : public broker::Broker {
  public:
   absl::Status Ready() const override { return absl::OkStatus(); }
-  bool NeedsReopening() const override { return false; }
   absl::StatusOr<std::unique_ptr<broker::Feed>> OpenFeed(const v1::StartPosition&,
                                                          const v1::Filter&) override {
     return NotFound("no feeds here");

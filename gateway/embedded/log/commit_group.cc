@@ -23,88 +23,105 @@ std::string Printable(std::string text) {
 
 }  // namespace
 
-CommitGroup::CommitGroup(const Rooms& rooms, const LogState& state, int64_t accept_micros)
+CommitGroup::CommitGroup(const Rooms& rooms, const LogState& state, int64_t accept_micros,
+                         const AgeStamp& age)
     : rooms_(rooms),
       accept_micros_(accept_micros),
+      age_(age),
       state_(state),
       run_(std::make_shared<EventRun>(state.head + 1)) {
   *prefix_.mutable_accept_time() = broker::ToTimestamp(accept_micros_);
 }
 
-absl::StatusOr<Receipt> CommitGroup::Stage(Entry entry) {
-  if (entry.quarantine_id.empty()) return Decide(std::move(entry));
-  // Whoever removed it first, in this group or before, has decided what becomes of it.
-  auto held = rooms_.quarantine->Find(entry.quarantine_id);
+absl::StatusOr<bool> CommitGroup::Discard(std::string_view quarantine_id) {
+  auto held = rooms_.quarantine->Find(quarantine_id);
   if (!held.ok()) return held.status();
-  auto receipt = Decide(std::move(entry));
-  if (receipt.ok() && receipt->outcome != Receipt::Outcome::kQuarantined)
-    rooms_.quarantine->Remove(*held, &batch_);
-  return receipt;
+  if (held->has_value()) rooms_.quarantine->Remove(**held, &batch_);
+  return held->has_value();
 }
 
-absl::StatusOr<Receipt> CommitGroup::Decide(Entry entry) {
-  if (entry.event.empty() && !entry.quarantine_id.empty())
-    return Receipt{.outcome = Receipt::Outcome::kDiscarded};
+absl::StatusOr<Receipt> CommitGroup::Stage(Entry entry) {
   if (entry.event.empty()) return Keep(std::move(entry));
-  const PostbackKey key = MakePostbackKey(entry.endpoint, entry.tracking_id);
-  auto first = FindFirst(key);
-  if (!first.ok()) return first.status();
-  if (first->sequence == 0) return Publish(entry, key);
-  if (entry.publish_conflict && first->content != entry.content) return Publish(entry, key);
-  return Repeat(std::move(entry), *first);
+  const PostbackKey& key = entry.key;
+  auto newest = FindNewest(key);
+  if (!newest.ok()) return newest.status();
+  auto same = FindSame(*newest, key, entry.content);
+  if (!same.ok()) return same.status();
+  if (same->sequence != 0) return Duplicate(*same);
+  if (newest->sequence == 0 || entry.publish_conflict) return Publish(entry, key, newest->sequence);
+  return Receipt{.outcome = Receipt::Outcome::kConflict,
+                 .cursor = CursorOf(newest->sequence),
+                 .entry = std::make_shared<Entry>(std::move(entry))};
 }
 
-absl::StatusOr<CommitGroup::Staged> CommitGroup::FindFirst(const PostbackKey& key) const {
-  if (const auto it = staged_.find(key); it != staged_.end()) return it->second;
+absl::StatusOr<CommitGroup::Known> CommitGroup::Look(uint64_t sequence,
+                                                     const PostbackKey& key) const {
+  if (sequence < state_.oldest || sequence > state_.head) return Known{};
+  if (sequence >= run_->first()) return published_[sequence - run_->first()];
+  auto header = rooms_.reader->Header(sequence);
+  if (absl::IsNotFound(header.status())) return Known{};
+  if (!header.ok()) return header.status();
+  // The index may hold ids of what has been cut from the log since.
+  if (header->key != key) return Known{};
+  return Known{.sequence = sequence, .content = header->content, .previous = header->previous};
+}
+
+absl::StatusOr<CommitGroup::Known> CommitGroup::FindNewest(const PostbackKey& key) const {
+  if (const auto it = newest_.find(key); it != newest_.end()) return Look(it->second, key);
   auto sequence = rooms_.ids->Find(key);
   if (!sequence.ok()) return sequence.status();
-  if (!*sequence || **sequence < state_.oldest) return Staged{};
-  auto header = rooms_.reader->Header(**sequence);
-  if (!header.ok()) return header.status();
-  return Staged{.sequence = **sequence, .content = header->content};
+  return Look(sequence->value_or(0), key);
 }
 
-absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackKey& key) {
+absl::StatusOr<CommitGroup::Known> CommitGroup::FindSame(const Known& newest,
+                                                         const PostbackKey& key,
+                                                         const broker::ContentId& content) const {
+  absl::StatusOr<Known> known = newest;
+  while (known.ok() && known->sequence != 0 && known->content != content)
+    known = Look(known->previous, key);
+  return known;
+}
+
+std::string CommitGroup::CursorOf(uint64_t sequence) const {
+  const bool is_new = sequence >= run_->first();
+  return EncodeCursor(is_new ? rooms_.epochs->next() : rooms_.epochs->Of(sequence), sequence);
+}
+
+absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackKey& key,
+                                             uint64_t previous) {
   const uint64_t sequence = state_.head + 1;
   const std::string sequence_key = BigEndian(sequence);
-  Receipt receipt{.cursor = EncodeCursor(rooms_.store->journal_id(), sequence)};
+  Receipt receipt{.cursor = CursorOf(sequence)};
   prefix_.set_cursor(receipt.cursor);
   prefix_.SerializeToString(&prefix_bytes_);
 
-  const std::string raw =
-      rooms_.keep_raw ? EncodeRaw(entry.content_type, entry.body) : std::string();
+  const std::string raw = rooms_.keep_raw
+                              ? EncodeRaw(entry.content_type, entry.content_encoding, entry.body)
+                              : std::string();
   if (!raw.empty()) batch_.Put(rooms_.store->raw(), sequence_key, raw);
   state_.log_bytes += prefix_bytes_.size() + entry.event.size() + raw.size();
   record_.clear();
   AppendRecord({.key = key,
                 .content = entry.content,
                 .accept_micros = accept_micros_,
-                .log_bytes = state_.log_bytes},
+                .age = age_,
+                .log_bytes = state_.log_bytes,
+                .previous = previous},
                prefix_bytes_, entry.event, &record_);
   batch_.Put(rooms_.store->events(), sequence_key, record_);
 
   run_->Append(DecodeRecord(record_)->event);
-  staged_[key] = {.sequence = sequence, .content = entry.content};
+  newest_[key] = sequence;
+  published_.push_back({.sequence = sequence, .content = entry.content, .previous = previous});
   new_ids_.emplace_back(key, sequence);
   state_.head = sequence;
   state_.accept_micros = accept_micros_;
+  state_.age = age_;
   return receipt;
 }
 
-absl::StatusOr<Receipt> CommitGroup::Repeat(Entry entry, const Staged& first) {
-  std::string cursor = EncodeCursor(rooms_.store->journal_id(), first.sequence);
-  if (first.content == entry.content) {
-    return Receipt{.outcome = Receipt::Outcome::kDuplicate, .cursor = std::move(cursor)};
-  }
-  entry.http_status = 200;
-  entry.reason = "id_conflict";
-  entry.detail =
-      fmt::format("the event at cursor {} has the same tracking id and other content", cursor);
-  if (entry.quarantine_id.empty()) return Keep(std::move(entry));
-  return Receipt{.outcome = Receipt::Outcome::kQuarantined,
-                 .quarantine_id = std::move(entry.quarantine_id),
-                 .reason = std::move(entry.reason),
-                 .detail = std::move(entry.detail)};
+Receipt CommitGroup::Duplicate(const Known& first) const {
+  return {.outcome = Receipt::Outcome::kDuplicate, .cursor = CursorOf(first.sequence)};
 }
 
 absl::StatusOr<Receipt> CommitGroup::Keep(Entry entry) {
@@ -114,14 +131,13 @@ absl::StatusOr<Receipt> CommitGroup::Keep(Entry entry) {
   postback.set_reason(entry.reason);
   postback.set_detail(entry.detail);
   postback.set_content_type(Printable(std::move(entry.content_type)));
+  postback.set_content_encoding(Printable(std::move(entry.content_encoding)));
+  postback.set_trace_parent(entry.trace_parent);
   postback.set_http_status(entry.http_status);
   postback.set_tracking_id(entry.tracking_id);
-  auto id = rooms_.quarantine->Add(std::move(postback), entry.body, &batch_);
+  auto id = rooms_.quarantine->Add(entry.shelf, std::move(postback), entry.body, age_, &batch_);
   if (!id.ok()) return id.status();
-  return Receipt{.outcome = Receipt::Outcome::kQuarantined,
-                 .quarantine_id = *std::move(id),
-                 .reason = std::move(entry.reason),
-                 .detail = std::move(entry.detail)};
+  return Receipt{.outcome = Receipt::Outcome::kQuarantined, .quarantine_id = *std::move(id)};
 }
 
 }  // namespace mmsmo::embedded

@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "gateway/broker/broker.h"
+#include "gateway/embedded/log/epochs.h"
 #include "gateway/embedded/log/id_index.h"
 #include "gateway/embedded/log/log_reader.h"
 #include "gateway/embedded/log/newest_events.h"
@@ -28,6 +29,7 @@ struct LogState {
   uint64_t oldest = 1;         // the first event that retention has left
   uint64_t head = 0;           // the last event; oldest - 1 where there is none
   int64_t accept_micros = 0;   // of the head, or of the last that was removed
+  AgeStamp age;                // likewise
   uint64_t log_bytes = 0;      // as in RecordHeader, at the head
   uint64_t removed_bytes = 0;  // of log_bytes, what retention has removed
 };
@@ -39,16 +41,20 @@ class CommitGroup {
     Store* store;
     IdIndex* ids;
     const LogReader* reader;
+    const Epochs* epochs;
     QuarantineShelves* quarantine;
     bool keep_raw;
   };
 
-  // Events of this group are accepted at `accept_micros`, which is not before
-  // `state.accept_micros`.
-  CommitGroup(const Rooms& rooms, const LogState& state, int64_t accept_micros);
+  // What is staged is accepted at `accept_micros`, which is not before `state.accept_micros`.
+  CommitGroup(const Rooms& rooms, const LogState& state, int64_t accept_micros,
+              const AgeStamp& age);
 
   // Decides what becomes of an entry. The receipt holds once the batch is written.
   absl::StatusOr<broker::Receipt> Stage(broker::Entry entry);
+
+  // Whether there was such a quarantined postback, which is removed.
+  absl::StatusOr<bool> Discard(std::string_view quarantine_id);
 
   rocksdb::WriteBatch& batch() { return batch_; }
   const LogState& state() const { return state_; }
@@ -57,24 +63,34 @@ class CommitGroup {
   const std::vector<std::pair<PostbackKey, uint64_t>>& new_ids() const { return new_ids_; }
 
  private:
-  struct Staged {
-    uint64_t sequence;
-    broker::ContentId content;
+  // An event, as far as a repetition of it has to know it; sequence 0 is none.
+  struct Known {
+    uint64_t sequence = 0;
+    broker::ContentId content{};
+    uint64_t previous = 0;
   };
 
-  absl::StatusOr<broker::Receipt> Decide(broker::Entry entry);
-  absl::StatusOr<broker::Receipt> Publish(const broker::Entry& entry, const PostbackKey& key);
-  absl::StatusOr<broker::Receipt> Repeat(broker::Entry entry, const Staged& first);
+  absl::StatusOr<broker::Receipt> Publish(const broker::Entry& entry, const PostbackKey& key,
+                                          uint64_t previous);
+  broker::Receipt Duplicate(const Known& first) const;
   absl::StatusOr<broker::Receipt> Keep(broker::Entry entry);
-  // The retained event of a postback, in this group or before it; sequence 0 where there is none.
-  absl::StatusOr<Staged> FindFirst(const PostbackKey& key) const;
+  // The retained event of that number and that postback.
+  absl::StatusOr<Known> Look(uint64_t sequence, const PostbackKey& key) const;
+  // The newest retained event of a postback, in this group or before it.
+  absl::StatusOr<Known> FindNewest(const PostbackKey& key) const;
+  // The one of that content, from `newest` back.
+  absl::StatusOr<Known> FindSame(const Known& newest, const PostbackKey& key,
+                                 const broker::ContentId& content) const;
+  std::string CursorOf(uint64_t sequence) const;
 
   const Rooms rooms_;
   const int64_t accept_micros_;
+  const AgeStamp age_;
   LogState state_;
   rocksdb::WriteBatch batch_;
   std::shared_ptr<EventRun> run_;
-  absl::flat_hash_map<PostbackKey, Staged> staged_;
+  absl::flat_hash_map<PostbackKey, uint64_t> newest_;
+  std::vector<Known> published_;
   std::vector<std::pair<PostbackKey, uint64_t>> new_ids_;
   v1::Event prefix_;
   std::string prefix_bytes_;

@@ -12,9 +12,9 @@ constexpr size_t kBytes = 17;
 
 }  // namespace
 
-std::string EncodeCursor(JournalId journal, uint64_t sequence) {
+std::string EncodeCursor(EpochId epoch, uint64_t sequence) {
   std::string bytes(1, kVersion);
-  AppendBigEndian(journal, &bytes);
+  AppendBigEndian(epoch, &bytes);
   AppendBigEndian(sequence, &bytes);
   return EncodeOpaque(std::move(bytes));
 }
@@ -23,7 +23,7 @@ absl::StatusOr<DecodedCursor> DecodeCursor(std::string_view text) {
   const std::optional<std::string> bytes = DecodeOpaque(text, kBytes);
   if (!bytes || (*bytes)[0] != kVersion) return InvalidArgument("not a cursor of this gateway");
   const std::string_view view = *bytes;
-  return DecodedCursor{.journal = LoadBigEndian64(view.substr(1)),
+  return DecodedCursor{.epoch = LoadBigEndian64(view.substr(1)),
                        .sequence = LoadBigEndian64(view.substr(9))};
 }
 

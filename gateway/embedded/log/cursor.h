@@ -1,4 +1,5 @@
-// Cursors of the embedded log: opaque to everybody else, self-contained, and of no other log.
+// Cursors of the embedded log: opaque to everybody else, self-contained, and of one incarnation of
+// one log.
 
 #pragma once
 
@@ -7,15 +8,17 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "gateway/embedded/store/store.h"
 
 namespace mmsmo::embedded {
 
-// 28 characters of URL-safe base64: a version, the journal's id, the sequence number and a check.
-std::string EncodeCursor(JournalId journal, uint64_t sequence);
+// Names an incarnation of a log; drawn at random.
+using EpochId = uint64_t;
+
+// 28 characters of URL-safe base64: a version, the event's epoch, the sequence number and a check.
+std::string EncodeCursor(EpochId epoch, uint64_t sequence);
 
 struct DecodedCursor {
-  JournalId journal = 0;
+  EpochId epoch = 0;
   uint64_t sequence = 0;
 };
 

@@ -4,7 +4,6 @@
 
 #include "gateway/base/status.h"
 #include "gateway/broker/delivery_frame.h"
-#include "gateway/embedded/log/log_scan.h"
 #include "gateway/embedded/log/positions.h"
 
 namespace mmsmo::embedded {
@@ -36,7 +35,9 @@ absl::StatusOr<broker::Batch> LogFeed::Take(const broker::TakeLimits& limits) {
     // Events are accepted in the order of their times: once one has passed, all do.
     auto event = not_before_ > 0 ? scan.ReadFromDisk(next) : scan.Read(next);
     if (!event.ok()) return event.status();
-    if (event->accept_micros >= not_before_ && filter_.MatchesSerialised(event->event)) {
+    auto passes = Passes(*event);
+    if (!passes.ok()) return passes.status();
+    if (*passes) {
       const size_t size = batch.deliveries.size() + broker::DeliverySize(event->event.size());
       if (batch.count > 0 && size > limits.max_bytes) break;
       not_before_ = 0;
@@ -54,6 +55,15 @@ absl::StatusOr<broker::Batch> LogFeed::Take(const broker::TakeLimits& limits) {
   return batch;
 }
 
+absl::StatusOr<bool> LogFeed::Passes(const LogScan::Event& event) const {
+  if (event.accept_micros < not_before_) return false;
+  if (filter_.matches_all()) return true;
+  v1::Event parsed;
+  if (!parsed.ParseFromArray(event.event.data(), static_cast<int>(event.event.size())))
+    return DataLoss("the event behind cursor {} cannot be read", Cursor());
+  return filter_.Matches(parsed.mms_mo());
+}
+
 void LogFeed::Wait(absl::AnyInvocable<void()> wake) {
   journal_->head().Wait(this, position_, std::move(wake));
 }
@@ -63,7 +73,7 @@ bool LogFeed::ReadsStore() const {
   return not_before_ > 0 || journal_->newest().Find(position_ + 1) == nullptr;
 }
 
-std::string LogFeed::Cursor() const { return Positions(journal_, store_).Cursor(position_); }
+std::string LogFeed::Cursor() const { return Positions(journal_).Cursor(position_); }
 
 int64_t LogFeed::Backlog() const {
   const uint64_t head = journal_->head().head();

@@ -10,6 +10,7 @@
 #include "gateway/broker/feed.h"
 #include "gateway/broker/filter.h"
 #include "gateway/embedded/log/journal.h"
+#include "gateway/embedded/log/log_scan.h"
 #include "gateway/embedded/store/store.h"
 
 namespace mmsmo::embedded {
@@ -28,6 +29,9 @@ class LogFeed final : public broker::Feed {
   int64_t Backlog() const override;
 
  private:
+  // DataLoss for an event that a filter cannot look into.
+  absl::StatusOr<bool> Passes(const LogScan::Event& event) const;
+
   Journal* const journal_;
   Store* const store_;
   const broker::EventFilter filter_;

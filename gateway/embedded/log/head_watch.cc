@@ -4,9 +4,8 @@
 
 namespace mmsmo::embedded {
 
-void HeadWatch::Advance(uint64_t head) {
+void HeadWatch::WakeAll() {
   MutexLock lock(&mu_);
-  head_.store(head, std::memory_order_release);
   for (auto& [waiter, wake] : waiting_) wake();
   waiting_.clear();
 }

@@ -17,8 +17,10 @@ class HeadWatch {
   // The newest event that readers may see; 0 before the first.
   uint64_t head() const { return head_.load(std::memory_order_acquire); }
 
-  // Moves the head and wakes everybody who waits. Called by one thread.
-  void Advance(uint64_t head);
+  // Moves the head, and then wakes everybody who waits: two steps, so that what is urgent goes in
+  // between. Both are called by one thread.
+  void MoveTo(uint64_t head) { head_.store(head, std::memory_order_release); }
+  void WakeAll();
 
   // Calls `wake` once, when the head is past `position`; at once if it is already. `waiter` names
   // the caller; a second call replaces the first. `wake` must not block or call back.

@@ -49,22 +49,37 @@ IdIndex::~IdIndex() {
   if (spiller_.joinable()) spiller_.join();
 }
 
-absl::Status IdIndex::Rebuild(uint64_t oldest, uint64_t head) {
+absl::StatusOr<uint64_t> IdIndex::ReadThrough(uint64_t head) const {
   std::string value;
-  uint64_t through = 0;
   const rocksdb::Status found = store_->db().Get({}, store_->ids(), kThroughKey, &value);
-  if (!found.ok() && !found.IsNotFound()) return FromRocks(found, "reading the id index");
-  if (found.ok()) {
-    if (value.size() != 8) return DataLoss("the id index ends with {} bytes, not 8", value.size());
-    through = LoadBigEndian64(value);
-  }
-  through_ = head;
+  if (found.IsNotFound()) return 0;
+  if (!found.ok()) return FromRocks(found, "reading the id index");
+  if (value.size() != 8) return DataLoss("the id index ends with {} bytes, not 8", value.size());
+  const uint64_t through = LoadBigEndian64(value);
+  if (through <= head) return through;
+  // The log has lost its end. What comes in its place must not be taken for indexed, neither now
+  // nor at a later start.
+  rocksdb::WriteBatch batch;
+  batch.Put(store_->ids(), kThroughKey, BigEndian(0));
+  if (auto status = store_->Write(&batch, "beginning the id index anew"); !status.ok())
+    return status;
+  return 0;
+}
+
+absl::Status IdIndex::Rebuild(uint64_t oldest, uint64_t head) {
+  auto through = ReadThrough(head);
+  if (!through.ok()) return through.status();
   const auto it = store_->Iterate(store_->events());
-  for (it->Seek(BigEndian(std::max(through + 1, oldest))); it->Valid(); it->Next()) {
+  for (it->Seek(BigEndian(std::max(*through + 1, oldest))); it->Valid(); it->Next()) {
     auto record = DecodeRecord(View(it->value()));
     if (!record.ok()) return record.status();
-    newest_[record->header.key] = LoadBigEndian64(View(it->key()));
+    through_ = LoadBigEndian64(View(it->key()));
+    newest_[record->header.key] = through_;
+    if (newest_.size() < options_.table_size) continue;
+    if (auto status = Spill(newest_, through_); !status.ok()) return status;
+    newest_.clear();
   }
+  through_ = head;
   return FromRocks(it->status(), "rebuilding the id index");
 }
 

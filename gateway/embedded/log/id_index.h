@@ -41,7 +41,7 @@ class IdIndex {
   ~IdIndex();
 
   // The event of that postback, the latest where there are several; it may be one that retention
-  // has removed since.
+  // has removed since, or, where the log has lost its end, none of that postback.
   absl::StatusOr<std::optional<uint64_t>> Find(const PostbackKey& key);
 
   // Only for events that are durable.
@@ -51,6 +51,8 @@ class IdIndex {
   using Table = absl::flat_hash_map<PostbackKey, uint64_t>;
 
   IdIndex(Store* store, Options options);
+  // The last event that the store's index holds; 0 where that is behind the log's end.
+  absl::StatusOr<uint64_t> ReadThrough(uint64_t head) const;
   absl::Status Rebuild(uint64_t oldest, uint64_t head);
   void StartSpilling();
   void RunSpiller();

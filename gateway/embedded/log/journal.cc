@@ -18,15 +18,25 @@ using std::chrono::steady_clock;
 constexpr auto kHousekeepingEvery = std::chrono::seconds(1);
 // A group is cut here, so that its memory stays bounded; a sync costs the same whatever its size.
 constexpr size_t kMaxGroupEntries = 4096;
+constexpr size_t kMaxGroupBytes = 4 << 20;
+constexpr auto kComplainEvery = std::chrono::minutes(1);
 
 constexpr std::string_view kOldestKey = "oldest";
 constexpr std::string_view kRemovedBytesKey = "removed_bytes";
 constexpr std::string_view kRemovedAcceptKey = "removed_accept_micros";
+constexpr std::string_view kTimelineKey = "timeline";
 constexpr std::string_view kProbeKey = "probe";
+constexpr int64_t kSaveTimeEvery = 60'000'000;
 
 absl::Status NotDurable(const absl::Status& why) {
   return WithReason(Unavailable("the postback could not be made durable: {}", MessageOf(why)),
                     "not_durable");
+}
+
+size_t BytesOf(const std::vector<broker::Entry>& entries) {
+  size_t bytes = 0;
+  for (const broker::Entry& entry : entries) bytes += entry.body.size() + entry.event.size();
+  return bytes;
 }
 
 double SecondsSince(steady_clock::time_point start) {
@@ -50,6 +60,8 @@ Journal::Journal(const Options& options, Store* store, const Clock& clock, Metri
           metrics.Counter("mmsmo_commit_failures_total", "How often writes began to fail.")),
       removed_events_(
           metrics.Counter("mmsmo_events_removed_total", "Events that retention has removed.")),
+      retention_stuck_(metrics.Gauge("mmsmo_retention_stuck",
+                                     "1 while what is too old or too much cannot be removed.")),
       newest_(options.newest_bytes) {}
 
 absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const Options& options, Store* store,
@@ -80,7 +92,8 @@ absl::Status Journal::Load() {
   }
   auto last = store_->LastKey(store_->events());
   if (!last.ok()) return last.status();
-  if (last->empty()) {
+  // What retention has removed may still lie in files.
+  if (last->empty() || LoadBigEndian64(*last) < state.oldest) {
     auto accept = store_->ReadNumber(kRemovedAcceptKey);
     if (!accept.ok()) return accept.status();
     state.head = state.oldest - 1;
@@ -92,8 +105,11 @@ absl::Status Journal::Load() {
     if (!header.ok()) return header.status();
     state.log_bytes = header->log_bytes;
     state.accept_micros = header->accept_micros;
+    state.age = header->age;
   }
-  store_->ForgetIdsBefore(state.oldest);
+  if (auto status = OpenTimeline(state); !status.ok()) return status;
+  if (auto status = epochs_.Load(store_, state.oldest, state.head); !status.ok()) return status;
+  store_->ForgetBefore(state.oldest);
 
   ids_.reset();  // the one before must have written its file
   auto ids = IdIndex::Open(store_, state.oldest, state.head, {});
@@ -105,17 +121,58 @@ absl::Status Journal::Load() {
 
   state_ = state;
   oldest_.store(state.oldest, std::memory_order_release);
-  if (state.head > head_.head()) head_.Advance(state.head);
+  if (state.head > head_.head()) head_.MoveTo(state.head);
+  head_.WakeAll();
   UpdateGauges();
   return absl::OkStatus();
 }
 
+// It runs on where the store is read anew.
+absl::Status Journal::OpenTimeline(const LogState& state) {
+  time_saved_at_.reset();
+  if (timeline_) return absl::OkStatus();
+  std::string bytes;
+  const rocksdb::Status found = store_->db().Get({}, store_->meta(), Slice(kTimelineKey), &bytes);
+  if (!found.ok() && !found.IsNotFound()) return FromRocks(found, "reading the log's time");
+  Timeline::Saved saved = Timeline::Begin(clock_);
+  if (found.ok()) {
+    auto decoded = DecodeTimeline(bytes);
+    if (!decoded.ok()) return decoded.status();
+    saved = *std::move(decoded);
+  } else if (state.accept_micros > 0) {  // of a gateway that did not keep it
+    saved = {.age_micros = state.accept_micros, .wall_micros = state.accept_micros};
+  }
+  timeline_ = std::make_unique<Timeline>(clock_, std::move(saved), state.age);
+  UpdateTime();
+  return absl::OkStatus();
+}
+
+void Journal::UpdateTime() {
+  timeline_->Update();
+  age_lead_ = timeline_->age_lead();
+}
+
+void Journal::SaveTime(rocksdb::WriteBatch* batch) {
+  const int64_t now = clock_.BootMicros();
+  if (!timeline_->settled() || (time_saved_at_ && now < *time_saved_at_ + kSaveTimeEvery)) return;
+  batch->Put(store_->meta(), Slice(kTimelineKey), EncodeTimeline(timeline_->ToSave()));
+  time_saved_at_ = now;
+}
+
 void Journal::Append(std::vector<broker::Entry> entries, broker::AppendDone done) {
+  Submit({.entries = std::move(entries), .appended = std::move(done)});
+}
+
+void Journal::Discard(std::vector<std::string> quarantine_ids, broker::DiscardDone done) {
+  Submit({.discards = std::move(quarantine_ids), .discarded = std::move(done)});
+}
+
+void Journal::Submit(Submission submission) {
   bool first = false;
   {
     MutexLock lock(&mu_);
     first = pending_.empty();
-    pending_.push_back({.entries = std::move(entries), .done = std::move(done)});
+    pending_.push_back(std::move(submission));
   }
   // Without the lock, so that the writer does not wake up only to wait for it.
   if (first) appended_.Signal();
@@ -142,6 +199,7 @@ void Journal::Run() {
       if (stopping_) return;
     }
     if (steady_clock::now() < next_housekeeping_) continue;
+    UpdateTime();
     if (Ready().ok()) {
       RemoveOld();
     } else if (!needs_reopening_) {
@@ -162,10 +220,11 @@ std::vector<Journal::Submission> Journal::TakeGroup() {
   // Whoever is about to append on this core goes first: the larger the groups, the fewer the syncs.
   std::this_thread::yield();
   MutexLock lock(&mu_);
-  size_t submissions = 0;
-  for (size_t entries = 0; submissions < pending_.size() && entries < kMaxGroupEntries;
-       ++submissions) {
-    entries += pending_[submissions].entries.size();
+  size_t submissions = 0, entries = 0, bytes = 0;
+  for (; submissions < pending_.size() && entries < kMaxGroupEntries; ++submissions) {
+    bytes += BytesOf(pending_[submissions].entries);
+    if (submissions > 0 && bytes > kMaxGroupBytes) break;
+    entries += pending_[submissions].entries.size() + pending_[submissions].discards.size();
   }
   if (submissions == pending_.size()) return std::exchange(pending_, {});
   const auto end = pending_.begin() + static_cast<ptrdiff_t>(submissions);
@@ -175,39 +234,85 @@ std::vector<Journal::Submission> Journal::TakeGroup() {
   return group;
 }
 
+// What one submission is told.
+class Journal::Answer {
+ public:
+  Answer(Submission submission, CommitGroup* group) : submission_(std::move(submission)) {
+    for (broker::Entry& entry : submission_.entries) {
+      auto receipt = group->Stage(std::move(entry));
+      if (!receipt.ok() && ReasonOf(receipt.status()).empty())
+        receipt = NotDurable(receipt.status());
+      receipts_.push_back(std::move(receipt));
+    }
+    for (const std::string& id : submission_.discards) {
+      auto discarded = group->Discard(id);
+      if (!discarded.ok()) {
+        discarded_ = NotDurable(discarded.status());
+      } else if (discarded_.ok() && *discarded) {
+        ++*discarded_;
+      }
+    }
+  }
+  // What cannot be made durable.
+  Answer(Submission submission, const absl::Status& why) : submission_(std::move(submission)) {
+    receipts_.resize(submission_.entries.size());
+    Fail(why);
+  }
+
+  void Fail(const absl::Status& why) {
+    std::fill(receipts_.begin(), receipts_.end(), NotDurable(why));
+    discarded_ = NotDurable(why);
+  }
+  size_t size() const { return submission_.entries.size() + submission_.discards.size(); }
+
+  void Send() && {
+    if (submission_.appended) std::move(submission_.appended)(std::move(receipts_));
+    if (submission_.discarded) std::move(submission_.discarded)(std::move(discarded_));
+  }
+
+ private:
+  Submission submission_;
+  broker::Receipts receipts_;
+  absl::StatusOr<int64_t> discarded_ = 0;
+};
+
 void Journal::Commit(std::vector<Submission> group) {
-  if (auto status = Ready(); !status.ok()) return Fail(std::move(group), status);
+  if (auto status = Ready(); !status.ok()) {
+    for (Submission& submission : group) Answer(std::move(submission), status).Send();
+    return;
+  }
   const auto start = steady_clock::now();
+  UpdateTime();
   CommitGroup staged({.store = store_,
                       .ids = ids_.get(),
                       .reader = &reader_,
+                      .epochs = &epochs_,
                       .quarantine = quarantine_.get(),
                       .keep_raw = options_.keep_raw},
-                     state_, std::max(clock_.NowMicros(), state_.accept_micros));
-  std::vector<broker::Receipts> receipts(group.size());
-  size_t entries = 0;
-  for (size_t i = 0; i < group.size(); ++i) {
-    for (broker::Entry& entry : group[i].entries) {
-      auto receipt = staged.Stage(std::move(entry));
-      if (!receipt.ok() && ReasonOf(receipt.status()).empty())
-        receipt = NotDurable(receipt.status());
-      receipts[i].push_back(std::move(receipt));
-      ++entries;
-    }
+                     state_, std::max(timeline_->accept_micros(), state_.accept_micros),
+                     timeline_->stamp());
+  std::vector<Answer> answers;
+  size_t size = 0;
+  for (Submission& submission : group) {
+    answers.emplace_back(std::move(submission), &staged);
+    size += answers.back().size();
   }
+  const bool publishes = !staged.run()->empty();
+  if (publishes) epochs_.Begin(*store_, state_.head + 1, &staged.batch());
   if (staged.batch().Count() > 0) {
+    SaveTime(&staged.batch());
     if (auto status = Write(&staged.batch()); !status.ok()) {
       ReportFailedWrite(status);
-      for (size_t i = 0; i < group.size(); ++i) {
-        std::fill(receipts[i].begin(), receipts[i].end(), NotDurable(status));
-      }
+      for (Answer& answer : answers) answer.Fail(status);
     } else {
       PublishGroup(staged);
     }
   }
   commit_seconds_.Observe(SecondsSince(start));
-  group_size_.Observe(static_cast<double>(entries));
-  for (size_t i = 0; i < group.size(); ++i) std::move(group[i].done)(std::move(receipts[i]));
+  group_size_.Observe(static_cast<double>(size));
+  for (Answer& answer : answers) std::move(answer).Send();
+  // The provider's answers go out before the work that they make for subscribers.
+  if (publishes) head_.WakeAll();
 }
 
 absl::Status Journal::Write(rocksdb::WriteBatch* batch) {
@@ -217,19 +322,13 @@ absl::Status Journal::Write(rocksdb::WriteBatch* batch) {
 }
 
 void Journal::PublishGroup(const CommitGroup& group) {
+  if (!group.run()->empty()) epochs_.Begun(state_.head + 1);
   state_ = group.state();
   for (const auto& [key, sequence] : group.new_ids()) ids_->Insert(key, sequence);
   UpdateGauges();
   if (group.run()->empty()) return;
   newest_.Add(group.run());
-  head_.Advance(state_.head);
-}
-
-void Journal::Fail(std::vector<Submission> group, const absl::Status& why) {
-  for (Submission& submission : group) {
-    broker::Receipts receipts(submission.entries.size(), NotDurable(why));
-    std::move(submission.done)(std::move(receipts));
-  }
+  head_.MoveTo(state_.head);
 }
 
 void Journal::ReportFailedWrite(const absl::Status& why) {
@@ -274,79 +373,88 @@ void Journal::TryToRecover() {
   Log()->info("postbacks can be made durable again");
 }
 
-absl::StatusOr<uint64_t> Journal::FirstToKeep(int64_t now) {
-  uint64_t first = state_.oldest;
-  if (first > state_.head) return first;
-  auto oldest = reader_.Header(first);
-  if (!oldest.ok()) return oldest.status();
-  if (options_.retention_age_micros > 0 &&
-      oldest->accept_micros < now - options_.retention_age_micros) {
-    auto kept = reader_.FirstAcceptedAt(now - options_.retention_age_micros, first, state_.head);
-    if (!kept.ok()) return kept;
-    first = *kept;
-  }
-  if (options_.retention_bytes > 0 &&
-      state_.log_bytes - state_.removed_bytes > options_.retention_bytes) {
-    auto kept = reader_.FirstEndingBehind(state_.log_bytes - options_.retention_bytes,
-                                          state_.oldest, state_.head);
-    if (!kept.ok()) return kept;
-    first = std::max(first, *kept);
-  }
-  return first;
+absl::StatusOr<uint64_t> Journal::FirstToKeep() {
+  const auto is_kept = [this](const RecordHeader& header) {
+    return (options_.retention_age_micros <= 0 ||
+            timeline_->AgeOf(header.age) <= options_.retention_age_micros) &&
+           (options_.retention_bytes == 0 ||
+            header.log_bytes + options_.retention_bytes > state_.log_bytes);
+  };
+  if (state_.oldest > state_.head) return state_.oldest;
+  auto oldest = reader_.Header(state_.oldest);
+  if (oldest.ok() && is_kept(*oldest)) return state_.oldest;
+  if (!oldest.ok() && !absl::IsNotFound(oldest.status())) return oldest.status();
+  return reader_.FirstWhere(state_.oldest, state_.head, is_kept);
+}
+
+// What the log is once `first` is its oldest event.
+absl::StatusOr<LogState> Journal::WithoutBefore(uint64_t first, rocksdb::WriteBatch* batch) {
+  LogState state = state_;
+  if (first <= state_.oldest) return state;
+  auto last_removed = reader_.Header(first - 1);
+  if (!last_removed.ok()) return last_removed.status();
+  state.oldest = first;
+  state.removed_bytes = last_removed->log_bytes;
+  batch->Put(store_->meta(), Slice(kOldestKey), BigEndian(state.oldest));
+  batch->Put(store_->meta(), Slice(kRemovedBytesKey), BigEndian(state.removed_bytes));
+  batch->Put(store_->meta(), Slice(kRemovedAcceptKey),
+             BigEndian(static_cast<uint64_t>(last_removed->accept_micros)));
+  return state;
 }
 
 void Journal::RemoveOld() {
-  const int64_t now = clock_.NowMicros();
   rocksdb::WriteBatch batch;
-  auto first = FirstToKeep(now);
-  if (!first.ok()) Log()->error("old events could not be removed: {}", MessageOf(first.status()));
-  LogState state = state_;
-  if (first.ok() && *first > state_.oldest) {
-    auto last_removed = reader_.Header(*first - 1);
-    if (!last_removed.ok()) return;
-    state.oldest = *first;
-    state.removed_bytes = last_removed->log_bytes;
-    for (auto* family : {store_->events(), store_->raw()}) {
-      batch.DeleteRange(family, BigEndian(state_.oldest), BigEndian(state.oldest));
-    }
-    batch.Put(store_->meta(), Slice(kOldestKey), BigEndian(state.oldest));
-    batch.Put(store_->meta(), Slice(kRemovedBytesKey), BigEndian(state.removed_bytes));
-    batch.Put(store_->meta(), Slice(kRemovedAcceptKey),
-              BigEndian(static_cast<uint64_t>(last_removed->accept_micros)));
-  }
-  if (options_.quarantine_age_micros > 0) {
-    if (auto status = quarantine_->RemoveBefore(now - options_.quarantine_age_micros, &batch);
-        !status.ok()) {
-      Log()->error("old quarantined postbacks could not be removed: {}", MessageOf(status));
-    }
-  }
+  SaveTime(&batch);
+  auto first = FirstToKeep();
+  auto state = first.ok() ? WithoutBefore(*first, &batch) : first.status();
+  absl::Status quarantined;
+  if (options_.quarantine_age_micros > 0)
+    quarantined = quarantine_->RemoveOlder(options_.quarantine_age_micros, *timeline_, &batch);
+  SayWhetherRetentionGoesOn(state.status(), quarantined);
   if (batch.Count() == 0) return;
 
+  const LogState after = state.ok() ? *state : state_;
   // Readers first: whoever still reads what goes is told that it went.
-  oldest_.store(state.oldest, std::memory_order_release);
+  oldest_.store(after.oldest, std::memory_order_release);
   if (auto status = Write(&batch); !status.ok()) {
     oldest_.store(state_.oldest, std::memory_order_release);
     return ReportFailedWrite(status);
   }
-  store_->ForgetIdsBefore(state.oldest);
-  const uint64_t removed = state.oldest - state_.oldest;
-  removed_events_.Increment(static_cast<double>(removed));
-  if (removed > 0) {
-    Log()->debug("retention removed {} events", removed);
-    // Whole files go at once rather than with the next compaction.
-    const std::string begin = BigEndian(0), end = BigEndian(state.oldest);
-    const rocksdb::Slice from(begin), to(end);
-    for (auto* family : {store_->events(), store_->raw()}) {
-      rocksdb::DeleteFilesInRange(&store_->db(), family, &from, &to, /*include_end=*/false);
-    }
-  }
-  state_ = state;
+  const uint64_t removed = after.oldest - state_.oldest;
+  state_ = after;
   UpdateGauges();
+  if (removed == 0) return;
+  removed_events_.Increment(static_cast<double>(removed));
+  Log()->debug("retention removed {} events", removed);
+  DropRemoved();
+}
+
+// Whole files go now; what is left of the last one, with its next compaction.
+void Journal::DropRemoved() {
+  store_->ForgetBefore(state_.oldest);
+  const std::string begin = BigEndian(0), end = BigEndian(state_.oldest);
+  const rocksdb::Slice from(begin), to(end);
+  for (auto* family : {store_->events(), store_->raw()}) {
+    rocksdb::DeleteFilesInRange(&store_->db(), family, &from, &to, /*include_end=*/false);
+  }
+}
+
+void Journal::SayWhetherRetentionGoesOn(const absl::Status& events,
+                                        const absl::Status& quarantined) {
+  retention_stuck_.Set(events.ok() && quarantined.ok() ? 0 : 1);
+  if (events.ok() && quarantined.ok()) return;
+  const auto now = steady_clock::now();
+  if (now < next_complaint_) return;
+  next_complaint_ = now + kComplainEvery;
+  if (!events.ok()) Log()->error("old events cannot be removed: {}", MessageOf(events));
+  if (!quarantined.ok())
+    Log()->error("old quarantined postbacks cannot be removed: {}", MessageOf(quarantined));
 }
 
 void Journal::UpdateGauges() {
   MutexLock lock(&mu_);
-  stats_ = {.events_appended = state_.head,
+  stats_ = {.head = state_.head,
+            .oldest = state_.oldest,
             .events_retained = state_.head + 1 - state_.oldest,
             .bytes_retained = state_.log_bytes - state_.removed_bytes,
             .quarantined = {}};

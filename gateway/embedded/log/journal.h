@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "gateway/base/mutex.h"
 #include "gateway/broker/broker.h"
 #include "gateway/embedded/log/commit_group.h"
+#include "gateway/embedded/log/epochs.h"
 #include "gateway/embedded/log/head_watch.h"
 #include "gateway/embedded/log/id_index.h"
 #include "gateway/embedded/log/log_reader.h"
@@ -24,6 +26,7 @@
 #include "gateway/embedded/quarantine/shelves.h"
 #include "gateway/embedded/store/options.h"
 #include "gateway/embedded/store/store.h"
+#include "gateway/embedded/store/timeline.h"
 
 namespace mmsmo::embedded {
 
@@ -39,6 +42,9 @@ class Journal {
   // As broker::Broker::Append.
   void Append(std::vector<broker::Entry> entries, broker::AppendDone done);
 
+  // As broker::Quarantine::Discard.
+  void Discard(std::vector<std::string> quarantine_ids, broker::DiscardDone done);
+
   // OK while writes succeed. After a failed one, every append fails until the store has been proven
   // good again.
   absl::Status Ready() const;
@@ -47,8 +53,9 @@ class Journal {
   // until the store has been proven good again, which begins within a second.
   void ReportFailedWrite(const absl::Status& why);
 
-  // Now, in microseconds of the log's life, which only elapsed time moves: for ages.
-  int64_t AgeMicros() const { return clock_.BootMicros(); }
+  // Now, in microseconds of the log's life: an age is a difference of two. It goes on while the
+  // process is off, and forward, by the time the machine was off, a minute after a boot.
+  int64_t AgeMicros() const { return clock_.BootMicros() + age_lead_; }
 
   // True once RocksDB refuses every write, although the disk takes them again, until it is opened
   // anew.
@@ -58,6 +65,7 @@ class Journal {
   HeadWatch& head() { return head_; }
   const HeadWatch& head() const { return head_; }
   uint64_t oldest() const { return oldest_.load(std::memory_order_acquire); }
+  const Epochs& epochs() const { return epochs_; }
   const NewestEvents& newest() const { return newest_; }
   const LogReader& reader() const { return reader_; }
 
@@ -65,9 +73,14 @@ class Journal {
 
  private:
   struct Submission {
+    // Either something to append
     std::vector<broker::Entry> entries;
-    broker::AppendDone done;
+    broker::AppendDone appended;
+    // or something to discard.
+    std::vector<std::string> discards;
+    broker::DiscardDone discarded;
   };
+  class Answer;
 
   Journal(const Options& options, Store* store, const Clock& clock, Metrics& metrics);
   absl::Status Load();
@@ -75,13 +88,19 @@ class Journal {
   // The writer thread.
   void Run();
   std::vector<Submission> TakeGroup();
+  void Submit(Submission submission);
   void Commit(std::vector<Submission> group);
   absl::Status Write(rocksdb::WriteBatch* batch);
   void PublishGroup(const CommitGroup& group);
-  void Fail(std::vector<Submission> group, const absl::Status& why);
   void TryToRecover();
   void RemoveOld();
-  absl::StatusOr<uint64_t> FirstToKeep(int64_t now);
+  absl::Status OpenTimeline(const LogState& state);
+  void UpdateTime();
+  void SaveTime(rocksdb::WriteBatch* batch);
+  absl::StatusOr<uint64_t> FirstToKeep();
+  absl::StatusOr<LogState> WithoutBefore(uint64_t first, rocksdb::WriteBatch* batch);
+  void DropRemoved();
+  void SayWhetherRetentionGoesOn(const absl::Status& events, const absl::Status& quarantined);
   void UpdateGauges();
 
   const Options options_;
@@ -93,15 +112,21 @@ class Journal {
   prometheus::Histogram& group_size_;
   prometheus::Counter& failed_commits_;
   prometheus::Counter& removed_events_;
+  prometheus::Gauge& retention_stuck_;
 
   // The writer thread's own.
   LogState state_;
   std::unique_ptr<IdIndex> ids_;
   std::unique_ptr<QuarantineShelves> quarantine_;
+  std::unique_ptr<Timeline> timeline_;
+  std::optional<int64_t> time_saved_at_;  // by the boot's clock
   std::chrono::steady_clock::time_point next_housekeeping_;
+  std::chrono::steady_clock::time_point next_complaint_;
 
+  Epochs epochs_;
   HeadWatch head_;
   std::atomic<uint64_t> oldest_{1};
+  std::atomic<int64_t> age_lead_{0};  // of the log's life over the boot's clock
   std::atomic<bool> needs_reopening_{false};
   NewestEvents newest_;
 

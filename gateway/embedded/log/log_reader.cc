@@ -37,9 +37,8 @@ absl::StatusOr<broker::RawPostback> LogReader::Raw(uint64_t sequence) const {
   return DecodeRaw(*bytes);
 }
 
-template <typename Wanted>
 absl::StatusOr<uint64_t> LogReader::FirstWhere(uint64_t oldest, uint64_t head,
-                                               Wanted wanted) const {
+                                               const Wanted& wanted) const {
   uint64_t low = oldest, high = head + 1;
   while (low < high) {
     const uint64_t middle = low + (high - low) / 2;
@@ -59,12 +58,6 @@ absl::StatusOr<uint64_t> LogReader::FirstAcceptedAt(int64_t accept_micros, uint6
   return FirstWhere(oldest, head, [=](const RecordHeader& header) {
     return header.accept_micros >= accept_micros;
   });
-}
-
-absl::StatusOr<uint64_t> LogReader::FirstEndingBehind(uint64_t log_bytes, uint64_t oldest,
-                                                      uint64_t head) const {
-  return FirstWhere(oldest, head,
-                    [=](const RecordHeader& header) { return header.log_bytes > log_bytes; });
 }
 
 }  // namespace mmsmo::embedded

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -27,15 +28,13 @@ class LogReader {
   // is none.
   absl::StatusOr<uint64_t> FirstAcceptedAt(int64_t accept_micros, uint64_t oldest,
                                            uint64_t head) const;
-  // The first event in [oldest, head] that ends behind `log_bytes`; head + 1 where there is none.
-  absl::StatusOr<uint64_t> FirstEndingBehind(uint64_t log_bytes, uint64_t oldest,
-                                             uint64_t head) const;
+  // The first in [oldest, head] for which `wanted` holds, which must not hold again and fail later;
+  // head + 1 where there is none.
+  using Wanted = std::function<bool(const RecordHeader&)>;
+  absl::StatusOr<uint64_t> FirstWhere(uint64_t oldest, uint64_t head, const Wanted& wanted) const;
 
  private:
   absl::StatusOr<std::string> Read(rocksdb::ColumnFamilyHandle* family, uint64_t sequence) const;
-  // The first in [oldest, head] for which `wanted` holds, which must not hold again and fail later.
-  template <typename Wanted>
-  absl::StatusOr<uint64_t> FirstWhere(uint64_t oldest, uint64_t head, Wanted wanted) const;
 
   Store* const store_;
 };

@@ -35,8 +35,8 @@ absl::StatusOr<LogScan::Event> LogScan::ReadFromDisk(uint64_t sequence) {
 }
 
 absl::Status LogScan::Expired() const {
-  return Positions(&journal_, &store_)
-      .CursorExpired("retention has removed events that this stream had not received yet");
+  return Positions(&journal_).CursorExpired(
+      "retention has removed events that this stream had not received yet");
 }
 
 }  // namespace mmsmo::embedded

@@ -1,7 +1,6 @@
 #include "gateway/embedded/log/positions.h"
 
 #include "gateway/base/status.h"
-#include "gateway/embedded/log/cursor.h"
 
 namespace mmsmo::embedded {
 namespace {
@@ -13,10 +12,8 @@ int64_t MicrosRoundedUp(const google::protobuf::Timestamp& time) {
 }  // namespace
 
 std::string Positions::Cursor(uint64_t sequence) const {
-  return EncodeCursor(store_.journal_id(), sequence);
+  return EncodeCursor(EpochOf(sequence), sequence);
 }
-
-JournalId Positions::EpochOf(uint64_t) const { return store_.journal_id(); }
 
 absl::Status Positions::CursorExpired(std::string_view why) const {
   return WithMetadata(WithReason(OutOfRange("{}", why), "CURSOR_EXPIRED"), "earliest_cursor",
@@ -30,11 +27,13 @@ absl::StatusOr<uint64_t> Positions::LocateStart(std::string_view field,
   const auto expired = [&](std::string_view why) {
     return CursorExpired(fmt::format("{}: {}", field, why));
   };
-  if (decoded->journal != store_.journal_id()) return expired("the cursor is of another log");
-  if (decoded->sequence > journal_.head().head()) return expired("the cursor lies beyond the head");
   if (decoded->sequence + 1 < journal_.oldest()) {
     return expired("retention has removed events after the cursor");
   }
+  if (decoded->epoch != EpochOf(decoded->sequence)) {
+    return expired("the cursor is of another log, or of another incarnation of this one");
+  }
+  if (decoded->sequence > journal_.head().head()) return expired("the cursor lies beyond the head");
   return decoded->sequence;
 }
 

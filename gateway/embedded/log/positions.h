@@ -8,8 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gateway/embedded/log/cursor.h"
 #include "gateway/embedded/log/journal.h"
-#include "gateway/embedded/store/store.h"
 #include "mmsmo/v1/event.pb.h"
 
 namespace mmsmo::embedded {
@@ -17,7 +17,7 @@ namespace mmsmo::embedded {
 // Thread-safe. Errors are those of broker::Broker::OpenFeed; `field` is what they name.
 class Positions {
  public:
-  Positions(const Journal* journal, const Store* store) : journal_(*journal), store_(*store) {}
+  explicit Positions(const Journal* journal) : journal_(*journal) {}
 
   // The cursor of an event, or of the place behind it.
   std::string Cursor(uint64_t sequence) const;
@@ -25,7 +25,7 @@ class Positions {
   std::string EarliestCursor() const { return Cursor(journal_.oldest() - 1); }
 
   // Names the incarnation of the log that gave an event its number.
-  JournalId EpochOf(uint64_t sequence) const;
+  EpochId EpochOf(uint64_t sequence) const { return journal_.epochs().Of(sequence); }
 
   // A retained event.
   absl::StatusOr<uint64_t> Locate(std::string_view field, std::string_view cursor) const;
@@ -43,7 +43,6 @@ class Positions {
   absl::StatusOr<uint64_t> LocateStart(std::string_view field, std::string_view cursor) const;
 
   const Journal& journal_;
-  const Store& store_;
 };
 
 }  // namespace mmsmo::embedded

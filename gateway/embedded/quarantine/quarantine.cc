@@ -65,7 +65,7 @@ class ShelfScan {
     auto stored = DecodeQuarantined(View(it_->value()));
     if (!stored.ok()) return stored.status();
     position_ = LoadBigEndian64(View(it_->key()).substr(prefix_.size()));
-    postback_ = std::move(*stored->mutable_postback());
+    postback_ = std::move(*stored->content.mutable_postback());
     return absl::OkStatus();
   }
   absl::Status Next() {
@@ -151,24 +151,9 @@ absl::StatusOr<v1::GetQuarantinedResponse> EmbeddedQuarantine::Get(std::string_v
   // Not more of what was given than an id has: it goes into a header.
   if (status.IsNotFound()) return NotFound("no postback '{:.12}' is in quarantine", id);
   if (!status.ok()) return FromRocks(status, "reading the quarantine");
-  return DecodeQuarantined(value);
-}
-
-void EmbeddedQuarantine::Discard(std::vector<std::string> ids, broker::DiscardDone done) {
-  std::vector<broker::Entry> entries;
-  entries.reserve(ids.size());
-  for (std::string& id : ids) {
-    if (ParseQuarantineId(id)) entries.push_back({.quarantine_id = std::move(id)});
-  }
-  append_(std::move(entries), [done = std::move(done)](const broker::Receipts& receipts) mutable {
-    int64_t discarded = 0;
-    for (const auto& receipt : receipts) {
-      if (!receipt.ok() && !absl::IsNotFound(receipt.status()))
-        return std::move(done)(receipt.status());
-      discarded += receipt.ok() ? 1 : 0;
-    }
-    std::move(done)(discarded);
-  });
+  auto quarantined = DecodeQuarantined(value);
+  if (!quarantined.ok()) return quarantined.status();
+  return std::move(quarantined->content);
 }
 
 }  // namespace mmsmo::embedded

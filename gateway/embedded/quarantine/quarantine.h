@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "gateway/broker/broker.h"
 #include "gateway/broker/quarantine.h"
 #include "gateway/embedded/store/store.h"
 
@@ -17,20 +16,22 @@ namespace mmsmo::embedded {
 
 class EmbeddedQuarantine final : public broker::Quarantine {
  public:
-  // As broker::Broker::Append, by the one writer of the store.
-  using Append = std::function<void(std::vector<broker::Entry>, broker::AppendDone)>;
+  // As Discard, by the one writer of the store.
+  using Remove = std::function<void(std::vector<std::string> ids, broker::DiscardDone)>;
 
   // `store` must outlive the quarantine.
-  EmbeddedQuarantine(Store* store, Append append) : store_(store), append_(std::move(append)) {}
+  EmbeddedQuarantine(Store* store, Remove remove) : store_(store), remove_(std::move(remove)) {}
 
   absl::StatusOr<v1::ListQuarantinedResponse> List(std::string_view reason, int page_size,
                                                    std::string_view page_token) override;
   absl::StatusOr<v1::GetQuarantinedResponse> Get(std::string_view id) override;
-  void Discard(std::vector<std::string> ids, broker::DiscardDone done) override;
+  void Discard(std::vector<std::string> ids, broker::DiscardDone done) override {
+    remove_(std::move(ids), std::move(done));
+  }
 
  private:
   Store* const store_;
-  const Append append_;
+  const Remove remove_;
 };
 
 }  // namespace mmsmo::embedded

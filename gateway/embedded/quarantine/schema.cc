@@ -2,6 +2,7 @@
 
 #include "absl/strings/escaping.h"
 #include "gateway/base/status.h"
+#include "gateway/broker/proto_time.h"
 #include "gateway/embedded/store/big_endian.h"
 
 namespace mmsmo::embedded {
@@ -9,6 +10,9 @@ namespace {
 
 constexpr size_t kKeyBytes = 1 + sizeof(uint64_t);
 constexpr size_t kIdCharacters = kKeyBytes * 4 / 3;
+// No serialised message begins so.
+constexpr char kStamped = '\0';
+constexpr size_t kStampBytes = 1 + 4 + 8;
 constexpr size_t kStateBytes = 5 * sizeof(uint64_t);
 
 std::string StateKey(Shelf shelf) { return fmt::format("quarantine.{}", Name(shelf)); }
@@ -25,11 +29,6 @@ std::string_view Name(Shelf shelf) {
       return "kept";
   }
   return "";
-}
-
-Shelf ShelfOf(const v1::QuarantinedPostback& postback) {
-  if (postback.http_status() >= 400) return Shelf::kRejected;
-  return postback.reason() == "not_mms_mo" ? Shelf::kNotMmsMo : Shelf::kKept;
 }
 
 std::string ShelfPrefix(Shelf shelf) { return std::string(1, static_cast<char>(shelf)); }
@@ -55,10 +54,26 @@ std::optional<Place> ParseQuarantineId(std::string_view id) {
   return std::nullopt;
 }
 
-absl::StatusOr<v1::GetQuarantinedResponse> DecodeQuarantined(std::string_view bytes) {
-  v1::GetQuarantinedResponse quarantined;
-  if (!quarantined.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+std::string EncodeQuarantined(const Quarantined& quarantined) {
+  std::string bytes(1, kStamped);
+  AppendBigEndian(quarantined.age.era, &bytes);
+  AppendBigEndian(static_cast<uint64_t>(quarantined.age.micros), &bytes);
+  quarantined.content.AppendToString(&bytes);
+  return bytes;
+}
+
+absl::StatusOr<Quarantined> DecodeQuarantined(std::string_view bytes) {
+  Quarantined quarantined;
+  const bool stamped = bytes.size() >= kStampBytes && bytes[0] == kStamped;
+  if (stamped) {
+    quarantined.age = {.era = LoadBigEndian<uint32_t>(bytes.substr(1)),
+                       .micros = static_cast<int64_t>(LoadBigEndian64(bytes.substr(5)))};
+    bytes.remove_prefix(kStampBytes);
+  }
+  if (!quarantined.content.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return DataLoss("a quarantined postback cannot be read");
+  if (!stamped)
+    quarantined.age.micros = broker::MicrosOf(quarantined.content.postback().accept_time());
   return quarantined;
 }
 

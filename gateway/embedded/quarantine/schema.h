@@ -12,18 +12,18 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "gateway/broker/broker.h"
 #include "gateway/embedded/store/store.h"
+#include "gateway/embedded/store/timeline.h"
 #include "mmsmo/v1/quarantine_service.pb.h"
 
 namespace mmsmo::embedded {
 
-// What has a budget of its own: the postbacks answered 4xx, those of another kind, the rest.
-enum class Shelf : char { kRejected, kNotMmsMo, kKept };
+using broker::Shelf;
 inline constexpr std::array kShelves = {Shelf::kRejected, Shelf::kNotMmsMo, Shelf::kKept};
 
 // "rejected", "not_mms_mo", "kept".
 std::string_view Name(Shelf shelf);
-Shelf ShelfOf(const v1::QuarantinedPostback& postback);
 
 // Where one postback lies. Never given twice.
 struct Place {
@@ -37,8 +37,15 @@ std::string QuarantineId(const Place& place);
 // nullopt for what QuarantineId did not make.
 std::optional<Place> ParseQuarantineId(std::string_view id);
 
+// A postback as one value, and what is read of it. One that was written without a stamp is as old
+// as its time of acceptance.
+struct Quarantined {
+  v1::GetQuarantinedResponse content;
+  AgeStamp age;
+};
+std::string EncodeQuarantined(const Quarantined& quarantined);
 // DataLoss for bytes that are no postback.
-absl::StatusOr<v1::GetQuarantinedResponse> DecodeQuarantined(std::string_view bytes);
+absl::StatusOr<Quarantined> DecodeQuarantined(std::string_view bytes);
 
 struct ShelfState {
   uint64_t next = 1;    // the number of the next postback

@@ -14,14 +14,8 @@ constexpr int kMaxTooOld = 1000;
 absl::StatusOr<QuarantineShelves::Held> DecodeHeld(const Place& place, std::string_view bytes) {
   auto stored = DecodeQuarantined(bytes);
   if (!stored.ok()) return stored.status();
-  const auto& time = stored->postback().accept_time();
-  return QuarantineShelves::Held{.place = place,
-                                 .accept_micros = time.seconds() * 1'000'000 + time.nanos() / 1000,
-                                 .body_bytes = stored->body().size()};
-}
-
-absl::Status NotQuarantined() {
-  return WithReason(NotFound("the postback is not in quarantine"), "not_quarantined");
+  return QuarantineShelves::Held{
+      .place = place, .age = stored->age, .body_bytes = stored->content.body().size()};
 }
 
 }  // namespace
@@ -46,10 +40,9 @@ bool QuarantineShelves::HasRoom(Shelf shelf, size_t body_bytes) const {
   return state(shelf).count + 1 <= budget.count && state(shelf).bytes + body_bytes <= budget.bytes;
 }
 
-absl::StatusOr<std::string> QuarantineShelves::Add(v1::QuarantinedPostback postback,
-                                                   const std::string& body,
+absl::StatusOr<std::string> QuarantineShelves::Add(Shelf shelf, v1::QuarantinedPostback postback,
+                                                   const std::string& body, const AgeStamp& age,
                                                    rocksdb::WriteBatch* batch) {
-  const Shelf shelf = ShelfOf(postback);
   while (!HasRoom(shelf, body.size())) {
     if (shelf == Shelf::kKept) {
       return WithReason(
@@ -72,23 +65,26 @@ absl::StatusOr<std::string> QuarantineShelves::Add(v1::QuarantinedPostback postb
   std::string id = QuarantineId(place);
   postback.set_id(id);
   postback.set_body_bytes(static_cast<int64_t>(body.size()));
-  v1::GetQuarantinedResponse stored;
-  *stored.mutable_postback() = std::move(postback);
-  stored.set_body(body);
-  batch->Put(store_->quarantine(), QuarantineKey(place), stored.SerializeAsString());
+  Quarantined stored{.age = age};
+  *stored.content.mutable_postback() = std::move(postback);
+  stored.content.set_body(body);
+  batch->Put(store_->quarantine(), QuarantineKey(place), EncodeQuarantined(stored));
   PutShelfState(*store_, shelf, now, batch);
   return id;
 }
 
-absl::StatusOr<QuarantineShelves::Held> QuarantineShelves::Find(std::string_view id) const {
+absl::StatusOr<std::optional<QuarantineShelves::Held>> QuarantineShelves::Find(
+    std::string_view id) const {
   const std::optional<Place> place = ParseQuarantineId(id);
-  if (!place || removed(place->shelf).contains(place->number)) return NotQuarantined();
+  if (!place || removed(place->shelf).contains(place->number)) return std::nullopt;
   std::string value;
   const rocksdb::Status status =
       store_->db().Get({}, store_->quarantine(), QuarantineKey(*place), &value);
-  if (status.IsNotFound()) return NotQuarantined();
+  if (status.IsNotFound()) return std::nullopt;
   if (!status.ok()) return FromRocks(status, "reading the quarantine");
-  return DecodeHeld(*place, value);
+  auto held = DecodeHeld(*place, value);
+  if (!held.ok()) return held.status();
+  return *held;
 }
 
 absl::StatusOr<std::optional<QuarantineShelves::Held>> QuarantineShelves::Oldest(
@@ -126,12 +122,13 @@ void QuarantineShelves::Drop(const Held& held, rocksdb::WriteBatch* batch) {
   Remove(held, batch);
 }
 
-absl::Status QuarantineShelves::RemoveBefore(int64_t accept_micros, rocksdb::WriteBatch* batch) {
+absl::Status QuarantineShelves::RemoveOlder(int64_t micros, const Timeline& timeline,
+                                            rocksdb::WriteBatch* batch) {
   for (const Shelf shelf : kShelves) {
     for (int dropped = 0; dropped < kMaxTooOld && state(shelf).count > 0; ++dropped) {
       auto oldest = Oldest(shelf);
       if (!oldest.ok()) return oldest.status();
-      if (!oldest->has_value() || (*oldest)->accept_micros >= accept_micros) break;
+      if (!oldest->has_value() || timeline.AgeOf((*oldest)->age) <= micros) break;
       Drop(**oldest, batch);
     }
   }

@@ -29,26 +29,27 @@ class QuarantineShelves {
   // A postback that is there.
   struct Held {
     Place place;
-    int64_t accept_micros = 0;
+    AgeStamp age;
     uint64_t body_bytes = 0;
   };
 
   static absl::StatusOr<std::unique_ptr<QuarantineShelves>> Open(Store* store,
                                                                  const Options& options);
 
-  // Puts a postback into the batch and returns its id; sets postback.id and body_bytes.
+  // Puts a postback onto the shelf with the batch, and returns its id; sets postback.id and
+  // body_bytes.
   // ResourceExhausted with reason "quarantine_full" when it may not push out others.
-  absl::StatusOr<std::string> Add(v1::QuarantinedPostback postback, const std::string& body,
+  absl::StatusOr<std::string> Add(Shelf shelf, v1::QuarantinedPostback postback,
+                                  const std::string& body, const AgeStamp& age,
                                   rocksdb::WriteBatch* batch);
 
-  // NotFound with reason "not_quarantined" for an unknown id, and for one that the batch removes
-  // already.
-  absl::StatusOr<Held> Find(std::string_view id) const;
+  // Nothing for an unknown id, and for one that the batch removes already.
+  absl::StatusOr<std::optional<Held>> Find(std::string_view id) const;
   // Puts its removal into the batch.
   void Remove(const Held& held, rocksdb::WriteBatch* batch);
 
-  // Puts the removal of what was accepted before that time into the batch.
-  absl::Status RemoveBefore(int64_t accept_micros, rocksdb::WriteBatch* batch);
+  // Puts the removal of what is older than that into the batch.
+  absl::Status RemoveOlder(int64_t micros, const Timeline& timeline, rocksdb::WriteBatch* batch);
 
   void Written();
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <limits>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -21,31 +22,45 @@ namespace {
 
 using WalMode = rocksdb::WALRecoveryMode;
 
-// Drops the ids of events that retention has removed, whenever RocksDB rewrites their file anyway.
-class ForgetOldIds final : public rocksdb::CompactionFilterFactory {
+uint64_t SequenceOfKey(const rocksdb::Slice& key, const rocksdb::Slice&) {
+  return LoadBigEndian64(View(key));
+}
+uint64_t SequenceOfId(const rocksdb::Slice& key, const rocksdb::Slice& value) {
+  return IsIdKey(View(key)) ? LoadBigEndian64(View(value)) : std::numeric_limits<uint64_t>::max();
+}
+
+// Drops what belongs to events that retention has removed, whenever RocksDB rewrites its file
+// anyway.
+class DropOld final : public rocksdb::CompactionFilterFactory {
  public:
-  explicit ForgetOldIds(const std::atomic<uint64_t>& oldest) : oldest_(oldest) {}
+  using SequenceOf = uint64_t(const rocksdb::Slice& key, const rocksdb::Slice& value);
+
+  DropOld(const std::atomic<uint64_t>& oldest, SequenceOf* sequence_of)
+      : oldest_(oldest), sequence_of_(sequence_of) {}
 
   std::unique_ptr<rocksdb::CompactionFilter> CreateCompactionFilter(
       const rocksdb::CompactionFilter::Context&) override {
     class OneRun final : public rocksdb::CompactionFilter {
      public:
-      explicit OneRun(uint64_t oldest) : oldest_(oldest) {}
+      OneRun(uint64_t oldest, SequenceOf* sequence_of)
+          : oldest_(oldest), sequence_of_(sequence_of) {}
       bool Filter(int, const rocksdb::Slice& key, const rocksdb::Slice& value, std::string*,
                   bool*) const override {
-        return IsIdKey(View(key)) && LoadBigEndian64(View(value)) < oldest_;
+        return sequence_of_(key, value) < oldest_;
       }
-      const char* Name() const override { return "mmsmo.ForgetOldIds"; }
+      const char* Name() const override { return "mmsmo.DropOld"; }
 
      private:
       const uint64_t oldest_;
+      SequenceOf* const sequence_of_;
     };
-    return std::make_unique<OneRun>(oldest_.load(std::memory_order_relaxed));
+    return std::make_unique<OneRun>(oldest_.load(std::memory_order_relaxed), sequence_of_);
   }
-  const char* Name() const override { return "mmsmo.ForgetOldIds"; }
+  const char* Name() const override { return "mmsmo.DropOld"; }
 
  private:
   const std::atomic<uint64_t>& oldest_;
+  SequenceOf* const sequence_of_;
 };
 
 rocksdb::DBOptions DatabaseOptions() {
@@ -69,13 +84,16 @@ rocksdb::DBOptions DatabaseOptions() {
   return options;
 }
 
-// For keys that only grow: files never overlap, so that compaction only moves them.
+// For keys that only grow: files never overlap, so that compaction only moves them, and nothing
+// else rewrites them because of their age.
 rocksdb::ColumnFamilyOptions SequentialFamily(const std::shared_ptr<rocksdb::Cache>& cache,
                                               size_t buffer_bytes) {
   rocksdb::ColumnFamilyOptions options;
   options.write_buffer_size = buffer_bytes;
   options.max_write_buffer_number = 3;
   options.compression = rocksdb::kNoCompression;
+  options.ttl = 0;
+  options.periodic_compaction_seconds = 0;
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.block_size = 32 << 10;
@@ -83,15 +101,23 @@ rocksdb::ColumnFamilyOptions SequentialFamily(const std::shared_ptr<rocksdb::Cac
   return options;
 }
 
+// What is removed is the oldest only: whole files, and what is left of the last one by and by.
+rocksdb::ColumnFamilyOptions LogFamily(const std::shared_ptr<rocksdb::Cache>& cache,
+                                       const std::atomic<uint64_t>& oldest) {
+  rocksdb::ColumnFamilyOptions options = SequentialFamily(cache, 8 << 20);
+  options.compaction_filter_factory = std::make_shared<DropOld>(oldest, &SequenceOfKey);
+  return options;
+}
+
 rocksdb::ColumnFamilyOptions IdFamily(const std::shared_ptr<rocksdb::Cache>& cache,
-                                      std::shared_ptr<rocksdb::CompactionFilterFactory> filter) {
+                                      const std::atomic<uint64_t>& oldest) {
   rocksdb::ColumnFamilyOptions options;
   options.write_buffer_size = 1 << 20;
   options.compression = rocksdb::kNoCompression;
   // Ids are hashes, so that every file overlaps every other: fewer rewrites matter more than less
   // space.
   options.compaction_style = rocksdb::kCompactionStyleUniversal;
-  options.compaction_filter_factory = std::move(filter);
+  options.compaction_filter_factory = std::make_shared<DropOld>(oldest, &SequenceOfId);
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
@@ -199,14 +225,14 @@ absl::Status ExplainOpen(const rocksdb::Status& status, const std::string& data_
 }
 
 absl::StatusOr<Database> OpenDatabase(const std::string& data_dir,
-                                      const std::atomic<uint64_t>& oldest_id) {
+                                      const std::atomic<uint64_t>& oldest) {
   if (auto status = PrepareDirectory(data_dir); !status.ok()) return status;
   const auto cache = rocksdb::NewLRUCache(16 << 20);
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
       {rocksdb::kDefaultColumnFamilyName, SequentialFamily(cache, 1 << 20)},
-      {"events", SequentialFamily(cache, 8 << 20)},
-      {"raw", SequentialFamily(cache, 8 << 20)},
-      {"ids", IdFamily(cache, std::make_shared<ForgetOldIds>(oldest_id))},
+      {"events", LogFamily(cache, oldest)},
+      {"raw", LogFamily(cache, oldest)},
+      {"ids", IdFamily(cache, oldest)},
       {"quarantine", SequentialFamily(cache, 4 << 20)},
       {"subscriptions", SequentialFamily(cache, 4 << 20)},
   };

@@ -23,10 +23,11 @@ struct Database {
 };
 
 // Opens the database of a data directory, making it if it is not there. A torn tail is cut off;
-// logs that are damaged before their end are kept in damaged/ below it. Ids of events before
-// `oldest_id` are forgotten when their files are rewritten. Errors as Store::Open.
+// logs that are damaged before their end are kept in damaged/ below it. Events before
+// `oldest`, their raw bodies and their ids are dropped when their files are rewritten. Errors as
+// Store::Open.
 absl::StatusOr<Database> OpenDatabase(const std::string& data_dir,
-                                      const std::atomic<uint64_t>& oldest_id);
+                                      const std::atomic<uint64_t>& oldest);
 
 // Whether a key of the family ids stands for an id: a hash of 128 bits.
 inline bool IsIdKey(std::string_view key) { return key.size() == 16; }

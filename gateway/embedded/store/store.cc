@@ -1,12 +1,12 @@
 #include "gateway/embedded/store/store.h"
 
-#include <random>
 #include <utility>
 
 #include "gateway/base/status.h"
 #include "gateway/embedded/store/big_endian.h"
 #include "gateway/embedded/store/database.h"
 #include "gateway/embedded/store/defects.h"
+#include "gateway/embedded/store/random_id.h"
 
 namespace mmsmo::embedded {
 namespace {
@@ -36,7 +36,7 @@ Store::~Store() {
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& data_dir) {
   std::unique_ptr<Store> store(new Store(data_dir));
-  auto database = OpenDatabase(data_dir, store->oldest_id_);
+  auto database = OpenDatabase(data_dir, store->oldest_);
   if (!database.ok()) return database.status();
   store->db_ = std::move(database->db);
   store->meta_ = database->families[0];
@@ -60,11 +60,9 @@ absl::Status Store::CheckIdentity() {
         data_dir_, **format, kFormatVersion);
   }
   if (!*format) {
-    std::random_device random;
-    const JournalId id = uint64_t{random()} << 32 | random();
     rocksdb::WriteBatch batch;
     batch.Put(meta_, Slice(kFormatKey), BigEndian(kFormatVersion));
-    batch.Put(meta_, Slice(kJournalIdKey), BigEndian(id));
+    batch.Put(meta_, Slice(kJournalIdKey), BigEndian(RandomId()));
     rocksdb::WriteOptions synced;
     synced.sync = true;
     if (auto status = db_->Write(synced, &batch); !status.ok())
@@ -109,6 +107,7 @@ absl::StatusOr<std::optional<uint64_t>> Store::ReadNumber(std::string_view name)
 }
 
 absl::StatusOr<std::string> Store::LastKey(rocksdb::ColumnFamilyHandle* family) {
+  // Backwards an iterator looks at the key before, too: that one may be damaged.
   const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}, family));
   it->SeekToLast();
   if (it->Valid()) return it->key().ToString();

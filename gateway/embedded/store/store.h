@@ -16,9 +16,6 @@
 
 namespace mmsmo::embedded {
 
-// Names one log; drawn at random when its data directory is made.
-using JournalId = uint64_t;
-
 // Thread-safe but for the order of writes, which is the caller's.
 class Store {
  public:
@@ -39,7 +36,8 @@ class Store {
   rocksdb::ColumnFamilyHandle* subscriptions() const { return subscriptions_; }
 
   const std::string& data_dir() const { return data_dir_; }
-  JournalId journal_id() const { return journal_id_; }
+  // Drawn at random when the data directory was made: the log's first epoch.
+  uint64_t journal_id() const { return journal_id_; }
 
   // Durable when it returns OK; may have been kept when it does not. `what` begins the error.
   absl::Status Write(rocksdb::WriteBatch* batch, std::string_view what);
@@ -47,8 +45,9 @@ class Store {
   // Whether a file can be written and synced in the data directory, whatever RocksDB thinks of it.
   bool DiskWorks() const;
 
-  // Ids of events before this one are forgotten when their files are next rewritten.
-  void ForgetIdsBefore(uint64_t sequence) { oldest_id_.store(sequence, std::memory_order_relaxed); }
+  // Events before this one, their raw bodies and their ids are dropped when their files are next
+  // rewritten; until then they may be there. That they are removed must be durable.
+  void ForgetBefore(uint64_t sequence) { oldest_.store(sequence, std::memory_order_relaxed); }
 
   // Does not look at range deletions, and so is not for what they have removed. Where they are
   // looked at, RocksDB 7.8 ends silently before a file whose beginning cannot be read, or passes
@@ -66,8 +65,8 @@ class Store {
   absl::Status CheckIdentity();
 
   const std::string data_dir_;
-  JournalId journal_id_ = 0;
-  std::atomic<uint64_t> oldest_id_{0};
+  uint64_t journal_id_ = 0;
+  std::atomic<uint64_t> oldest_{0};
   std::unique_ptr<rocksdb::DB> db_;
   rocksdb::ColumnFamilyHandle* meta_ = nullptr;
   rocksdb::ColumnFamilyHandle* events_ = nullptr;

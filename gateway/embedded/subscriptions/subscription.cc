@@ -179,7 +179,11 @@ absl::StatusOr<std::vector<uint64_t>> Subscription::DeadLettersAt(
   for (const std::string& cursor : cursors) {
     auto decoded = DecodeCursor(cursor);
     if (!decoded.ok()) return InvalidArgument("cursors: {}", MessageOf(decoded.status()));
-    if (shared_.positions->Cursor(decoded->sequence) == cursor)
+    // A dead letter outlives its epoch, but carries its event's cursor.
+    auto bytes = ReadDeadLetter(decoded->sequence);
+    if (!bytes.ok()) return bytes.status();
+    v1::DeadLetter dead_letter;
+    if (*bytes && dead_letter.ParseFromString(**bytes) && dead_letter.event().cursor() == cursor)
       sequences.push_back(decoded->sequence);
   }
   std::sort(sequences.begin(), sequences.end());

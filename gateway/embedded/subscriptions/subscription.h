@@ -200,6 +200,7 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   bool IsCurrent(const PreparationPtr& preparation) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ForgetEndedStreams(int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ExpireRemoved() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool IsOfThisLog(const AckId& id) const;
   Verdict ApplyOne(const AckId& id, const broker::AckChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Verdict VerdictOn(SubscriptionState::Effect effect, const AckId& id,

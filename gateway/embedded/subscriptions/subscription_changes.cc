@@ -52,13 +52,18 @@ absl::StatusOr<std::vector<Subscription::Verdict>> Subscription::Apply(
   return verdicts;
 }
 
+// Numbers that were given before a copy was restored, or before the end of the log was lost, are
+// other events now. What retention has removed is a replay's, and its epoch may be forgotten.
+bool Subscription::IsOfThisLog(const AckId& id) const {
+  if (id.sequence > shared_.journal->head().head()) return false;
+  if (id.sequence < shared_.journal->oldest()) return true;
+  const EpochId incarnation = id.incarnation != 0 ? id.incarnation : shared_.store->journal_id();
+  return shared_.positions->EpochOf(id.sequence) == incarnation;
+}
+
 Subscription::Verdict Subscription::ApplyOne(const AckId& id, const broker::AckChange& change) {
   const Verdict expired{.reason = v1::ACK_FAILURE_REASON_EXPIRED};
-  const uint64_t incarnation = id.incarnation != 0 ? id.incarnation : shared_.store->journal_id();
-  if (id.sequence > shared_.journal->head().head() ||
-      shared_.positions->EpochOf(id.sequence) != incarnation) {
-    return expired;  // of a log that this one is not
-  }
+  if (!IsOfThisLog(id)) return expired;
   if (id.epoch < progress_.epoch) {  // of the time before a seek
     const bool done = state_.acked().Contains(id.sequence) && !state_.IsPending(id.sequence);
     const bool counts = change.kind == Kind::kAcknowledge || change.kind == Kind::kDeadLetter;

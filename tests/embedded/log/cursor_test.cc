@@ -12,11 +12,11 @@ namespace {
 constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
 
 TEST(Cursor, IsReadAsItWasMade) {
-  for (const uint64_t journal : {uint64_t{0}, uint64_t{0x0123456789abcdef}, kMax}) {
+  for (const uint64_t epoch : {uint64_t{0}, uint64_t{0x0123456789abcdef}, kMax}) {
     for (const uint64_t sequence : {uint64_t{0}, uint64_t{1}, uint64_t{1} << 40, kMax}) {
-      const auto decoded = DecodeCursor(EncodeCursor(journal, sequence));
+      const auto decoded = DecodeCursor(EncodeCursor(epoch, sequence));
       ASSERT_THAT(decoded, IsOk());
-      EXPECT_EQ(decoded->journal, journal);
+      EXPECT_EQ(decoded->epoch, epoch);
       EXPECT_EQ(decoded->sequence, sequence);
     }
   }

@@ -32,7 +32,9 @@ class IdIndexTest : public testing::Test {
     index_ = *std::move(index);
   }
 
-  static PostbackKey Key(uint64_t i) { return MakePostbackKey("e", "id" + std::to_string(i)); }
+  static PostbackKey Key(uint64_t i) {
+    return broker::MakePostbackKey("e", "id" + std::to_string(i));
+  }
 
   void Append(int count) {
     for (int i = 0; i < count; ++i) {
@@ -107,11 +109,23 @@ TEST_F(IdIndexTest, TriesAgainWhereItsFileCannotBeWritten) {
   ExpectAllFound();
 }
 
+TEST_F(IdIndexTest, IsBegunAnewWhereItIsAheadOfTheLog) {
+  Append(1050);
+  index_.reset();
+  ASSERT_TRUE(store_->db().Put({}, store_->ids(), std::string(17, '\xff'), BigEndian(5000)).ok());
+  ASSERT_TRUE(store_->db().DeleteRange({}, store_->ids(), Slice(""), std::string(16, '\xff')).ok());
+  Reopen();
+  ExpectAllFound();
+  Append(50);
+  Reopen();
+  ExpectAllFound();
+}
+
 TEST_F(IdIndexTest, ForgetsTheIdsOfRemovedEventsWhenFilesAreRewritten) {
   Append(1000);
   AwaitInStore(1);
   Reopen();  // so that no table in memory knows it
-  store_->ForgetIdsBefore(501);
+  store_->ForgetBefore(501);
   ASSERT_TRUE(store_->db().CompactRange({}, store_->ids(), nullptr, nullptr).ok());
   EXPECT_EQ(*index_->Find(Key(1)), std::nullopt);
   EXPECT_EQ(*index_->Find(Key(1000)), std::optional<uint64_t>(1000));

@@ -55,6 +55,17 @@ TEST_F(QuarantineTest, KeepsContentTypesThatAreNoText) {
   EXPECT_THAT(Bodies(), ElementsAre("body"));
 }
 
+TEST_F(QuarantineTest, KeepsWhatAPostbackCameWith) {
+  auto entry = Rejected(415, "unsupported_media_type", "body");
+  entry.content_encoding = "gzip";
+  entry.trace_parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  entry.tracking_id = "id";
+  const auto postback = quarantine().Get(Append(entry)->quarantine_id)->postback();
+  EXPECT_EQ(postback.content_encoding(), "gzip");
+  EXPECT_EQ(postback.trace_parent(), entry.trace_parent);
+  EXPECT_EQ(postback.tracking_id(), "id");
+}
+
 TEST_F(QuarantineTest, ListsTheOldestFirstOverAllShelves) {
   Keep("missing_field", "1");
   clock().AdvanceSeconds(1);

@@ -26,7 +26,7 @@ class SubscriptionDamageTest : public testing::Test {
     options_.newest_bytes = 0;  // events are read from the store
     store_ = *Store::Open(dir_ / "data");
     journal_ = *Journal::Open(options_, store_.get(), clock_, metrics_);
-    positions_ = std::make_unique<Positions>(journal_.get(), store_.get());
+    positions_ = std::make_unique<Positions>(journal_.get());
     subscriptions_ = *EmbeddedSubscriptions::Open(options_, journal_.get(), store_.get(),
                                                   positions_.get(), clock_);
     v1::Subscription wanted;

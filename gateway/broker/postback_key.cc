@@ -1,0 +1,14 @@
+#include "gateway/broker/postback_key.h"
+
+#include <xxhash.h>
+
+namespace mmsmo::broker {
+
+PostbackKey MakePostbackKey(std::string_view endpoint, std::string_view tracking_id) {
+  // The seed carries the endpoint, so that no separator can be forged.
+  const XXH128_hash_t hash = XXH3_128bits_withSeed(tracking_id.data(), tracking_id.size(),
+                                                   XXH3_64bits(endpoint.data(), endpoint.size()));
+  return {.high = hash.high64, .low = hash.low64};
+}
+
+}  // namespace mmsmo::broker

@@ -1,0 +1,10 @@
+#pragma once
+
+#include <cstdint>
+
+namespace mmsmo::embedded {
+
+// 64 bits of the kernel's chance: for names that no copy of a data directory may draw again.
+uint64_t RandomId();
+
+}  // namespace mmsmo::embedded
