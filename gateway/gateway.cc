@@ -1,5 +1,6 @@
 #include "gateway/gateway.h"
 
+#include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -41,9 +42,12 @@ int ThreadsFor(int setting) {
 constexpr unsigned kCloseSeconds = 10;
 
 // Whoever runs the gateway starts it again; nothing that was answered is lost by it. Can be called
-// by a signal's handler, and without memory.
+// by a signal's handler, and without memory. Says why only where that does not block.
 [[noreturn]] void Die(std::string_view why) {
-  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, why.data(), why.size());
+  pollfd room{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  if (poll(&room, 1, 0) == 1) {
+    [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, why.data(), why.size());
+  }
   _exit(1);
 }
 

@@ -1,12 +1,15 @@
 #include "gateway/rpc/server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/grpc.h>
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
 #include <utility>
 
+#include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/rpc/delivery_pool.h"
 #include "gateway/rpc/listener.h"
@@ -103,11 +106,27 @@ class GrpcServer final : public Server {
 // The library is kept for good: its shutdown waits for ever for a thread that could not be created.
 void KeepLibrary() { [[maybe_unused]] static const bool kKept = (grpc_init(), true); }
 
+// The libraries' own logs would wait for whoever reads stderr.
+void TakeLogs() {
+  gpr_set_log_function([](gpr_log_func_args* line) {
+    Log()->log(
+        line->severity == GPR_LOG_SEVERITY_ERROR ? spdlog::level::warn : spdlog::level::debug,
+        "grpc: {}", line->message);
+  });
+  google::protobuf::SetLogHandler(
+      [](google::protobuf::LogLevel level, const char*, int, const std::string& message) {
+        Log()->log(
+            level >= google::protobuf::LOGLEVEL_ERROR ? spdlog::level::warn : spdlog::level::debug,
+            "protobuf: {}", message);
+      });
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
                                                       broker::Broker* broker, const Clock& clock,
                                                       Metrics& metrics) {
+  TakeLogs();
   KeepLibrary();
   auto server = std::make_unique<GrpcServer>(options, broker, clock, metrics);
   if (auto status = server->Listen(options.listen); !status.ok()) return status;
