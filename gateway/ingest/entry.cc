@@ -4,6 +4,9 @@
 #include <tuple>
 #include <utility>
 
+#include "fmt/format.h"
+#include "gateway/broker/page.h"
+
 namespace mmsmo::ingest {
 namespace {
 
@@ -16,6 +19,14 @@ broker::ContentId ContentOf(const postback::Fingerprint& fingerprint) {
   content[0] = fingerprint.version;
   std::copy(fingerprint.digest.begin(), fingerprint.digest.end(), content.begin() + 1);
   return content;
+}
+
+void RefuseEvent(broker::Entry* entry) {
+  entry->detail = fmt::format("the event has {} bytes, at most {} are allowed", entry->event.size(),
+                              broker::kMaxEventBytes);
+  std::string().swap(entry->event);
+  entry->http_status = 413;
+  entry->reason = "body_too_large";
 }
 
 }  // namespace
@@ -39,6 +50,7 @@ broker::Entry MakeEntry(std::string endpoint, Postback postback, Judgement judge
     event->set_trace_parent(std::move(postback.trace_parent));
     event->SerializeToString(&entry.event);
     entry.content = ContentOf(judgement.fingerprint);
+    if (entry.event.size() > broker::kMaxEventBytes) RefuseEvent(&entry);
   } else {
     entry.http_status = StatusOf(judgement);
     entry.reason = Name(judgement.reason);

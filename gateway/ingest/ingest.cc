@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "gateway/base/status.h"
@@ -21,6 +22,13 @@ Outcome::Kind KindOf(Verdict verdict) {
       return Outcome::Kind::kRejected;
   }
   return Outcome::Kind::kRejected;
+}
+
+// Beside its body and event: the entry, its receipt and who waits for it.
+constexpr int64_t kBookkeepingBytes = 1 << 10;
+
+int64_t CostOf(const broker::Entry& entry) {
+  return HeapBytes(entry.body) + HeapBytes(entry.event) + kBookkeepingBytes;
 }
 
 }  // namespace
@@ -70,8 +78,22 @@ void Ingest::Count(const Outcome& outcome) {
 Lane::Lane(Ingest* ingest, Post post) : ingest_(ingest), post_(std::move(post)) {}
 
 void Lane::Submit(Postback postback, Done done) {
-  Waiting waiting{.done = std::move(done), .judged = {}};
-  entries_.push_back(Judge(std::move(postback), &waiting.judged));
+  Waiting waiting{.done = std::move(done), .judged = {}, .held = std::move(postback.held)};
+  broker::Entry entry = Judge(std::move(postback), &waiting.judged);
+  std::optional<Outcome> refused;
+  if (entry.http_status == 413) {
+    refused = Outcome{.kind = Outcome::Kind::kRejected,
+                      .http_status = 413,
+                      .reason = std::move(entry.reason),
+                      .detail = std::move(entry.detail)};
+  } else if (!waiting.held.Resize(CostOf(entry))) {
+    refused = Unavailable("overloaded", "too many postbacks are in flight; send it again");
+  }
+  if (refused) {
+    ingest_->Count(*refused);
+    return waiting.done(*std::move(refused));
+  }
+  entries_.push_back(std::move(entry));
   waiting_.push_back(std::move(waiting));
   if (waiting_.size() == 1) post_([this] { Flush(); });
 }
