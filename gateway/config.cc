@@ -133,7 +133,9 @@ void DeclareHttp(Settings& settings, Config& config) {
   settings.Bytes(
       "max-in-flight-bytes", &config.max_in_flight_bytes, 1,
       "Bodies that are read, and bodies and events that are not durable yet; over it, 503");
-  settings.Add("max-connections", &config.max_connections, "More are answered 503 and closed")
+  settings
+      .Add("max-connections", &config.max_connections,
+           "Idle and slow ones make room for more; else 503")
       ->check(CLI::Range(1, 1'000'000));
   settings.Duration("header-timeout", &config.header_timeout, "10s", 1,
                     "A request's header must arrive within, else 408");
@@ -155,6 +157,18 @@ void DeclareGrpc(Settings& settings, Config& config) {
       ->check(CLI::Range(0, 64));
   settings.Duration("heartbeat-interval", &config.heartbeat_interval, "15s", 100,
                     "For streams that ask for none");
+  const CLI::Range limit(1, 1'000'000);
+  settings.Add("max-grpc-connections", &config.max_grpc_connections, "More are closed")
+      ->check(limit);
+  settings.Add("max-streams", &config.max_streams, "More are RESOURCE_EXHAUSTED")->check(limit);
+  settings
+      .Add("max-streams-per-connection", &config.max_streams_per_connection,
+           "Streams and other calls; a client waits with more")
+      ->check(limit);
+  settings.Add("max-calls", &config.max_calls, "Other calls; more are RESOURCE_EXHAUSTED")
+      ->check(limit);
+  settings.Bytes("max-frame-bytes", &config.max_frame_bytes, 1 << 20,
+                 "What all streams together may have on the way; over it, each has one event");
   settings.Group("Operation");
   settings.Add("admin-listen", &config.admin_listen,
                "Where /healthz, /readyz and /metrics are, HOST:PORT");

@@ -120,6 +120,17 @@ http::ServerOptions PostbackServerOptions(const Config& config) {
           .write_timeout = milliseconds(config.write_timeout)};
 }
 
+rpc::ServerOptions GrpcServerOptions(const Config& config) {
+  return {.listen = config.grpc_listen,
+          .delivery_threads = ThreadsFor(config.delivery_threads),
+          .heartbeat_interval = milliseconds(config.heartbeat_interval),
+          .limits = {.connections = config.max_grpc_connections,
+                     .streams = config.max_streams,
+                     .streams_a_connection = config.max_streams_per_connection,
+                     .calls = config.max_calls,
+                     .frame_bytes = static_cast<int64_t>(config.max_frame_bytes)}};
+}
+
 // Declared in the order in which they depend on each other. The broker goes before the HTTP
 // servers: until then it may still complete appends, which post to their threads' queues.
 struct Rooms {
@@ -174,10 +185,8 @@ absl::Status Open(const Config& config, Rooms& rooms) {
   if (!admin.ok()) return admin.status();
   rooms.admin = *std::move(admin);
 
-  auto grpc = rpc::Server::Start({.listen = config.grpc_listen,
-                                  .delivery_threads = ThreadsFor(config.delivery_threads),
-                                  .heartbeat_interval = milliseconds(config.heartbeat_interval)},
-                                 rooms.broker.get(), SystemClock(), rooms.metrics);
+  auto grpc = rpc::Server::Start(GrpcServerOptions(config), rooms.broker.get(), SystemClock(),
+                                 rooms.metrics);
   if (!grpc.ok()) return grpc.status();
   rooms.grpc = *std::move(grpc);
   return absl::OkStatus();

@@ -45,6 +45,11 @@ class ByteBudget {
       bytes_ = bytes;
       return true;
     }
+    // Whether the budget has them or not: nobody else gets more until it has.
+    void Insist(int64_t bytes) {
+      if (budget_ != nullptr) budget_->held_ += bytes - bytes_;
+      bytes_ = bytes;
+    }
 
    private:
     ByteBudget* budget_ = nullptr;

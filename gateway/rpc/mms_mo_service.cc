@@ -153,7 +153,8 @@ absl::StatusOr<SubscribeStream::Settings> MmsMoService::SettingsFor(
                                                          ? kDefaultBatchSize
                                                          : request.max_batch_size(),
                                    .heartbeat_interval = *heartbeat,
-                                   .earliest_cursor = broker_->EarliestCursor()};
+                                   .earliest_cursor = broker_->EarliestCursor(),
+                                   .frame_bytes = options_.frame_bytes};
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* MmsMoService::Subscribe(grpc::CallbackServerContext*,
@@ -165,12 +166,20 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MmsMoService::Subscribe(grpc::Callba
   }
   auto settings = SettingsFor(request);
   if (!settings.ok()) return new FailedStream(settings.status());
+  if (auto status = options_.streams->Begin(); !status.ok()) return new FailedStream(status);
   auto feed = OpenFeed(request, &*settings);
-  if (!feed.ok()) return new FailedStream(feed.status());
+  if (!feed.ok()) {
+    options_.streams->End();
+    return new FailedStream(feed.status());
+  }
   const auto stream =
       SubscribeStream::Start(*std::move(settings), *std::move(feed), pool_, clock_,
                              {.delivered = [this](int events) { deliveries_.Increment(events); },
-                              .done = [this](SubscribeStream* done) { Unregister(done); }});
+                              .done =
+                                  [this](SubscribeStream* done) {
+                                    Unregister(done);
+                                    options_.streams->End();
+                                  }});
   Register(stream);
   return stream.get();
 }
@@ -238,18 +247,20 @@ void MmsMoService::Change(const Request& request, const broker::AckChange& chang
       });
 }
 
-grpc::ServerUnaryReactor* MmsMoService::Acknowledge(grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* MmsMoService::Acknowledge(grpc::CallbackServerContext*,
                                                     const v1::AcknowledgeRequest* request,
                                                     v1::AcknowledgeResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
+  if (reactor->refused()) return reactor;
   Change(*request, {.kind = broker::AckChange::Kind::kAcknowledge}, response, reactor);
   return reactor;
 }
 
 grpc::ServerUnaryReactor* MmsMoService::ModifyAckDeadline(
-    grpc::CallbackServerContext* context, const v1::ModifyAckDeadlineRequest* request,
+    grpc::CallbackServerContext*, const v1::ModifyAckDeadlineRequest* request,
     v1::ModifyAckDeadlineResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
+  if (reactor->refused()) return reactor;
   auto change = ChangeOf(*request);
   if (change.ok()) {
     Change(*request, *change, response, reactor);
@@ -259,10 +270,11 @@ grpc::ServerUnaryReactor* MmsMoService::ModifyAckDeadline(
   return reactor;
 }
 
-grpc::ServerUnaryReactor* MmsMoService::GetEvent(grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* MmsMoService::GetEvent(grpc::CallbackServerContext*,
                                                  const v1::GetEventRequest* request,
                                                  v1::GetEventResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
+  if (reactor->refused()) return reactor;
   pool_->Run([this, request, response, reactor] {
     auto event = broker_->GetEvent(request->cursor());
     if (event.ok() && !response->mutable_event()->ParseFromString(*event))
@@ -272,10 +284,11 @@ grpc::ServerUnaryReactor* MmsMoService::GetEvent(grpc::CallbackServerContext* co
   return reactor;
 }
 
-grpc::ServerUnaryReactor* MmsMoService::GetRawPostback(grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* MmsMoService::GetRawPostback(grpc::CallbackServerContext*,
                                                        const v1::GetRawPostbackRequest* request,
                                                        v1::GetRawPostbackResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
+  if (reactor->refused()) return reactor;
   pool_->Run([this, request, response, reactor] {
     auto raw = broker_->GetRawPostback(request->cursor());
     if (raw.ok()) {
@@ -292,10 +305,11 @@ grpc::ServerUnaryReactor* MmsMoService::GetRawPostback(grpc::CallbackServerConte
   return reactor;
 }
 
-grpc::ServerUnaryReactor* MmsMoService::ListEvents(grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* MmsMoService::ListEvents(grpc::CallbackServerContext*,
                                                    const v1::ListEventsRequest* request,
                                                    v1::ListEventsResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
+  if (reactor->refused()) return reactor;
   pool_->Run([this, request, response, reactor] {
     reactor->Finish(ToGrpc(FillPage(*request, response)));
   });

@@ -11,9 +11,10 @@
 namespace mmsmo::rpc {
 
 grpc::ServerUnaryReactor* QuarantineService::ListQuarantined(
-    grpc::CallbackServerContext* context, const v1::ListQuarantinedRequest* request,
+    grpc::CallbackServerContext*, const v1::ListQuarantinedRequest* request,
     v1::ListQuarantinedResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(calls_);
+  if (reactor->refused()) return reactor;
   pool_->Run([this, request, response, reactor] {
     reactor->Finish(ToGrpc(FillPage(*request, response)));
   });
@@ -30,9 +31,10 @@ absl::Status QuarantineService::FillPage(const v1::ListQuarantinedRequest& reque
 }
 
 grpc::ServerUnaryReactor* QuarantineService::GetQuarantined(
-    grpc::CallbackServerContext* context, const v1::GetQuarantinedRequest* request,
+    grpc::CallbackServerContext*, const v1::GetQuarantinedRequest* request,
     v1::GetQuarantinedResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(calls_);
+  if (reactor->refused()) return reactor;
   pool_->Run([this, request, response, reactor] {
     auto quarantined = broker_->quarantine().Get(request->id());
     if (quarantined.ok()) response->Swap(&*quarantined);
@@ -47,9 +49,10 @@ grpc::ServerWriteReactor<v1::ReprocessQuarantinedResponse>* QuarantineService::R
 }
 
 grpc::ServerUnaryReactor* QuarantineService::DiscardQuarantined(
-    grpc::CallbackServerContext* context, const v1::DiscardQuarantinedRequest* request,
+    grpc::CallbackServerContext*, const v1::DiscardQuarantinedRequest* request,
     v1::DiscardQuarantinedResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(calls_);
+  if (reactor->refused()) return reactor;
   broker_->quarantine().Discard(
       std::vector<std::string>(request->ids().begin(), request->ids().end()),
       [this, response, reactor](const absl::StatusOr<int64_t>& discarded) {

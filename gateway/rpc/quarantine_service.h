@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "gateway/broker/broker.h"
+#include "gateway/rpc/call_limit.h"
 #include "gateway/rpc/delivery_pool.h"
 #include "mmsmo/v1/quarantine_service.grpc.pb.h"
 
@@ -14,8 +15,9 @@ namespace mmsmo::rpc {
 // Thread-safe.
 class QuarantineService final : public v1::QuarantineService::CallbackService {
  public:
-  // Both must outlive the service.
-  QuarantineService(broker::Broker* broker, DeliveryPool* pool) : broker_(broker), pool_(pool) {}
+  // All must outlive the service. `calls` limits the unary ones.
+  QuarantineService(broker::Broker* broker, DeliveryPool* pool, CallLimit* calls)
+      : broker_(broker), pool_(pool), calls_(calls) {}
 
   // From now on reprocessing is UNAVAILABLE; what is under way ends where it has got to.
   void Drain() { draining_ = true; }
@@ -39,6 +41,7 @@ class QuarantineService final : public v1::QuarantineService::CallbackService {
 
   broker::Broker* const broker_;
   DeliveryPool* const pool_;
+  CallLimit* const calls_;
   std::atomic<bool> draining_{false};
 };
 

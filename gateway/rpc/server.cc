@@ -9,8 +9,10 @@
 
 #include <utility>
 
+#include "gateway/base/byte_budget.h"
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
+#include "gateway/rpc/call_limit.h"
 #include "gateway/rpc/delivery_pool.h"
 #include "gateway/rpc/listener.h"
 #include "gateway/rpc/mms_mo_service.h"
@@ -29,11 +31,29 @@ class GrpcServer final : public Server {
  public:
   GrpcServer(const ServerOptions& options, broker::Broker* broker, const Clock& clock,
              Metrics& metrics)
-      : pool_(options.delivery_threads),
-        service_({.heartbeat_interval = options.heartbeat_interval}, broker, &pool_, clock,
-                 metrics),
-        subscriptions_(broker, &administration_),
-        quarantine_(broker, &pool_) {}
+      : limits_(options.limits),
+        connections_limit_{
+            .most = options.limits.connections,
+            .open = metrics.Gauge("mmsmo_grpc_connections", "Open connections of gRPC."),
+            .refused = metrics.Counter("mmsmo_grpc_refused_total", "What a limit refused.",
+                                       {{"limit", "connections"}})},
+        frame_bytes_(options.limits.frame_bytes),
+        calls_("unary", "max-calls", options.limits.calls, metrics),
+        streams_("stream", "max-streams", options.limits.streams, metrics),
+        pool_(options.delivery_threads),
+        service_({.heartbeat_interval = options.heartbeat_interval,
+                  .calls = &calls_,
+                  .streams = &streams_,
+                  .frame_bytes = &frame_bytes_},
+                 broker, &pool_, clock, metrics),
+        subscriptions_(broker, &administration_, &calls_),
+        quarantine_(broker, &pool_, &calls_) {
+    metrics.AddSampler([this]() -> std::vector<prometheus::MetricFamily> {
+      return {Metrics::GaugeFamily("mmsmo_frame_bytes",
+                                   "Bytes of frames that their streams have not taken yet.",
+                                   static_cast<double>(frame_bytes_.held()))};
+    });
+  }
   ~GrpcServer() override { Stop(std::chrono::steady_clock::now()); }
 
   absl::Status Listen(const std::string& listen) {
@@ -46,6 +66,7 @@ class GrpcServer final : public Server {
     using Connections = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
     connections_ = builder.experimental().AddExternalConnectionAcceptor(
         Connections::FROM_FD, grpc::InsecureServerCredentials());
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits_.streams_a_connection);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMillis);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -60,7 +81,7 @@ class GrpcServer final : public Server {
     builder.RegisterService(&quarantine_);
     server_ = builder.BuildAndStart();
     if (!server_) return FailedPrecondition("grpc-listen: the gRPC server does not start");
-    listener_->Start([this](int fd) {
+    listener_->Start(connections_limit_, [this](int fd) {
       grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
       connection.fd = fd;
       connections_->HandleNewConnection(&connection);
@@ -92,6 +113,11 @@ class GrpcServer final : public Server {
   }
 
  private:
+  const Limits limits_;
+  const ConnectionLimit connections_limit_;
+  ByteBudget frame_bytes_;
+  CallLimit calls_;
+  CallLimit streams_;
   DeliveryPool pool_;
   // Calls that may write, for which no stream should wait.
   DeliveryPool administration_{1};

@@ -35,6 +35,7 @@ SubscribeStream::SubscribeStream(Settings settings, std::unique_ptr<broker::Feed
       pool_(pool),
       clock_(clock),
       hooks_(std::move(hooks)),
+      sizer_(settings_.frame_bytes),
       feed_(std::move(feed)) {}
 
 void SubscribeStream::Drain(TimePoint close_at) {
@@ -105,6 +106,7 @@ void SubscribeStream::Step() {
     if (writing_) return;
   }
   if (finished_) return;
+  sizer_.WriteEnds(steady_clock::now());
   if (!SendDue()) SendDeliveries();
 }
 
@@ -150,8 +152,8 @@ bool SubscribeStream::SendDue() {
 
 void SubscribeStream::SendDeliveries() {
   if (drain_announced_ && settings_.ack_deadline_micros > 0) return EndWhenAcknowledged();
-  auto batch = feed_->Take(
-      {.max_events = settings_.max_batch_size, .max_bytes = kMaxFrameBytes - kFrameOverhead});
+  auto batch = feed_->Take({.max_events = settings_.max_batch_size, .max_bytes = sizer_.Reserve()});
+  sizer_.WriteBegins(batch.ok() ? batch->deliveries.size() : 0, steady_clock::now());
   if (!batch.ok()) return FinishOnce(ToGrpc(batch.status()));
   if (batch->count > 0) {
     hooks_.delivered(batch->count);

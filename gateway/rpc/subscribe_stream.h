@@ -17,6 +17,7 @@
 #include "gateway/base/mutex.h"
 #include "gateway/broker/feed.h"
 #include "gateway/rpc/delivery_pool.h"
+#include "gateway/rpc/frame_sizer.h"
 #include "mmsmo/v1/mms_mo_service.pb.h"
 
 namespace mmsmo::rpc {
@@ -38,6 +39,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     // Of a subscription; 0 otherwise.
     int64_t ack_deadline_micros = 0;
     int max_outstanding_messages = 0;
+    ByteBudget* frame_bytes = nullptr;  // of all streams; must outlive this one
   };
   struct Hooks {
     std::function<void(int events)> delivered;   // handed to gRPC
@@ -95,6 +97,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   TimePoint last_frame_;
   TimePoint wake_at_ = TimePoint::max();  // of the timer that is set
   grpc::ByteBuffer frame_;                // in flight
+  FrameSizer sizer_;
 
   Mutex mu_;
   Turn turn_ ABSL_GUARDED_BY(mu_) = Turn::kIdle;

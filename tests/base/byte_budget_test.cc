@@ -33,6 +33,18 @@ TEST(ByteBudget, GetsAPartBackAtItsEnd) {
   EXPECT_EQ(budget.held(), 0);
 }
 
+TEST(ByteBudget, CanBeOverdrawn) {
+  ByteBudget budget(10);
+  ByteBudget::Part one(&budget), other(&budget);
+  one.Insist(15);
+  EXPECT_EQ(budget.held(), 15);
+  EXPECT_FALSE(other.Resize(1));
+  EXPECT_TRUE(one.Resize(12));  // less is never refused
+  EXPECT_FALSE(other.Resize(1));
+  EXPECT_TRUE(one.Resize(9));
+  EXPECT_TRUE(other.Resize(1));
+}
+
 TEST(ByteBudget, IsNotAskedByAPartOfNone) {
   ByteBudget::Part part;
   EXPECT_TRUE(part.Resize(1 << 30));

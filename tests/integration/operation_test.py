@@ -77,6 +77,17 @@ class StartTest(TestCase):
             self.assertIn(flag, result.stderr)
             self.assertIn(address, result.stderr)
 
+    def test_takes_no_file_for_a_socket_that_was_left(self):
+        for kind, make in (("file", lambda path: open(path, "w").close()), ("directory", os.mkdir)):
+            path = os.path.join(self.directory, kind)
+            make(path)
+            before = os.stat(path)
+            result = run("--http-listen", "127.0.0.1:0", "--grpc-listen", "unix:" + path, "--admin-listen", "127.0.0.1:0",
+                         "--data-dir", os.path.join(self.directory, "data"))
+            self.assertEqual(result.returncode, 1, result)
+            self.assertIn("grpc-listen: " + path, result.stderr)
+            self.assertEqual(os.stat(path), before)
+
     def test_is_ready_soon_and_small(self):
         gateway = self.gateway()
         gateway.stop()
