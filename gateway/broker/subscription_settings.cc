@@ -98,7 +98,7 @@ absl::StatusOr<v1::Subscription> CompleteSubscription(const v1::Subscription& wa
   };
   for (const absl::Status& status : {
            ValidateSubscriptionName("subscription.name", complete.name()),
-           EventFilter::Validate(complete.filter()),
+           EventFilter::Validate("subscription.filter", complete.filter()),
            CompleteDuration("ack_deadline", kDefaultAckDeadline, kSecond / 10, 3600 * kSecond,
                             complete.mutable_ack_deadline()),
            CompleteDuration("retry_policy.minimum_backoff", kDefaultMinimumBackoff, kSecond / 1000,

@@ -10,6 +10,7 @@
 #include "gateway/base/status.h"
 #include "gateway/broker/page.h"
 #include "gateway/broker/proto_time.h"
+#include "gateway/broker/request_times.h"
 #include "gateway/rpc/frame.h"
 #include "gateway/rpc/pages.h"
 #include "gateway/rpc/status.h"
@@ -63,6 +64,7 @@ absl::StatusOr<int64_t> DelayMicros(std::string_view field,
 }
 
 absl::StatusOr<broker::AckChange> ChangeOf(const v1::ModifyAckDeadlineRequest& request) {
+  if (auto status = broker::ValidateTimes("", request); !status.ok()) return status;
   using Kind = broker::AckChange::Kind;
   switch (request.change_case()) {
     case v1::ModifyAckDeadlineRequest::kExtendBy: {
@@ -119,6 +121,7 @@ void MmsMoService::WaitForStreams(std::chrono::steady_clock::time_point deadline
 
 absl::StatusOr<SubscribeStream::Settings> MmsMoService::SettingsFor(
     const v1::SubscribeRequest& request) {
+  if (auto status = broker::ValidateTimes("", request); !status.ok()) return status;
   if (request.source_case() == v1::SubscribeRequest::SOURCE_NOT_SET) {
     return InvalidArgument(
         "source: one of subscription and start_position must be set; there is no default start");
@@ -319,11 +322,14 @@ grpc::ServerUnaryReactor* MmsMoService::ListEvents(grpc::CallbackServerContext*,
 // A page is what a feed gives; its token is where the feed got to.
 absl::Status MmsMoService::FillPage(const v1::ListEventsRequest& request,
                                     v1::ListEventsResponse* response) {
+  if (auto status = broker::ValidateTimes("", request); !status.ok()) return status;
   const auto page_size = PageSize(request.page_size());
   if (!page_size.ok()) return page_size.status();
+  auto token = PageToken(request);
+  if (!token.ok()) return token.status();
   v1::StartPosition start = request.start_position();
-  if (!request.page_token().empty()) {
-    start.set_after_cursor(request.page_token());
+  if (!token->empty()) {
+    start.set_after_cursor(*std::move(token));
   } else if (start.position_case() == v1::StartPosition::POSITION_NOT_SET) {
     start.set_boundary(v1::BOUNDARY_EARLIEST);
   }
@@ -339,7 +345,7 @@ absl::Status MmsMoService::FillPage(const v1::ListEventsRequest& request,
     for (auto& delivery : *deliveries.mutable_deliveries())
       response->add_events()->Swap(delivery.mutable_event());
     const bool at_tail = batch->left == broker::Batch::Left::kNothing;
-    if (!at_tail) response->set_next_page_token(batch->cursor);
+    if (!at_tail) response->set_next_page_token(BindPageToken(batch->cursor, request));
     if (batch->count > 0 || at_tail || std::chrono::steady_clock::now() >= until)
       return absl::OkStatus();
   }

@@ -25,9 +25,13 @@ absl::Status QuarantineService::FillPage(const v1::ListQuarantinedRequest& reque
                                          v1::ListQuarantinedResponse* response) {
   const auto page_size = PageSize(request.page_size());
   if (!page_size.ok()) return page_size.status();
-  auto page = broker_->quarantine().List(request.reason(), *page_size, request.page_token());
-  if (page.ok()) response->Swap(&*page);
-  return page.status();
+  const auto token = PageToken(request);
+  if (!token.ok()) return token.status();
+  auto page = broker_->quarantine().List(request.reason(), *page_size, *token);
+  if (!page.ok()) return page.status();
+  page->set_next_page_token(BindPageToken(page->next_page_token(), request));
+  response->Swap(&*page);
+  return absl::OkStatus();
 }
 
 grpc::ServerUnaryReactor* QuarantineService::GetQuarantined(

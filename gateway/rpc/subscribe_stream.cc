@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "gateway/base/status.h"
 #include "gateway/broker/proto_time.h"
 #include "gateway/rpc/frame.h"
 #include "gateway/rpc/status.h"
@@ -14,7 +15,11 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kProgressInterval{1'000};
 constexpr std::chrono::milliseconds kAcknowledgedCheckEvery{20};
-constexpr std::string_view kShuttingDown = "this gateway is shutting down; connect again";
+
+grpc::Status ShuttingDown() {
+  return ToGrpc(
+      WithReason(Unavailable("this gateway is shutting down; connect again"), "draining"));
+}
 
 }  // namespace
 
@@ -143,7 +148,7 @@ bool SubscribeStream::SendDue() {
         broker::ToTimestamp(clock_.NowMicros() + left.count());
     Send(frame);
   } else if (close_at && steady_clock::now() >= *close_at) {
-    FinishOnce(grpc::Status(grpc::StatusCode::UNAVAILABLE, std::string(kShuttingDown)));
+    FinishOnce(ShuttingDown());
   } else {
     return false;
   }
@@ -173,7 +178,7 @@ void SubscribeStream::SendDeliveries() {
 // the end would hand that back.
 void SubscribeStream::EndWhenAcknowledged() {
   if (feed_->Outstanding() == 0) {
-    return FinishOnce(grpc::Status(grpc::StatusCode::UNAVAILABLE, std::string(kShuttingDown)));
+    return FinishOnce(ShuttingDown());
   }
   pool_->RunAt(steady_clock::now() + kAcknowledgedCheckEvery, [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->AskForStep();
@@ -193,7 +198,7 @@ void SubscribeStream::AtTail(const std::string& cursor) {
     frame.mutable_caught_up();
     Send(frame);
   } else if (closing) {
-    FinishOnce(grpc::Status(grpc::StatusCode::UNAVAILABLE, std::string(kShuttingDown)));
+    FinishOnce(ShuttingDown());
   } else if (steady_clock::now() >= last_frame_ + settings_.heartbeat_interval) {
     SendHeartbeat(cursor);
   } else {

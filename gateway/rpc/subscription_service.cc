@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gateway/base/status.h"
+#include "gateway/broker/request_times.h"
 #include "gateway/broker/subscription_settings.h"
 #include "gateway/rpc/pages.h"
 #include "gateway/rpc/status.h"
@@ -34,6 +35,7 @@ grpc::ServerUnaryReactor* SubscriptionService::CreateSubscription(
     grpc::CallbackServerContext*, const v1::CreateSubscriptionRequest* request,
     v1::CreateSubscriptionResponse* response) {
   return Answer([=, this]() -> absl::Status {
+    if (auto status = broker::ValidateTimes("", *request); !status.ok()) return status;
     auto complete = broker::CompleteSubscription(request->subscription());
     if (!complete.ok()) return complete.status();
     return Fill(subscriptions_.Create(*complete), response->mutable_subscription());
@@ -54,11 +56,14 @@ grpc::ServerUnaryReactor* SubscriptionService::ListSubscriptions(
   return Answer([=, this]() -> absl::Status {
     auto page_size = PageSize(request->page_size());
     if (!page_size.ok()) return page_size.status();
-    if (!request->page_token().empty()) {
-      auto status = broker::ValidateSubscriptionName("page_token", request->page_token());
+    const auto token = PageToken(*request);
+    if (!token.ok()) return token.status();
+    if (!token->empty()) {
+      auto status = broker::ValidateSubscriptionName("page_token", *token);
       if (!status.ok()) return status;
     }
-    *response = subscriptions_.List(*page_size, request->page_token());
+    *response = subscriptions_.List(*page_size, *token);
+    response->set_next_page_token(BindPageToken(response->next_page_token(), *request));
     return absl::OkStatus();
   });
 }
@@ -66,7 +71,8 @@ grpc::ServerUnaryReactor* SubscriptionService::ListSubscriptions(
 grpc::ServerUnaryReactor* SubscriptionService::UpdateSubscription(
     grpc::CallbackServerContext*, const v1::UpdateSubscriptionRequest* request,
     v1::UpdateSubscriptionResponse* response) {
-  return Answer([=, this] {
+  return Answer([=, this]() -> absl::Status {
+    if (auto status = broker::ValidateTimes("", *request); !status.ok()) return status;
     return Fill(subscriptions_.Update(request->subscription(), request->update_mask()),
                 response->mutable_subscription());
   });
@@ -81,7 +87,8 @@ grpc::ServerUnaryReactor* SubscriptionService::DeleteSubscription(
 grpc::ServerUnaryReactor* SubscriptionService::SeekSubscription(
     grpc::CallbackServerContext*, const v1::SeekSubscriptionRequest* request,
     v1::SeekSubscriptionResponse* response) {
-  return Answer([=, this] {
+  return Answer([=, this]() -> absl::Status {
+    if (auto status = broker::ValidateTimes("", *request); !status.ok()) return status;
     return Fill(subscriptions_.Seek(request->name(), request->target()),
                 response->mutable_subscription());
   });
@@ -93,9 +100,13 @@ grpc::ServerUnaryReactor* SubscriptionService::ListDeadLetters(
   return Answer([=, this]() -> absl::Status {
     auto page_size = PageSize(request->page_size());
     if (!page_size.ok()) return page_size.status();
-    return Fill(
-        subscriptions_.ListDeadLetters(request->subscription(), *page_size, request->page_token()),
-        response);
+    const auto token = PageToken(*request);
+    if (!token.ok()) return token.status();
+    auto page = subscriptions_.ListDeadLetters(request->subscription(), *page_size, *token);
+    if (!page.ok()) return page.status();
+    *response = *std::move(page);
+    response->set_next_page_token(BindPageToken(response->next_page_token(), *request));
+    return absl::OkStatus();
   });
 }
 

@@ -26,6 +26,10 @@ class DiskTest(TestCase):
         self.assertEqual((status, answer["reason"]), (503, "not_durable"))
         self.assertIn("Retry-After", headers)
         self.assertEqual(gateway.get("/readyz")[0], 503)
+        health = self.service(gateway).channel.unary_unary("/grpc.health.v1.Health/Check")
+        for name in (b"", b"mmsmo.v1.MmsMoService"):
+            while health(b"\x0a%c%s" % (len(name), name), timeout=10) != b"\x08\x02":  # NOT_SERVING
+                time.sleep(0.01)
         disk.heal()
         gateway.wait_until_ready()
         status, answer, _ = gateway.post(xml("MEANWHILE"))

@@ -36,7 +36,12 @@ absl::StatusOr<broker::Batch> LogFeed::Take(const broker::TakeLimits& limits) {
     // Events are accepted in the order of their times: once one has passed, all do.
     auto event = not_before_ > 0 ? scan.ReadFromDisk(next) : scan.Read(next);
     if (!event.ok()) return event.status();
-    if (event->accept_micros >= not_before_ && filter_.MatchesSerialised(event->event)) {
+    const auto matches = filter_.MatchesSerialised(event->event);
+    if (!matches.ok()) {
+      return DataLoss("{}: {}", Positions(journal_, store_).Cursor(next),
+                      MessageOf(matches.status()));
+    }
+    if (event->accept_micros >= not_before_ && *matches) {
       const size_t size = batch.deliveries.size() + broker::DeliverySize(event->event.size());
       if (batch.count > 0 && size > limits.max_bytes) break;
       not_before_ = 0;

@@ -194,7 +194,7 @@ absl::Status Subscription::OfferNext(const LogScan::Event& event, Filling* filli
     filling->effort += kEffortToParse;
     v1::Event parsed;
     if (!parsed.ParseFromArray(event.event.data(), static_cast<int>(event.event.size())) ||
-        !filter_->Matches(parsed.mms_mo())) {
+        !filter_->Matches(parsed)) {
       state_.Pass();
       return absl::OkStatus();
     }
