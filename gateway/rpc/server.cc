@@ -81,6 +81,11 @@ class GrpcServer final : public Server {
     builder.RegisterService(&quarantine_);
     server_ = builder.BuildAndStart();
     if (!server_) return FailedPrecondition("grpc-listen: the gRPC server does not start");
+    for (const char* name :
+         {v1::MmsMoService::service_full_name(), v1::SubscriptionService::service_full_name(),
+          v1::QuarantineService::service_full_name()}) {
+      server_->GetHealthCheckService()->SetServingStatus(name, true);
+    }
     listener_->Start(connections_limit_, [this](int fd) {
       grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
       connection.fd = fd;
@@ -93,7 +98,7 @@ class GrpcServer final : public Server {
   bool loopback() const override { return listener_->loopback(); }
 
   void SetServing(bool serving) override {
-    if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(serving);
+    server_->GetHealthCheckService()->SetServingStatus(serving);  // under every name
   }
 
   void Drain(std::chrono::steady_clock::time_point close_at) override {
