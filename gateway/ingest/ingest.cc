@@ -31,6 +31,20 @@ int64_t CostOf(const broker::Entry& entry) {
   return HeapBytes(entry.body) + HeapBytes(entry.event) + kBookkeepingBytes;
 }
 
+// What labels a metric has to be one of few words, whatever an engine gives for a reason.
+std::string_view Label(std::string_view reason) {
+  for (const std::string_view known :
+       {"", "id_conflict", "body_too_large", "not_durable", "overloaded", "quarantine_full",
+        "retention_full", "draining"}) {
+    if (reason == known) return known;
+  }
+  for (int i = 0; i < postback::kReasons; ++i) {
+    const std::string_view known = Name(static_cast<postback::Reason>(i));
+    if (reason == known) return known;
+  }
+  return "other";
+}
+
 }  // namespace
 
 std::string_view Name(Outcome::Kind kind) {
@@ -65,12 +79,12 @@ Ingest::Ingest(std::string endpoint, broker::Broker* broker, Metrics& metrics)
           {1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 1e-3, 1e-2})) {}
 
 void Ingest::Count(const Outcome& outcome) {
+  const std::string kind(Name(outcome.kind)), reason(Label(outcome.reason));
   MutexLock lock(&mu_);
-  prometheus::Counter*& counter = counters_[{std::string(Name(outcome.kind)), outcome.reason}];
+  prometheus::Counter*& counter = counters_[{kind, reason}];
   if (counter == nullptr) {
-    counter = &metrics_.Counter(
-        "mmsmo_postbacks_total", "Postbacks by outcome and reason.",
-        {{"outcome", std::string(Name(outcome.kind))}, {"reason", outcome.reason}});
+    counter = &metrics_.Counter("mmsmo_postbacks_total", "Postbacks by outcome and reason.",
+                                {{"outcome", kind}, {"reason", reason}});
   }
   counter->Increment();
 }

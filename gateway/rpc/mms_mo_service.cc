@@ -2,6 +2,7 @@
 
 #include <grpcpp/impl/codegen/proto_utils.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <utility>
@@ -219,20 +220,15 @@ void MmsMoService::Unregister(SubscribeStream* stream) {
 }
 
 std::vector<prometheus::MetricFamily> MmsMoService::SampleLag() {
-  prometheus::MetricFamily family{
-      .name = "mmsmo_stream_lag_events",
-      .help = "Events that a stream has not taken yet, before filtering.",
-      .type = prometheus::MetricType::Gauge,
-      .metric = {}};
-  MutexLock lock(&mu_);
-  for (const SubscribeStream* stream : streams_) {
-    prometheus::ClientMetric metric;
-    metric.label = {{"client", stream->settings().client_id},
-                    {"stream", stream->settings().stream_id}};
-    metric.gauge.value = static_cast<double>(stream->Lag());
-    family.metric.push_back(std::move(metric));
+  int64_t largest = 0;
+  {
+    MutexLock lock(&mu_);
+    for (const SubscribeStream* stream : streams_) largest = std::max(largest, stream->Lag());
   }
-  return {std::move(family)};
+  return {Metrics::GaugeFamily("mmsmo_stream_lag_events",
+                               "Events that the stream furthest behind has not taken yet, before "
+                               "filtering.",
+                               static_cast<double>(largest))};
 }
 
 template <typename Request, typename Response>

@@ -19,6 +19,7 @@ namespace {
 
 using broker::Receipt;
 using testing::HasSubstr;
+using testing::Not;
 
 // Keeps what is appended until the test answers.
 class FakeBroker : public BrokerStub {
@@ -145,6 +146,18 @@ TEST_F(IngestTest, RefusesAnEventThatClientsCouldNotReceive) {
   EXPECT_EQ(outcomes_[0].kind, Outcome::Kind::kRejected);
   EXPECT_EQ(outcomes_[0].http_status, 413);
   EXPECT_EQ(outcomes_[0].reason, "body_too_large");
+}
+
+TEST_F(IngestTest, CountsByReasonsOfItsOwnOnly) {
+  Submit(Xml("A"));
+  Submit(Xml("B"));
+  RunPass();
+  Answer({WithReason(mmsmo::Unavailable("full"), "quarantine_full"),
+          WithReason(mmsmo::Unavailable("odd"), "+1408")});
+  const std::string metrics = metrics_.Serialise();
+  EXPECT_THAT(metrics, HasSubstr("{outcome=\"unavailable\",reason=\"quarantine_full\"} 1"));
+  EXPECT_THAT(metrics, HasSubstr("{outcome=\"unavailable\",reason=\"other\"} 1"));
+  EXPECT_THAT(metrics, Not(HasSubstr("1408")));
 }
 
 TEST_F(IngestTest, HandsOnWhatIsForTheQuarantine) {

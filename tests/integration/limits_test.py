@@ -74,6 +74,26 @@ class LimitsTest(TestCase):
         first.channel.close()
         grpc.channel_ready_future(second).result(timeout=30)
 
+    def test_names_at_most_1000_subscriptions_in_metrics(self):
+        gateway = self.gateway()
+        rpc = Service(self.service(gateway).channel, subscription_service_pb2, "SubscriptionService")
+        self.accepted(gateway, "BACKLOG")
+        for i in range(1003):
+            wanted = subscription_pb2.Subscription(name=f"s{i:04}", start_position=earliest())
+            rpc.call("CreateSubscription", subscription=wanted)
+        series = [line for line in gateway.get("/metrics")[1].splitlines() if line.startswith("mmsmo_subscription_backlog{")]
+        self.assertEqual(len(series), 1001)
+        self.assertEqual(gateway.metric('mmsmo_subscription_backlog{subscription="s0999"}'), 1)
+        self.assertEqual(gateway.metric('mmsmo_subscription_backlog{subscription="(others)"}'), 3)
+
+    def test_labels_nothing_with_what_a_client_calls_itself(self):
+        gateway = self.gateway()
+        stream = self.service(gateway).subscribe(start_position=earliest(), client_id="call-me-thus")
+        self.assertEqual([next(stream).WhichOneof("content") for _ in range(2)], ["started", "caught_up"])
+        self.assertNotIn("call-me-thus", gateway.get("/metrics")[1])
+        self.assertEqual(gateway.metric("mmsmo_stream_lag_events"), 0)
+        self.assertIn("\nmmsmo_stream_lag_events 0\n", gateway.get("/metrics")[1])
+
     def test_stalled_streams_cost_the_budget_and_one_event_each(self):
         gateway = self.gateway("--max-frame-bytes", "2MiB")
         for i in range(100):
