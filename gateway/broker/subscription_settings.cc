@@ -120,6 +120,8 @@ absl::StatusOr<v1::Subscription> CompleteSubscription(const v1::Subscription& wa
 absl::StatusOr<v1::Subscription> UpdatedSubscription(const v1::Subscription& existing,
                                                      const v1::Subscription& wanted,
                                                      const google::protobuf::FieldMask& mask) {
+  if (auto status = EventFilter::Validate("subscription.filter", wanted.filter()); !status.ok())
+    return status;
   google::protobuf::FieldMask paths = mask;
   if (paths.paths_size() == 1 && paths.paths(0) == "*") {
     paths = Changeable();

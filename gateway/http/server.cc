@@ -9,13 +9,13 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <charconv>
 #include <ctime>
 #include <thread>
 #include <utility>
 
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
+#include "gateway/http/listen_address.h"
 #include "gateway/http/session.h"
 
 namespace mmsmo::http {
@@ -45,49 +45,6 @@ std::string HttpDate(std::time_t now) {
   gmtime_r(&now, &utc);
   return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[utc.tm_wday], utc.tm_mday,
                      kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
-}
-
-absl::StatusOr<tcp::endpoint> ParseListen(const ServerOptions& options) {
-  const std::string& text = options.listen;
-  const size_t colon = text.rfind(':');
-  const std::string_view number =
-      colon == std::string::npos ? std::string_view() : std::string_view(text).substr(colon + 1);
-  const char* const end = number.data() + number.size();
-  uint16_t port = 0;
-  if (const auto [rest, error] = std::from_chars(number.data(), end, port);
-      error != std::errc() || rest != end) {
-    return InvalidArgument("{}: '{}' is not HOST:PORT with a port from 0 to 65535", options.setting,
-                           text);
-  }
-  std::string host = text.substr(0, colon);
-  if (host == "localhost") host = "127.0.0.1";
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
-    host = host.substr(1, host.size() - 2);
-  error_code error;
-  const auto address = asio::ip::make_address(host, error);
-  if (error) {
-    return InvalidArgument(
-        "{}: '{}' is not an IP address; give one, such as 127.0.0.1, 0.0.0.0 or [::1]",
-        options.setting, host);
-  }
-  return tcp::endpoint(address, port);
-}
-
-absl::Status CannotListen(const ServerOptions& options, const error_code& error) {
-  return FailedPrecondition("{}: cannot listen on {}: {}; stop what uses it, or choose another",
-                            options.setting, options.listen, error.message());
-}
-
-// A shared port would be shared with another process of the same user too.
-absl::Status CheckFree(const ServerOptions& options, const tcp::endpoint& endpoint) {
-  asio::io_context io;
-  error_code error;
-  tcp::acceptor probe(io);
-  probe.open(endpoint.protocol(), error);
-  if (!error) probe.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error) probe.bind(endpoint, error);
-  if (!error) probe.listen(1, error);
-  return error ? CannotListen(options, error) : absl::OkStatus();
 }
 
 prometheus::Counter& Refused(Metrics& metrics, const std::string& server,
@@ -133,7 +90,7 @@ class Server::Worker {
     }
     if (!error) acceptor_.bind(endpoint, error);
     if (!error) acceptor_.listen(kBacklog, error);
-    return error ? CannotListen(options_, error) : absl::OkStatus();
+    return error ? CannotListen(options_.setting, options_.listen, error) : absl::OkStatus();
   }
   tcp::endpoint endpoint() const { return acceptor_.local_endpoint(); }
 
@@ -221,8 +178,7 @@ class Server::Worker {
     while (!least_.empty()) {
       const std::shared_ptr<Session> session = least_.back().lock();
       least_.pop_back();
-      if (!session || !session->WorthAt(now)) continue;  // it came to life again
-      session->MakeRoom();
+      if (!session || !session->MakeRoom(now)) continue;
       shared_->connections_made_room.Increment();
       return true;
     }
@@ -311,9 +267,10 @@ Server::Server(ServerOptions options, Metrics& metrics)
 absl::StatusOr<std::unique_ptr<Server>> Server::Listen(const ServerOptions& options,
                                                        const MakeRoutes& make_routes,
                                                        Metrics& metrics) {
-  auto endpoint = ParseListen(options);
+  auto endpoint = ParseListen(options.setting, options.listen);
   if (!endpoint.ok()) return endpoint.status();
-  if (auto status = CheckFree(options, *endpoint); !status.ok()) return status;
+  if (auto status = CheckFree(options.setting, options.listen, *endpoint); !status.ok())
+    return status;
   std::unique_ptr<Server> server(new Server(options, metrics));
   for (int i = 0; i < options.threads; ++i) {
     auto worker = std::make_unique<Worker>(server->options_, server->shared_.get());

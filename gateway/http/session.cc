@@ -246,9 +246,12 @@ std::optional<Session::Worth> Session::WorthAt(Clock::time_point now) const {
   return Worth{.kind = Worth::Kind::kSlow, .since = since_};
 }
 
-void Session::MakeRoom() {
-  if (state_ == State::kReading && reader_.phase() != RequestReader::Phase::kIdle) GiveUpReading();
+bool Session::MakeRoom(Clock::time_point now) {
+  const std::optional<Worth> worth = WorthAt(now);
+  if (!worth || (state_ == State::kReading && HasBytes())) return false;
+  if (worth->kind == Worth::Kind::kSlow) GiveUpReading();
   Close();
+  return true;
 }
 
 // The read under way goes on, as the one that lingers.

@@ -70,8 +70,8 @@ class Session : public std::enable_shared_from_this<Session> {
   };
   // Nothing for one that is not to be ended.
   std::optional<Worth> WorthAt(Clock::time_point now) const;
-  // Ends it so.
-  void MakeRoom();
+  // Ends it so. False: it has come to life, and is not ended.
+  bool MakeRoom(Clock::time_point now);
 
   void Close();
   bool closed() const { return state_ == State::kClosed; }
