@@ -9,11 +9,14 @@
 
 #include "fmt/format.h"
 #include "gateway/base/status.h"
+#include "gateway/broker/page.h"
 #include "gateway/declared_subscriptions.h"
 #include "version.h"
 
 namespace mmsmo {
 namespace {
+
+constexpr uint64_t kMostBodyBytes = 1 << 20;
 
 // Declares settings under their groups; the environment variable's name follows from the flag's.
 class Settings {
@@ -34,9 +37,10 @@ class Settings {
   }
 
   // A number of bytes, plain or with a unit: 512, 64KiB, 1GB.
-  void Bytes(const std::string& name, uint64_t* value, uint64_t at_least, const std::string& help) {
-    Measure(name, value, std::to_string(*value), CLI::AsSizeValue(/*kb_is_1000=*/false), at_least,
-            help)
+  CLI::Option* Bytes(const std::string& name, uint64_t* value, uint64_t at_least,
+                     const std::string& help) {
+    return Measure(name, value, std::to_string(*value), CLI::AsSizeValue(/*kb_is_1000=*/false),
+                   at_least, help)
         ->type_name("BYTES");
   }
 
@@ -95,6 +99,16 @@ class Settings {
   std::string group_;
 };
 
+// Goes after the check that has set the value.
+CLI::Validator AtMost(const uint64_t* value, uint64_t at_most) {
+  return {[value, at_most](const std::string& text) {
+            return *value <= at_most
+                       ? std::string()
+                       : fmt::format("'{}' is more than {}, the most allowed", text, at_most);
+          },
+          ""};
+}
+
 std::string CheckPath(const std::string& path) {
   const bool good = path.starts_with('/') && path.find('?') == std::string::npos;
   return good ? "" : fmt::format("'{}' must begin with / and have no ?", path);
@@ -112,12 +126,16 @@ void DeclareHttp(Settings& settings, Config& config) {
       .Add("http-threads", &config.http_threads,
            "Threads that serve HTTP; 0: one a core, at most 4")
       ->check(CLI::Range(0, 64));
-  settings.Bytes("max-body-bytes", &config.max_body_bytes, 1, "A larger body is answered 413");
+  settings.Bytes("max-body-bytes", &config.max_body_bytes, 1, "A larger body is answered 413")
+      ->check(AtMost(&config.max_body_bytes, kMostBodyBytes));
   settings.Bytes("max-header-bytes", &config.max_header_bytes, 256,
                  "A larger header is answered 431");
-  settings.Bytes("max-in-flight-bytes", &config.max_in_flight_bytes, 1,
-                 "Bodies that are read or not durable yet; over it, 503");
-  settings.Add("max-connections", &config.max_connections, "More are answered 503 and closed")
+  settings.Bytes(
+      "max-in-flight-bytes", &config.max_in_flight_bytes, 1,
+      "Bodies that are read, and bodies and events that are not durable yet; over it, 503");
+  settings
+      .Add("max-connections", &config.max_connections,
+           "Idle and slow ones make room for more; else 503")
       ->check(CLI::Range(1, 1'000'000));
   settings.Duration("header-timeout", &config.header_timeout, "10s", 1,
                     "A request's header must arrive within, else 408");
@@ -139,6 +157,18 @@ void DeclareGrpc(Settings& settings, Config& config) {
       ->check(CLI::Range(0, 64));
   settings.Duration("heartbeat-interval", &config.heartbeat_interval, "15s", 100,
                     "For streams that ask for none");
+  const CLI::Range limit(1, 1'000'000);
+  settings.Add("max-grpc-connections", &config.max_grpc_connections, "More are closed")
+      ->check(limit);
+  settings.Add("max-streams", &config.max_streams, "More are RESOURCE_EXHAUSTED")->check(limit);
+  settings
+      .Add("max-streams-per-connection", &config.max_streams_per_connection,
+           "Streams and other calls; a client waits with more")
+      ->check(limit);
+  settings.Add("max-calls", &config.max_calls, "Other calls; more are RESOURCE_EXHAUSTED")
+      ->check(limit);
+  settings.Bytes("max-frame-bytes", &config.max_frame_bytes, 1 << 20,
+                 "What all streams together may have on the way; over it, each has one event");
   settings.Group("Operation");
   settings.Add("admin-listen", &config.admin_listen,
                "Where /healthz, /readyz and /metrics are, HOST:PORT");
@@ -176,6 +206,16 @@ void DeclareJournal(Settings& settings, Config& config) {
 
 [[noreturn]] void Throw(std::string message) {
   throw CLI::ConfigError(std::move(message), CLI::ExitCodes::ConfigError);
+}
+
+// One postback must fit, whatever its size, or it would be sent again for ever.
+void CheckTogether(const Config& config) {
+  if (config.max_in_flight_bytes >= config.max_body_bytes + broker::kMaxEventBytes) return;
+  Throw(
+      fmt::format("--max-in-flight-bytes: {} is too little for one body of --max-body-bytes, {}, "
+                  "and its event of "
+                  "up to {}",
+                  config.max_in_flight_bytes, config.max_body_bytes, broker::kMaxEventBytes));
 }
 
 // The settings of the file at `path`, where neither a flag nor the environment has them: CLI11's
@@ -251,6 +291,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
       if (!subscriptions.ok()) Throw(std::string(MessageOf(subscriptions.status())));
       line.config.subscriptions = *std::move(subscriptions);
     }
+    CheckTogether(line.config);
   } catch (const CLI::ParseError& error) {
     std::ostringstream out, err;
     line.exit = true;

@@ -30,6 +30,11 @@ struct Config {
   std::string grpc_listen = "127.0.0.1:9090";
   int delivery_threads = 0;  // 0: one a core, at most 4
   int64_t heartbeat_interval = 0;
+  int max_grpc_connections = 10'000;
+  int max_streams = 20'000;
+  int max_streams_per_connection = 4'096;
+  int max_calls = 10'000;
+  uint64_t max_frame_bytes = 32 << 20;
 
   std::string admin_listen = "127.0.0.1:9091";
 

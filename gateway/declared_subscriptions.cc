@@ -57,6 +57,8 @@ class TableReader {
       ReadList(key, value, filter.mutable_keywords());
     } else if (key == "operator-ids") {
       ReadList(key, value, filter.mutable_operator_ids());
+    } else if (key == "endpoints") {
+      ReadList(key, value, filter.mutable_endpoints());
     } else if (key == "media-kinds") {
       ReadMediaKinds(key, value, &filter);
     } else if (key == "ack-deadline") {
@@ -183,6 +185,7 @@ toml::table TableOf(const v1::Subscription& subscription) {
   table.insert("keywords", ArrayOf(filter.keywords()));
   table.insert("operator-ids", ArrayOf(filter.operator_ids()));
   table.insert("media-kinds", MediaKindsOf(filter));
+  table.insert("endpoints", ArrayOf(filter.endpoints()));
   table.insert("ack-deadline", TextOf(subscription.ack_deadline()));
   table.insert("min-backoff", TextOf(subscription.retry_policy().minimum_backoff()));
   table.insert("max-backoff", TextOf(subscription.retry_policy().maximum_backoff()));

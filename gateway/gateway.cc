@@ -1,5 +1,6 @@
 #include "gateway/gateway.h"
 
+#include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -41,9 +42,12 @@ int ThreadsFor(int setting) {
 constexpr unsigned kCloseSeconds = 10;
 
 // Whoever runs the gateway starts it again; nothing that was answered is lost by it. Can be called
-// by a signal's handler, and without memory.
+// by a signal's handler, and without memory. Says why only where that does not block.
 [[noreturn]] void Die(std::string_view why) {
-  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, why.data(), why.size());
+  pollfd room{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  if (poll(&room, 1, 0) == 1) {
+    [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, why.data(), why.size());
+  }
   _exit(1);
 }
 
@@ -116,6 +120,17 @@ http::ServerOptions PostbackServerOptions(const Config& config) {
           .write_timeout = milliseconds(config.write_timeout)};
 }
 
+rpc::ServerOptions GrpcServerOptions(const Config& config) {
+  return {.listen = config.grpc_listen,
+          .delivery_threads = ThreadsFor(config.delivery_threads),
+          .heartbeat_interval = milliseconds(config.heartbeat_interval),
+          .limits = {.connections = config.max_grpc_connections,
+                     .streams = config.max_streams,
+                     .streams_a_connection = config.max_streams_per_connection,
+                     .calls = config.max_calls,
+                     .frame_bytes = static_cast<int64_t>(config.max_frame_bytes)}};
+}
+
 // Declared in the order in which they depend on each other. The broker goes before the HTTP
 // servers: until then it may still complete appends, which post to their threads' queues.
 struct Rooms {
@@ -170,10 +185,8 @@ absl::Status Open(const Config& config, Rooms& rooms) {
   if (!admin.ok()) return admin.status();
   rooms.admin = *std::move(admin);
 
-  auto grpc = rpc::Server::Start({.listen = config.grpc_listen,
-                                  .delivery_threads = ThreadsFor(config.delivery_threads),
-                                  .heartbeat_interval = milliseconds(config.heartbeat_interval)},
-                                 rooms.broker.get(), SystemClock(), rooms.metrics);
+  auto grpc = rpc::Server::Start(GrpcServerOptions(config), rooms.broker.get(), SystemClock(),
+                                 rooms.metrics);
   if (!grpc.ok()) return grpc.status();
   rooms.grpc = *std::move(grpc);
   return absl::OkStatus();

@@ -1,5 +1,6 @@
 #include "gateway/log_metrics.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -74,6 +75,35 @@ constexpr SubscriptionMeasure kSubscriptionMeasures[] = {
 };
 #undef FIELD
 
+// So many names at most: each is a time series of every family. The others are summed under what
+// cannot be a name.
+constexpr size_t kMostNames = 1'000;
+constexpr const char* kOthers = "(others)";
+
+void AddTo(broker::SubscriptionStats* sum, const broker::SubscriptionStats& one) {
+  sum->backlog += one.backlog;
+  sum->oldest_unacked_seconds = std::max(sum->oldest_unacked_seconds, one.oldest_unacked_seconds);
+  sum->in_flight += one.in_flight;
+  sum->dead_letters += one.dead_letters;
+  sum->expired += one.expired;
+  sum->delivered_total += one.delivered_total;
+  sum->redelivered_total += one.redelivered_total;
+  sum->acked_total += one.acked_total;
+  sum->lease_expired_total += one.lease_expired_total;
+  sum->dead_lettered_total += one.dead_lettered_total;
+}
+
+std::vector<broker::SubscriptionStats> WithFewNames(std::vector<broker::SubscriptionStats> stats) {
+  if (stats.size() <= kMostNames) return stats;
+  std::sort(stats.begin(), stats.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  broker::SubscriptionStats others{.name = kOthers};
+  for (size_t i = kMostNames; i < stats.size(); ++i) AddTo(&others, stats[i]);
+  stats.resize(kMostNames);
+  stats.push_back(std::move(others));
+  return stats;
+}
+
 void AddSubscriptions(const std::vector<broker::SubscriptionStats>& stats, Families* families) {
   for (const SubscriptionMeasure& measure : kSubscriptionMeasures) {
     AddEach(
@@ -96,7 +126,7 @@ Families LogMetrics(broker::Broker& broker) {
       Metrics::GaugeFamily("mmsmo_ready", "1 while postbacks can be made durable.",
                            broker.Ready().ok() ? 1 : 0)};
   AddQuarantine(stats, &families);
-  AddSubscriptions(broker.subscriptions().Stats(), &families);
+  AddSubscriptions(WithFewNames(broker.subscriptions().Stats()), &families);
   return families;
 }
 

@@ -5,8 +5,9 @@
 #include "gateway/config.h"
 #include "gateway/gateway.h"
 
-// Exit codes: 0 after a clean end, 1 when the gateway could not start, 2 for a wrong setting.
-int main(int argc, char** argv) {
+namespace {
+
+int Run(int argc, char** argv) {
   const mmsmo::CommandLine line = mmsmo::ParseCommandLine(argc, argv);
   if (line.exit) {
     std::fputs(line.print.c_str(), line.exit_code == 0 ? stdout : stderr);
@@ -23,4 +24,13 @@ int main(int argc, char** argv) {
     return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;
   }
   return 0;
+}
+
+}  // namespace
+
+// Exit codes: 0 after a clean end, 1 when the gateway could not start, 2 for a wrong setting.
+int main(int argc, char** argv) {
+  const int exit_code = Run(argc, argv);
+  mmsmo::FlushLog();
+  return exit_code;
 }

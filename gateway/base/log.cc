@@ -2,12 +2,15 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <memory>
+#include <mutex>
 #include <string_view>
 
+#include "gateway/base/line_writer.h"
 #include "gateway/base/status.h"
 #include "spdlog/pattern_formatter.h"
-#include "spdlog/sinks/ansicolor_sink.h"
+#include "spdlog/sinks/base_sink.h"
 
 namespace mmsmo {
 namespace {
@@ -45,18 +48,62 @@ void SetFormat(spdlog::logger& logger, bool json) {
   }
 }
 
+LineWriter& StandardError() {
+  static LineWriter* const writer = LineWriter::Start(STDERR_FILENO, [](uint64_t lines) {
+    Log()->warn("{} log lines were dropped, since nobody read them", lines);
+  });
+  return *writer;
+}
+
+class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    std::string_view rest(line.data(), line.size());
+    if (!colours_ || message.color_range_end <= message.color_range_start)
+      return StandardError().Add(rest);
+    StandardError().Add(fmt::format(
+        "{}{}{}\033[m{}", rest.substr(0, message.color_range_start), ColourOf(message.level),
+        rest.substr(message.color_range_start, message.color_range_end - message.color_range_start),
+        rest.substr(message.color_range_end)));
+  }
+  void flush_() override {}
+
+ private:
+  static std::string_view ColourOf(spdlog::level::level_enum level) {
+    switch (level) {
+      case spdlog::level::warn:
+        return "\033[33m\033[1m";
+      case spdlog::level::err:
+      case spdlog::level::critical:
+        return "\033[31m\033[1m";
+      default:
+        return "\033[32m";
+    }
+  }
+
+  const bool colours_ = isatty(STDERR_FILENO) != 0;
+};
+
 }  // namespace
 
 spdlog::logger* Log() {
-  static const auto logger = [] {
-    auto made = std::make_shared<spdlog::logger>(
-        "mmsmo", std::make_shared<spdlog::sinks::ansicolor_stderr_sink_mt>());
+  // Kept for good: threads that nobody waits for may log to the last.
+  static spdlog::logger* const logger = [] {
+    auto made = std::make_unique<spdlog::logger>("mmsmo", std::make_shared<LineSink>());
     SetFormat(*made, isatty(STDERR_FILENO) == 0);
-    made->flush_on(spdlog::level::trace);
-    return made;
+    return made.release();
   }();
-  return logger.get();
+  return logger;
 }
+
+void FlushLog() {
+  constexpr std::chrono::milliseconds kAtMost{200};
+  StandardError().Flush(kAtMost);
+}
+
+uint64_t DroppedLogLines() { return StandardError().dropped(); }
 
 absl::Status InitLog(const LogOptions& options) {
   const auto level = spdlog::level::from_str(options.level);

@@ -1,11 +1,15 @@
 // Logs go to stderr: one readable line each on a terminal, one JSON object a line otherwise.
 //
+// Whoever logs waits for nobody: where stderr takes nothing for a while, lines wait in memory, and
+// beyond 1 MiB they are dropped and counted.
+//
 //   Log()->info("listening for postbacks on {}", address);
 //
 // Never a phone number or a message body in a log line.
 
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -23,5 +27,12 @@ struct LogOptions {
 
 // Call once, before other threads log. InvalidArgument names the option that is wrong.
 absl::Status InitLog(const LogOptions& options);
+
+// Before the end of the process: returns once what was logged is written, at the latest after 0.2
+// s.
+void FlushLog();
+
+// Since the start of the process.
+uint64_t DroppedLogLines();
 
 }  // namespace mmsmo

@@ -13,10 +13,12 @@
 #include <system_error>
 #include <utility>
 
+#include "gateway/base/log.h"
+
 namespace mmsmo {
 namespace {
 
-// The metrics that Prometheus's client libraries give for every process.
+// The metrics that Prometheus's client libraries give for every process, and the log's.
 std::vector<prometheus::MetricFamily> ProcessMetrics() {
   static const double start_time =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -29,13 +31,10 @@ std::vector<prometheus::MetricFamily> ProcessMetrics() {
   const auto descriptors =
       std::distance(std::filesystem::directory_iterator("/proc/self/fd", error), {});
 
-  auto cpu_family = Metrics::GaugeFamily(
-      "process_cpu_seconds_total", "User and system CPU time, in seconds.",
-      static_cast<double>(cpu.tv_sec) + static_cast<double>(cpu.tv_nsec) / 1e9);
-  cpu_family.type = prometheus::MetricType::Counter;
-  cpu_family.metric[0].counter.value = cpu_family.metric[0].gauge.value;
   return {
-      std::move(cpu_family),
+      Metrics::CounterFamily(
+          "process_cpu_seconds_total", "User and system CPU time, in seconds.",
+          static_cast<double>(cpu.tv_sec) + static_cast<double>(cpu.tv_nsec) / 1e9),
       Metrics::GaugeFamily("process_resident_memory_bytes", "Resident memory, in bytes.",
                            static_cast<double>(resident_pages) * page),
       Metrics::GaugeFamily("process_virtual_memory_bytes", "Virtual memory, in bytes.",
@@ -44,6 +43,9 @@ std::vector<prometheus::MetricFamily> ProcessMetrics() {
                            static_cast<double>(descriptors)),
       Metrics::GaugeFamily("process_start_time_seconds",
                            "When the process started, in seconds since the epoch.", start_time),
+      Metrics::CounterFamily("mmsmo_log_lines_dropped_total",
+                             "Log lines that were dropped because nobody read them.",
+                             static_cast<double>(DroppedLogLines())),
   };
 }
 
@@ -81,6 +83,14 @@ prometheus::MetricFamily Metrics::GaugeFamily(const std::string& name, const std
   prometheus::MetricFamily family{
       .name = name, .help = help, .type = prometheus::MetricType::Gauge, .metric = {{}}};
   family.metric[0].gauge.value = value;
+  return family;
+}
+
+prometheus::MetricFamily Metrics::CounterFamily(const std::string& name, const std::string& help,
+                                                double value) {
+  prometheus::MetricFamily family{
+      .name = name, .help = help, .type = prometheus::MetricType::Counter, .metric = {{}}};
+  family.metric[0].counter.value = value;
   return family;
 }
 

@@ -43,9 +43,11 @@ class Metrics {
   // must be thread-safe.
   using Sampler = std::function<std::vector<prometheus::MetricFamily>()>;
   void AddSampler(Sampler read);
-  // One family of gauges for a sampler.
+  // Families of one unlabelled metric, for a sampler.
   static prometheus::MetricFamily GaugeFamily(const std::string& name, const std::string& help,
                                               double value);
+  static prometheus::MetricFamily CounterFamily(const std::string& name, const std::string& help,
+                                                double value);
 
   // Everything, in Prometheus's text format 0.0.4, with the process's own metrics.
   std::string Serialise() const;

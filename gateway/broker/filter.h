@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "mmsmo/v1/event.pb.h"
 
 namespace mmsmo::broker {
@@ -20,14 +21,16 @@ class EventFilter {
 
   explicit EventFilter(const v1::Filter& filter);
 
-  // InvalidArgument naming the field: more than kMaxValues values, or an unknown media kind.
-  static absl::Status Validate(const v1::Filter& filter);
+  // InvalidArgument naming the field, of which `path` is the filter's: more than kMaxValues values,
+  // an unknown media kind, or a field that this gateway does not know, since leaving it out would
+  // let more through.
+  static absl::Status Validate(std::string_view path, const v1::Filter& filter);
 
   // Lets everything through, so that events need not be parsed.
   bool matches_all() const { return matches_all_; }
-  bool Matches(const v1::MmsMo& message) const;
-  // Likewise, of a serialised v1.Event; one that cannot be parsed does not match.
-  bool MatchesSerialised(std::string_view event) const;
+  bool Matches(const v1::Event& event) const;
+  // Likewise, of a serialised v1.Event. DataLoss where it would have to be parsed, and cannot be.
+  absl::StatusOr<bool> MatchesSerialised(std::string_view event) const;
 
  private:
   using Values = absl::flat_hash_set<std::string>;
@@ -39,6 +42,7 @@ class EventFilter {
   const Values senders_;
   const Values operator_ids_;
   const absl::flat_hash_set<int> media_kinds_;
+  const Values endpoints_;
 };
 
 }  // namespace mmsmo::broker

@@ -98,7 +98,7 @@ absl::StatusOr<v1::Subscription> CompleteSubscription(const v1::Subscription& wa
   };
   for (const absl::Status& status : {
            ValidateSubscriptionName("subscription.name", complete.name()),
-           EventFilter::Validate(complete.filter()),
+           EventFilter::Validate("subscription.filter", complete.filter()),
            CompleteDuration("ack_deadline", kDefaultAckDeadline, kSecond / 10, 3600 * kSecond,
                             complete.mutable_ack_deadline()),
            CompleteDuration("retry_policy.minimum_backoff", kDefaultMinimumBackoff, kSecond / 1000,
@@ -120,6 +120,8 @@ absl::StatusOr<v1::Subscription> CompleteSubscription(const v1::Subscription& wa
 absl::StatusOr<v1::Subscription> UpdatedSubscription(const v1::Subscription& existing,
                                                      const v1::Subscription& wanted,
                                                      const google::protobuf::FieldMask& mask) {
+  if (auto status = EventFilter::Validate("subscription.filter", wanted.filter()); !status.ok())
+    return status;
   google::protobuf::FieldMask paths = mask;
   if (paths.paths_size() == 1 && paths.paths(0) == "*") {
     paths = Changeable();

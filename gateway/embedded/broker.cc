@@ -43,7 +43,7 @@ std::string EmbeddedBroker::EarliestCursor() const { return positions_.EarliestC
 
 absl::StatusOr<std::unique_ptr<broker::Feed>> EmbeddedBroker::OpenFeed(
     const v1::StartPosition& start, const v1::Filter& filter) {
-  if (auto status = broker::EventFilter::Validate(filter); !status.ok()) return status;
+  if (auto status = broker::EventFilter::Validate("filter", filter); !status.ok()) return status;
   auto position = positions_.Resolve("start_position", start);
   if (!position.ok()) return position.status();
   return std::make_unique<LogFeed>(journal_.get(), store_.get(), position->after,

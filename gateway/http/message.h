@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "absl/functional/any_invocable.h"
+#include "gateway/base/byte_budget.h"
 
 namespace mmsmo::http {
 
@@ -18,6 +19,7 @@ struct Request {
   std::string content_encoding;
   std::string trace_parent;
   std::string body;
+  ByteBudget::Part held;  // what the body holds of the budget; goes where the body goes
 };
 
 struct Answer {

@@ -58,7 +58,8 @@ Route PostbackRoute(ingest::Ingest* ingest, const std::atomic<bool>* draining,
     lane->Submit({.body = std::move(request.body),
                   .content_type = std::move(request.content_type),
                   .content_encoding = std::move(request.content_encoding),
-                  .trace_parent = std::move(request.trace_parent)},
+                  .trace_parent = std::move(request.trace_parent),
+                  .held = std::move(request.held)},
                  [respond = std::move(respond)](const Outcome& outcome) mutable {
                    respond(AnswerFor(outcome));
                  });

@@ -2,19 +2,20 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <charconv>
 #include <ctime>
 #include <thread>
 #include <utility>
 
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
+#include "gateway/http/listen_address.h"
 #include "gateway/http/session.h"
 
 namespace mmsmo::http {
@@ -32,6 +33,8 @@ constexpr std::chrono::milliseconds kAcceptAgainAfter{100};
 constexpr int kBacklog = 4096;
 // Connections over the ceiling that are being told so; more are closed without a word.
 constexpr int kMaxBusy = 256;
+// How many of the connections that are worth the least one look finds.
+constexpr size_t kMostFound = 1024;
 
 std::string HttpDate(std::time_t now) {
   // IMF-fixdate, whose names do not depend on the locale (RFC 9110, 5.6.7).
@@ -42,49 +45,6 @@ std::string HttpDate(std::time_t now) {
   gmtime_r(&now, &utc);
   return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[utc.tm_wday], utc.tm_mday,
                      kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
-}
-
-absl::StatusOr<tcp::endpoint> ParseListen(const ServerOptions& options) {
-  const std::string& text = options.listen;
-  const size_t colon = text.rfind(':');
-  const std::string_view number =
-      colon == std::string::npos ? std::string_view() : std::string_view(text).substr(colon + 1);
-  const char* const end = number.data() + number.size();
-  uint16_t port = 0;
-  if (const auto [rest, error] = std::from_chars(number.data(), end, port);
-      error != std::errc() || rest != end) {
-    return InvalidArgument("{}: '{}' is not HOST:PORT with a port from 0 to 65535", options.setting,
-                           text);
-  }
-  std::string host = text.substr(0, colon);
-  if (host == "localhost") host = "127.0.0.1";
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
-    host = host.substr(1, host.size() - 2);
-  error_code error;
-  const auto address = asio::ip::make_address(host, error);
-  if (error) {
-    return InvalidArgument(
-        "{}: '{}' is not an IP address; give one, such as 127.0.0.1, 0.0.0.0 or [::1]",
-        options.setting, host);
-  }
-  return tcp::endpoint(address, port);
-}
-
-absl::Status CannotListen(const ServerOptions& options, const error_code& error) {
-  return FailedPrecondition("{}: cannot listen on {}: {}; stop what uses it, or choose another",
-                            options.setting, options.listen, error.message());
-}
-
-// A shared port would be shared with another process of the same user too.
-absl::Status CheckFree(const ServerOptions& options, const tcp::endpoint& endpoint) {
-  asio::io_context io;
-  error_code error;
-  tcp::acceptor probe(io);
-  probe.open(endpoint.protocol(), error);
-  if (!error) probe.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error) probe.bind(endpoint, error);
-  if (!error) probe.listen(1, error);
-  return error ? CannotListen(options, error) : absl::OkStatus();
 }
 
 prometheus::Counter& Refused(Metrics& metrics, const std::string& server,
@@ -98,8 +58,10 @@ prometheus::Counter& Refused(Metrics& metrics, const std::string& server,
 struct Server::Shared {
   Session::Shared sessions;
   prometheus::Gauge& connections_now;
+  prometheus::Gauge& bytes_in_flight;
   prometheus::Counter& connections_total;
   prometheus::Counter& connections_refused;
+  prometheus::Counter& connections_made_room;
 };
 
 // One thread: its io_context, acceptor and sessions.
@@ -128,7 +90,7 @@ class Server::Worker {
     }
     if (!error) acceptor_.bind(endpoint, error);
     if (!error) acceptor_.listen(kBacklog, error);
-    return error ? CannotListen(options_, error) : absl::OkStatus();
+    return error ? CannotListen(options_.setting, options_.listen, error) : absl::OkStatus();
   }
   tcp::endpoint endpoint() const { return acceptor_.local_endpoint(); }
 
@@ -196,7 +158,7 @@ class Server::Worker {
   void Open(tcp::socket socket) {
     Session::Shared& shared = shared_->sessions;
     shared_->connections_total.Increment();
-    if (shared.connections < options_.max_connections) {
+    if (shared.connections < options_.max_connections || MakeRoom()) {
       sessions_.push_back(
           std::make_shared<Session>(std::move(socket), &context_, &shared.connections));
       sessions_.back()->Start();
@@ -209,6 +171,32 @@ class Server::Worker {
     sessions_.back()->StartBusy();
   }
 
+  // Ends the connection of this thread that is worth the least; false where all are of use.
+  bool MakeRoom() {
+    const auto now = steady_clock::now();
+    if (least_.empty() && now >= look_again_at_) FindLeast(now);
+    while (!least_.empty()) {
+      const std::shared_ptr<Session> session = least_.back().lock();
+      least_.pop_back();
+      if (!session || !session->MakeRoom(now)) continue;
+      shared_->connections_made_room.Increment();
+      return true;
+    }
+    return false;
+  }
+
+  // Looks at all sessions, so not for each connection that comes.
+  void FindLeast(steady_clock::time_point now) {
+    look_again_at_ = now + kSweepEvery;
+    std::vector<std::pair<Session::Worth, const std::shared_ptr<Session>*>> found;
+    for (const auto& session : sessions_) {
+      if (const auto worth = session->WorthAt(now)) found.emplace_back(*worth, &session);
+    }
+    const size_t count = std::min(found.size(), kMostFound);
+    std::partial_sort(found.begin(), found.begin() + static_cast<ptrdiff_t>(count), found.end());
+    for (size_t i = count; i > 0; --i) least_.push_back(*found[i - 1].second);
+  }
+
   void Sweep() {
     const auto now = steady_clock::now();
     if (const std::time_t second = std::time(nullptr); second != date_second_) {
@@ -216,6 +204,7 @@ class Server::Worker {
       context_.date = HttpDate(second);
     }
     shared_->connections_now.Set(shared_->sessions.connections);
+    shared_->bytes_in_flight.Set(static_cast<double>(shared_->sessions.bytes_in_flight.held()));
     for (size_t i = 0; i < sessions_.size();) {
       sessions_[i]->CheckDeadline(now);
       if (sessions_[i]->closed()) {
@@ -245,6 +234,8 @@ class Server::Worker {
   asio::steady_timer accept_timer_;
   asio::steady_timer sweep_timer_;
   std::vector<std::shared_ptr<Session>> sessions_;
+  std::vector<std::weak_ptr<Session>> least_;  // those worth the least last
+  steady_clock::time_point look_again_at_;
   std::time_t date_second_ = 0;
   steady_clock::time_point stop_at_ = steady_clock::time_point::max();
   std::thread thread_;
@@ -253,23 +244,33 @@ class Server::Worker {
 Server::Server(ServerOptions options, Metrics& metrics)
     : options_(std::move(options)),
       shared_(new Shared{
-          .sessions = {.over_header_bytes = Refused(metrics, options_.name, "header_bytes"),
+          .sessions = {.bytes_in_flight = ByteBudget(options_.max_in_flight_bytes),
+                       .over_header_bytes = Refused(metrics, options_.name, "header_bytes"),
                        .over_body_bytes = Refused(metrics, options_.name, "body_bytes"),
                        .over_in_flight_bytes = Refused(metrics, options_.name, "in_flight_bytes"),
                        .over_time = Refused(metrics, options_.name, "time")},
           .connections_now = metrics.Gauge("mmsmo_http_connections", "Open connections.",
                                            {{"server", options_.name}}),
+          .bytes_in_flight = metrics.Gauge(
+              "mmsmo_http_in_flight_bytes",
+              "Bytes of requests that are being read or are not durable yet, and of their events.",
+              {{"server", options_.name}}),
           .connections_total = metrics.Counter(
               "mmsmo_http_connections_total", "Connections accepted.", {{"server", options_.name}}),
           .connections_refused = Refused(metrics, options_.name, "connections"),
+          .connections_made_room = metrics.Counter(
+              "mmsmo_http_made_room_total",
+              "Idle and slow connections that were ended to make room for new ones.",
+              {{"server", options_.name}}),
       }) {}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Listen(const ServerOptions& options,
                                                        const MakeRoutes& make_routes,
                                                        Metrics& metrics) {
-  auto endpoint = ParseListen(options);
+  auto endpoint = ParseListen(options.setting, options.listen);
   if (!endpoint.ok()) return endpoint.status();
-  if (auto status = CheckFree(options, *endpoint); !status.ok()) return status;
+  if (auto status = CheckFree(options.setting, options.listen, *endpoint); !status.ok())
+    return status;
   std::unique_ptr<Server> server(new Server(options, metrics));
   for (int i = 0; i < options.threads; ++i) {
     auto worker = std::make_unique<Worker>(server->options_, server->shared_.get());

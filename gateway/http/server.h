@@ -25,8 +25,10 @@ struct ServerOptions {
   int threads = 1;
   size_t max_header_bytes = 8 << 10;
   size_t max_body_bytes = 256 << 10;
-  // Of all bodies that are being read or wait for their answer.
+  // Of requests that are being read, and of bodies until their handlers are done with them, which
+  // may be after the answer.
   int64_t max_in_flight_bytes = 64 << 20;
+  // At the ceiling connections without a request, and then those that send it slowly, make room.
   int max_connections = 10'000;
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds body_timeout{30'000};

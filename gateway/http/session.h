@@ -1,21 +1,20 @@
-// One connection: HTTP/1.1 with keep-alive and pipelining, one request at a time. Public for the
-// server only.
+// One connection: the socket, the deadlines and the answers of HTTP/1.1 with keep-alive and
+// pipelining, one request at a time. Public for the server only.
 
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
+#include "gateway/base/byte_budget.h"
 #include "gateway/http/message.h"
+#include "gateway/http/request_reader.h"
 #include "gateway/http/server.h"
 
 namespace mmsmo::http {
@@ -29,7 +28,7 @@ class Session : public std::enable_shared_from_this<Session> {
   struct Shared {
     std::atomic<int> connections{0};  // open ones
     std::atomic<int> busy{0};         // open ones over the ceiling
-    std::atomic<int64_t> bytes_in_flight{0};
+    ByteBudget bytes_in_flight;       // what is read of requests, and what is not durable yet
     // What a limit refused.
     prometheus::Counter& over_header_bytes;
     prometheus::Counter& over_body_bytes;
@@ -44,11 +43,12 @@ class Session : public std::enable_shared_from_this<Session> {
     Shared* shared = nullptr;
     std::string date;       // the Date field's value
     bool draining = false;  // answers close their connection
+    // Where sockets are read to, so that a session without a request has no buffer.
+    std::array<char, 32 << 10> scratch = {};
   };
 
   // Counts in `count`, one of Shared's, from here to Close. `context` must outlive the session.
-  Session(boost::asio::ip::tcp::socket socket, const Context* context, std::atomic<int>* count);
-  ~Session() { Hold(0); }
+  Session(boost::asio::ip::tcp::socket socket, Context* context, std::atomic<int>* count);
 
   void Start();
   // Instead of Start: answers 503 to whatever comes.
@@ -57,6 +57,22 @@ class Session : public std::enable_shared_from_this<Session> {
   void CheckDeadline(Clock::time_point now);
   // Closes the connection if nothing of a request has arrived; otherwise the answer will.
   void Drain();
+
+  // How little is lost where the connection is ended to make room for another: the lower, the less.
+  struct Worth {
+    enum class Kind {
+      kIdle,  // no request, or one that is answered
+      kSlow,  // a request that arrives more slowly than a client would send it
+    };
+    Kind kind = Kind::kIdle;
+    Clock::time_point since;
+    auto operator<=>(const Worth&) const = default;
+  };
+  // Nothing for one that is not to be ended.
+  std::optional<Worth> WorthAt(Clock::time_point now) const;
+  // Ends it so. False: it has come to life, and is not ended.
+  bool MakeRoom(Clock::time_point now);
+
   void Close();
   bool closed() const { return state_ == State::kClosed; }
 
@@ -69,22 +85,16 @@ class Session : public std::enable_shared_from_this<Session> {
                  // the answer
     kClosed,
   };
-  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
 
-  void Read();
+  void Wait();
   void ReadSoon();
-  void OnRead(boost::system::error_code error, size_t bytes);
-  void Parse();
-  bool ParseSome();
-  bool OnHeader(bool over_limit);
-  bool RefuseMethod();
-  bool Expect(std::string_view expectation);
+  void Read();
+  void Take(std::string_view bytes);
+  bool TakeOne(std::string_view bytes);
+  void Continue();
   void Dispatch();
-  void OnParseError(boost::system::error_code error);
-  void RefuseBody(BodyRefusal why);
-  bool Hold(int64_t bytes);
+  void CountRefusal();
   bool HasBytes() const;
-  bool Refuse(int status, std::string_view detail);
   void Respond(const Answer& answer);
   void Format(const Answer& answer);
   void Write();
@@ -92,21 +102,19 @@ class Session : public std::enable_shared_from_this<Session> {
   void GiveUpReading();
   void AnswerAndHalfClose(const Answer& answer);
   void HalfClose();
+  void Begin(std::chrono::milliseconds timeout);
   void SetDeadline(std::chrono::milliseconds timeout) { deadline_ = Clock::now() + timeout; }
 
   boost::asio::ip::tcp::socket socket_;
-  const Context* const context_;
+  Context* const context_;
   std::atomic<int>* const count_;
   State state_ = State::kReading;
   Clock::time_point deadline_;
-  boost::beast::flat_buffer buffer_;
-  std::optional<Parser> parser_;
-  const Route* route_ = nullptr;  // of the request under way, once its header was read
-  bool header_seen_ = false;
-  bool parsing_ = false;
-  bool head_request_ = false;
+  Clock::time_point since_;  // when the request, or the wait for one, began
+  size_t received_ = 0;      // of bytes since then
+  RequestReader reader_;
+  bool taking_ = false;
   bool keep_alive_ = false;
-  int64_t held_bytes_ = 0;       // of the body of the request under way
   uint64_t request_number_ = 0;  // tells a late answer from the one that is owed
   std::string out_;
   size_t written_ = 0;

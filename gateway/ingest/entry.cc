@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "gateway/broker/page.h"
 
 namespace mmsmo::ingest {
 namespace {
@@ -24,6 +25,14 @@ broker::Shelf ShelfOf(const Judgement& judgement) {
   if (judgement.verdict == Verdict::kRejected) return broker::Shelf::kRejected;
   return judgement.reason == postback::Reason::kNotMmsMo ? broker::Shelf::kNotMmsMo
                                                          : broker::Shelf::kKept;
+}
+
+void RefuseEvent(broker::Entry* entry) {
+  entry->detail = fmt::format("the event has {} bytes, at most {} are allowed", entry->event.size(),
+                              broker::kMaxEventBytes);
+  std::string().swap(entry->event);
+  entry->http_status = 413;
+  entry->reason = "body_too_large";
 }
 
 }  // namespace
@@ -50,6 +59,7 @@ broker::Entry MakeEntry(std::string endpoint, Postback postback, Judgement judge
     event->SerializeToString(&entry.event);
     entry.key = broker::MakePostbackKey(entry.endpoint, entry.tracking_id);
     entry.content = ContentOf(judgement.fingerprint);
+    if (entry.event.size() > broker::kMaxEventBytes) RefuseEvent(&entry);
   } else {
     entry.shelf = ShelfOf(judgement);
     entry.http_status = StatusOf(judgement);

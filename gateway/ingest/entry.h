@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/base/byte_budget.h"
 #include "gateway/broker/broker.h"
 #include "gateway/postback/postback.h"
 #include "mmsmo/v1/event.pb.h"
@@ -17,12 +18,14 @@ struct Postback {
   std::string content_type;      // empty where there is none
   std::string content_encoding;  // likewise
   std::string trace_parent;      // a valid W3C traceparent, or empty
+  ByteBudget::Part held;         // what the body holds of its budget
 };
 
 // Judges a postback. `event` is cleared first, and holds its message where it is accepted.
 postback::Judgement Judge(const Postback& postback, v1::Event* event);
 
-// The entry of a postback with that judgement; `event` as Judge left it.
+// The entry of a postback with that judgement; `event` as Judge left it. An event over
+// broker::kMaxEventBytes is left out, with http_status 413 and reason "body_too_large".
 broker::Entry MakeEntry(std::string endpoint, Postback postback, postback::Judgement judgement,
                         v1::Event* event);
 

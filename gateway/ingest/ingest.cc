@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "gateway/base/status.h"
@@ -24,6 +25,27 @@ Outcome::Kind KindOf(Verdict verdict) {
       return Outcome::Kind::kRejected;
   }
   return Outcome::Kind::kRejected;
+}
+
+// Beside its body and event: the entry, its receipt and who waits for it.
+constexpr int64_t kBookkeepingBytes = 1 << 10;
+
+int64_t CostOf(const broker::Entry& entry) {
+  return HeapBytes(entry.body) + HeapBytes(entry.event) + kBookkeepingBytes;
+}
+
+// What labels a metric has to be one of few words, whatever an engine gives for a reason.
+std::string_view Label(std::string_view reason) {
+  for (const std::string_view known :
+       {"", "id_conflict", "body_too_large", "not_durable", "overloaded", "quarantine_full",
+        "retention_full", "draining"}) {
+    if (reason == known) return known;
+  }
+  for (int i = 0; i < postback::kReasons; ++i) {
+    const std::string_view known = Name(static_cast<postback::Reason>(i));
+    if (reason == known) return known;
+  }
+  return "other";
 }
 
 }  // namespace
@@ -60,12 +82,12 @@ Ingest::Ingest(std::string endpoint, broker::Broker* broker, Metrics& metrics)
           {1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 1e-3, 1e-2})) {}
 
 void Ingest::Count(const Outcome& outcome) {
+  const std::string kind(Name(outcome.kind)), reason(Label(outcome.reason));
   MutexLock lock(&mu_);
-  prometheus::Counter*& counter = counters_[{std::string(Name(outcome.kind)), outcome.reason}];
+  prometheus::Counter*& counter = counters_[{kind, reason}];
   if (counter == nullptr) {
-    counter = &metrics_.Counter(
-        "mmsmo_postbacks_total", "Postbacks by outcome and reason.",
-        {{"outcome", std::string(Name(outcome.kind))}, {"reason", outcome.reason}});
+    counter = &metrics_.Counter("mmsmo_postbacks_total", "Postbacks by outcome and reason.",
+                                {{"outcome", kind}, {"reason", reason}});
   }
   counter->Increment();
 }
@@ -73,9 +95,23 @@ void Ingest::Count(const Outcome& outcome) {
 Lane::Lane(Ingest* ingest, Post post) : ingest_(ingest), post_(std::move(post)) {}
 
 void Lane::Submit(Postback postback, Done done) {
-  Waiting waiting{.done = std::move(done), .judged = {}};
-  entries_.push_back(Judge(std::move(postback), &waiting.judged));
-  bytes_ += entries_.back().body.size() + entries_.back().event.size();
+  Waiting waiting{.done = std::move(done), .judged = {}, .held = std::move(postback.held)};
+  broker::Entry entry = Judge(std::move(postback), &waiting.judged);
+  std::optional<Outcome> refused;
+  if (entry.http_status == 413) {
+    refused = Outcome{.kind = Outcome::Kind::kRejected,
+                      .http_status = 413,
+                      .reason = std::move(entry.reason),
+                      .detail = std::move(entry.detail)};
+  } else if (!waiting.held.Resize(CostOf(entry))) {
+    refused = Unavailable("overloaded", "too many postbacks are in flight; send it again");
+  }
+  if (refused) {
+    ingest_->Count(*refused);
+    return waiting.done(*std::move(refused));
+  }
+  bytes_ += entry.body.size() + entry.event.size();
+  entries_.push_back(std::move(entry));
   waiting_.push_back(std::move(waiting));
   if (bytes_ >= kMaxAppendBytes) return Flush();
   if (waiting_.size() == 1) post_([this] { Flush(); });

@@ -53,14 +53,15 @@ class Lane {
   // `ingest` must outlive the lane and every task that was posted.
   Lane(Ingest* ingest, Post post);
 
-  // Judges a postback and calls `done` on the lane's thread when its outcome is settled. Only on
-  // the lane's thread.
+  // Judges a postback and calls `done` on the lane's thread when its outcome is settled. What the
+  // postback and its event hold of the budget is held until then. Only on the lane's thread.
   void Submit(Postback postback, Done done);
 
  private:
   struct Waiting {
     Done done;
     Outcome judged;  // what it is once it is durable, but for the receipt's part
+    ByteBudget::Part held;
   };
   using Group = std::vector<Waiting>;
 

@@ -68,6 +68,10 @@ class Batch {
     }
     broker::Entry entry = MakeEntry(std::move(*about.mutable_endpoint()), std::move(postback),
                                     std::move(judgement), &event_);
+    if (entry.event.empty()) {
+      results_.back()->set_reason(std::move(entry.reason));
+      return;
+    }
     entry.publish_conflict = publish_conflict;
     entries_.push_back(std::move(entry));
     result_of_.push_back(results_.size() - 1);

@@ -25,6 +25,7 @@ enum class Reason {
   kNotMmsMo,
   kUnknownShape,
 };
+inline constexpr int kReasons = 13;
 
 // "bad_xml" and so on; empty for kNone.
 std::string_view Name(Reason reason);

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -14,11 +15,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
+#include "gateway/rpc/open_sockets.h"
 
 namespace mmsmo::rpc {
 namespace {
@@ -30,6 +33,8 @@ using boost::system::error_code;
 
 constexpr std::string_view kUnixPrefix = "unix:";
 constexpr std::chrono::milliseconds kAcceptAgainAfter{100};
+constexpr std::chrono::milliseconds kCountEvery{1'000};
+constexpr std::chrono::milliseconds kCountAtMostEvery{100};
 constexpr int kBacklog = 4096;
 // A connection whose other end has gone without a word ends after so long with unacknowledged
 // bytes.
@@ -56,8 +61,15 @@ absl::StatusOr<tcp::endpoint> Resolve(const std::string& listen) {
   return found.begin()->endpoint();
 }
 
-// A socket file that a killed process left behind keeps nobody out; one that is served does.
+// A socket file that a killed process left behind keeps nobody out; one that is served does. What
+// is no socket is somebody's file.
 absl::Status ClearStaleSocket(const std::string& path) {
+  struct stat found {};
+  if (lstat(path.c_str(), &found) != 0) return absl::OkStatus();
+  if (!S_ISSOCK(found.st_mode)) {
+    return FailedPrecondition("grpc-listen: {} is there, and is no socket; choose another path",
+                              path);
+  }
   asio::io_context io;
   asio::local::stream_protocol::socket probe(io);
   error_code error;
@@ -66,6 +78,7 @@ absl::Status ClearStaleSocket(const std::string& path) {
     return FailedPrecondition(
         "grpc-listen: {} is served by another process; stop it, or choose another path", path);
   }
+  if (error != asio::error::connection_refused) return CannotListen(path, error.message());
   unlink(path.c_str());
   return absl::OkStatus();
 }
@@ -108,9 +121,11 @@ class AsioListener final : public Listener {
   const std::string& address() const override { return address_; }
   bool loopback() const override { return loopback_; }
 
-  void Start(absl::AnyInvocable<void(int fd)> accepted) override {
+  void Start(ConnectionLimit limit, absl::AnyInvocable<void(int fd)> accepted) override {
+    limit_.emplace(limit);
     accepted_ = std::move(accepted);
     Accept();
+    CountNowAndThen();
     thread_ = std::thread([this] { io_.run(); });
   }
 
@@ -135,9 +150,32 @@ class AsioListener final : public Listener {
   void Accept() {
     acceptor_.async_accept([this](error_code error, stream_protocol::socket socket) {
       if (error) return AcceptLater(error);
-      socket.native_non_blocking(true, error);
-      if (!error) accepted_(socket.release());
+      if (IsFull()) {
+        limit_->refused.Increment();
+      } else if (socket.native_non_blocking(true, error); !error) {
+        open_.Add(socket.native_handle());
+        ++count_;
+        accepted_(socket.release());
+      }
       Accept();
+    });
+  }
+
+  bool IsFull() {
+    if (count_ < static_cast<size_t>(limit_->most)) return false;
+    if (std::chrono::steady_clock::now() >= counted_at_ + kCountAtMostEvery) Count();
+    return count_ >= static_cast<size_t>(limit_->most);
+  }
+  void Count() {
+    counted_at_ = std::chrono::steady_clock::now();
+    count_ = open_.Count();
+    limit_->open.Set(static_cast<double>(count_));
+  }
+  void CountNowAndThen() {
+    Count();
+    count_timer_.expires_after(kCountEvery);
+    count_timer_.async_wait([this](error_code error) {
+      if (!error) CountNowAndThen();
     });
   }
 
@@ -151,6 +189,11 @@ class AsioListener final : public Listener {
   asio::io_context io_{1};
   asio::basic_socket_acceptor<stream_protocol> acceptor_{io_};
   asio::steady_timer timer_{io_};
+  asio::steady_timer count_timer_{io_};
+  std::optional<ConnectionLimit> limit_;
+  OpenSockets open_;
+  size_t count_ = 0;  // of those that are open, as far as it was looked
+  std::chrono::steady_clock::time_point counted_at_;
   absl::AnyInvocable<void(int fd)> accepted_;
   std::string address_;
   std::string path_;  // of the unix socket that is listened on

@@ -8,8 +8,16 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "gateway/base/metrics.h"
 
 namespace mmsmo::rpc {
+
+// At most so many connections at once; more are closed.
+struct ConnectionLimit {
+  int most = 10'000;
+  prometheus::Gauge& open;
+  prometheus::Counter& refused;
+};
 
 class Listener {
  public:
@@ -23,8 +31,8 @@ class Listener {
   // Whether only this machine can reach it.
   virtual bool loopback() const = 0;
   // Calls `accepted` from a thread of its own, with connections as non-blocking sockets that are
-  // the callee's to close.
-  virtual void Start(absl::AnyInvocable<void(int fd)> accepted) = 0;
+  // the callee's to close. What the limit refers to must outlive the listener.
+  virtual void Start(ConnectionLimit limit, absl::AnyInvocable<void(int fd)> accepted) = 0;
   // No more connections from when it returns. Idempotent.
   virtual void Stop() = 0;
 };

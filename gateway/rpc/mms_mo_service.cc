@@ -2,6 +2,7 @@
 
 #include <grpcpp/impl/codegen/proto_utils.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "gateway/base/status.h"
 #include "gateway/broker/page.h"
 #include "gateway/broker/proto_time.h"
+#include "gateway/broker/request_times.h"
 #include "gateway/rpc/frame.h"
 #include "gateway/rpc/pages.h"
 #include "gateway/rpc/status.h"
@@ -64,6 +66,7 @@ absl::StatusOr<int64_t> DelayMicros(std::string_view field,
 }
 
 absl::StatusOr<broker::AckChange> ChangeOf(const v1::ModifyAckDeadlineRequest& request) {
+  if (auto status = broker::ValidateTimes("", request); !status.ok()) return status;
   using Kind = broker::AckChange::Kind;
   switch (request.change_case()) {
     case v1::ModifyAckDeadlineRequest::kExtendBy: {
@@ -128,6 +131,7 @@ void MmsMoService::WaitForStreams(std::chrono::steady_clock::time_point deadline
 
 absl::StatusOr<SubscribeStream::Settings> MmsMoService::SettingsFor(
     const v1::SubscribeRequest& request) {
+  if (auto status = broker::ValidateTimes("", request); !status.ok()) return status;
   if (request.source_case() == v1::SubscribeRequest::SOURCE_NOT_SET) {
     return InvalidArgument(
         "source: one of subscription and start_position must be set; there is no default start");
@@ -169,7 +173,8 @@ absl::StatusOr<SubscribeStream::Settings> MmsMoService::SettingsFor(
                                                          ? kDefaultBatchSize
                                                          : request.max_batch_size(),
                                    .heartbeat_interval = *heartbeat,
-                                   .earliest_cursor = broker_->EarliestCursor()};
+                                   .earliest_cursor = broker_->EarliestCursor(),
+                                   .frame_bytes = options_.frame_bytes};
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* MmsMoService::Subscribe(
@@ -181,10 +186,15 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MmsMoService::Subscribe(
   }
   auto settings = SettingsFor(request);
   if (!settings.ok()) return new FailedStream(settings.status());
+  if (auto status = options_.streams->Begin(); !status.ok()) return new FailedStream(status);
   const auto stream =
       SubscribeStream::Start(*std::move(settings), context, threads_, clock_,
                              {.delivered = [this](int events) { deliveries_.Increment(events); },
-                              .done = [this](SubscribeStream* done) { Unregister(done); }});
+                              .done =
+                                  [this](SubscribeStream* done) {
+                                    Unregister(done);
+                                    options_.streams->End();
+                                  }});
   Register(stream);
   OpenSource(request, stream);
   return stream.get();
@@ -238,20 +248,15 @@ void MmsMoService::Unregister(SubscribeStream* stream) {
 }
 
 std::vector<prometheus::MetricFamily> MmsMoService::SampleLag() {
-  prometheus::MetricFamily family{
-      .name = "mmsmo_stream_lag_events",
-      .help = "Events that a stream has not taken yet, before filtering.",
-      .type = prometheus::MetricType::Gauge,
-      .metric = {}};
-  MutexLock lock(&mu_);
-  for (const SubscribeStream* stream : streams_) {
-    prometheus::ClientMetric metric;
-    metric.label = {{"client", stream->settings().client_id},
-                    {"stream", stream->settings().stream_id}};
-    metric.gauge.value = static_cast<double>(stream->Lag());
-    family.metric.push_back(std::move(metric));
+  int64_t largest = 0;
+  {
+    MutexLock lock(&mu_);
+    for (const SubscribeStream* stream : streams_) largest = std::max(largest, stream->Lag());
   }
-  return {std::move(family)};
+  return {Metrics::GaugeFamily("mmsmo_stream_lag_events",
+                               "Events that the stream furthest behind has not taken yet, before "
+                               "filtering.",
+                               static_cast<double>(largest))};
 }
 
 template <typename Request, typename Response>
@@ -269,18 +274,20 @@ void MmsMoService::Change(const Request& request, const broker::AckChange& chang
       });
 }
 
-grpc::ServerUnaryReactor* MmsMoService::Acknowledge(grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* MmsMoService::Acknowledge(grpc::CallbackServerContext*,
                                                     const v1::AcknowledgeRequest* request,
                                                     v1::AcknowledgeResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
+  if (reactor->refused()) return reactor;
   Change(*request, {.kind = broker::AckChange::Kind::kAcknowledge}, response, reactor);
   return reactor;
 }
 
 grpc::ServerUnaryReactor* MmsMoService::ModifyAckDeadline(
-    grpc::CallbackServerContext* context, const v1::ModifyAckDeadlineRequest* request,
+    grpc::CallbackServerContext*, const v1::ModifyAckDeadlineRequest* request,
     v1::ModifyAckDeadlineResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
+  if (reactor->refused()) return reactor;
   auto change = ChangeOf(*request);
   if (change.ok()) {
     Change(*request, *change, response, reactor);
@@ -290,10 +297,11 @@ grpc::ServerUnaryReactor* MmsMoService::ModifyAckDeadline(
   return reactor;
 }
 
-grpc::ServerUnaryReactor* MmsMoService::GetEvent(grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* MmsMoService::GetEvent(grpc::CallbackServerContext*,
                                                  const v1::GetEventRequest* request,
                                                  v1::GetEventResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
+  if (reactor->refused()) return reactor;
   threads_.store->Run([this, request, response, reactor] {
     auto event = broker_->GetEvent(request->cursor());
     if (event.ok() && !response->mutable_event()->ParseFromString(*event))
@@ -303,10 +311,11 @@ grpc::ServerUnaryReactor* MmsMoService::GetEvent(grpc::CallbackServerContext* co
   return reactor;
 }
 
-grpc::ServerUnaryReactor* MmsMoService::GetRawPostback(grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* MmsMoService::GetRawPostback(grpc::CallbackServerContext*,
                                                        const v1::GetRawPostbackRequest* request,
                                                        v1::GetRawPostbackResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
+  if (reactor->refused()) return reactor;
   threads_.store->Run([this, request, response, reactor] {
     auto raw = broker_->GetRawPostback(request->cursor());
     if (raw.ok()) {
@@ -321,10 +330,11 @@ grpc::ServerUnaryReactor* MmsMoService::GetRawPostback(grpc::CallbackServerConte
   return reactor;
 }
 
-grpc::ServerUnaryReactor* MmsMoService::ListEvents(grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* MmsMoService::ListEvents(grpc::CallbackServerContext*,
                                                    const v1::ListEventsRequest* request,
                                                    v1::ListEventsResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
+  if (reactor->refused()) return reactor;
   threads_.lists->Run([this, request, response, reactor] {
     reactor->Finish(ToGrpc(FillPage(*request, response)));
   });
@@ -334,11 +344,14 @@ grpc::ServerUnaryReactor* MmsMoService::ListEvents(grpc::CallbackServerContext* 
 // A page is what a feed gives; its token is where the feed got to.
 absl::Status MmsMoService::FillPage(const v1::ListEventsRequest& request,
                                     v1::ListEventsResponse* response) {
+  if (auto status = broker::ValidateTimes("", request); !status.ok()) return status;
   const auto page_size = PageSize(request.page_size());
   if (!page_size.ok()) return page_size.status();
+  auto token = PageToken(request);
+  if (!token.ok()) return token.status();
   v1::StartPosition start = request.start_position();
-  if (!request.page_token().empty()) {
-    start.set_after_cursor(request.page_token());
+  if (!token->empty()) {
+    start.set_after_cursor(*std::move(token));
   } else if (start.position_case() == v1::StartPosition::POSITION_NOT_SET) {
     start.set_boundary(v1::BOUNDARY_EARLIEST);
   }
@@ -354,7 +367,7 @@ absl::Status MmsMoService::FillPage(const v1::ListEventsRequest& request,
     for (auto& delivery : *deliveries.mutable_deliveries())
       response->add_events()->Swap(delivery.mutable_event());
     const bool at_tail = batch->left == broker::Batch::Left::kNothing;
-    if (!at_tail) response->set_next_page_token(batch->cursor);
+    if (!at_tail) response->set_next_page_token(BindPageToken(batch->cursor, request));
     if (batch->count > 0 || at_tail || std::chrono::steady_clock::now() >= until)
       return absl::OkStatus();
   }

@@ -13,6 +13,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/base/mutex.h"
 #include "gateway/broker/broker.h"
+#include "gateway/rpc/call_limit.h"
 #include "gateway/rpc/subscribe_stream.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
 
@@ -39,9 +40,12 @@ class MmsMoService final : public MmsMoServiceBase {
 
   struct Options {
     std::chrono::milliseconds heartbeat_interval{15'000};  // what a request that asks for none gets
+    CallLimit* calls = nullptr;                            // of unary calls
+    CallLimit* streams = nullptr;
+    ByteBudget* frame_bytes = nullptr;  // of all streams
   };
 
-  // All must outlive the service.
+  // All, those of the options too, must outlive the service.
   MmsMoService(const Options& options, broker::Broker* broker, SubscribeStream::Threads threads,
                const Clock& clock, Metrics& metrics);
 

@@ -17,9 +17,10 @@ constexpr int kDiscardsAStep = 1000;
 }  // namespace
 
 grpc::ServerUnaryReactor* QuarantineService::ListQuarantined(
-    grpc::CallbackServerContext* context, const v1::ListQuarantinedRequest* request,
+    grpc::CallbackServerContext*, const v1::ListQuarantinedRequest* request,
     v1::ListQuarantinedResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(calls_);
+  if (reactor->refused()) return reactor;
   pool_->Run([this, request, response, reactor] {
     reactor->Finish(ToGrpc(FillPage(*request, response)));
   });
@@ -30,15 +31,20 @@ absl::Status QuarantineService::FillPage(const v1::ListQuarantinedRequest& reque
                                          v1::ListQuarantinedResponse* response) {
   const auto page_size = PageSize(request.page_size());
   if (!page_size.ok()) return page_size.status();
-  auto page = broker_->quarantine().List(request.reason(), *page_size, request.page_token());
-  if (page.ok()) response->Swap(&*page);
-  return page.status();
+  const auto token = PageToken(request);
+  if (!token.ok()) return token.status();
+  auto page = broker_->quarantine().List(request.reason(), *page_size, *token);
+  if (!page.ok()) return page.status();
+  page->set_next_page_token(BindPageToken(page->next_page_token(), request));
+  response->Swap(&*page);
+  return absl::OkStatus();
 }
 
 grpc::ServerUnaryReactor* QuarantineService::GetQuarantined(
-    grpc::CallbackServerContext* context, const v1::GetQuarantinedRequest* request,
+    grpc::CallbackServerContext*, const v1::GetQuarantinedRequest* request,
     v1::GetQuarantinedResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(calls_);
+  if (reactor->refused()) return reactor;
   pool_->Run([this, request, response, reactor] {
     auto quarantined = broker_->quarantine().Get(request->id());
     if (quarantined.ok()) response->Swap(&*quarantined);
@@ -53,9 +59,10 @@ grpc::ServerWriteReactor<v1::ReprocessQuarantinedResponse>* QuarantineService::R
 }
 
 grpc::ServerUnaryReactor* QuarantineService::DiscardQuarantined(
-    grpc::CallbackServerContext* context, const v1::DiscardQuarantinedRequest* request,
+    grpc::CallbackServerContext*, const v1::DiscardQuarantinedRequest* request,
     v1::DiscardQuarantinedResponse* response) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+  UnaryCall* const reactor = UnaryCall::Begin(calls_);
+  if (reactor->refused()) return reactor;
   if (auto status = CheckWhich(*request); !status.ok()) {
     reactor->Finish(ToGrpc(status));
     return reactor;

@@ -7,8 +7,9 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "gateway/base/thread_pool.h"
 #include "gateway/broker/broker.h"
-#include "gateway/rpc/delivery_pool.h"
+#include "gateway/rpc/call_limit.h"
 #include "mmsmo/v1/quarantine_service.grpc.pb.h"
 
 namespace mmsmo::rpc {
@@ -16,8 +17,9 @@ namespace mmsmo::rpc {
 // Thread-safe.
 class QuarantineService final : public v1::QuarantineService::CallbackService {
  public:
-  // Both must outlive the service.
-  QuarantineService(broker::Broker* broker, DeliveryPool* pool) : broker_(broker), pool_(pool) {}
+  // All must outlive the service. `calls` limits the unary ones.
+  QuarantineService(broker::Broker* broker, ThreadPool* pool, CallLimit* calls)
+      : broker_(broker), pool_(pool), calls_(calls) {}
 
   // From now on reprocessing is UNAVAILABLE; what is under way ends where it has got to.
   void Drain() { draining_ = true; }
@@ -44,7 +46,8 @@ class QuarantineService final : public v1::QuarantineService::CallbackService {
                    v1::DiscardQuarantinedResponse* response, Finish finish);
 
   broker::Broker* const broker_;
-  DeliveryPool* const pool_;
+  ThreadPool* const pool_;
+  CallLimit* const calls_;
   std::atomic<bool> draining_{false};
 };
 

@@ -21,7 +21,7 @@ absl::Status ShuttingDown() {
 }  // namespace
 
 ReprocessStream* ReprocessStream::Start(v1::ReprocessQuarantinedRequest request,
-                                        broker::Broker* broker, DeliveryPool* pool,
+                                        broker::Broker* broker, ThreadPool* pool,
                                         const std::atomic<bool>* draining) {
   const std::shared_ptr<ReprocessStream> stream(
       new ReprocessStream(std::move(request), broker, pool, draining));
@@ -31,7 +31,7 @@ ReprocessStream* ReprocessStream::Start(v1::ReprocessQuarantinedRequest request,
 }
 
 ReprocessStream::ReprocessStream(v1::ReprocessQuarantinedRequest request, broker::Broker* broker,
-                                 DeliveryPool* pool, const std::atomic<bool>* draining)
+                                 ThreadPool* pool, const std::atomic<bool>* draining)
     : request_(std::move(request)), broker_(broker), pool_(pool), draining_(draining) {}
 
 void ReprocessStream::OnWriteDone(bool ok) {

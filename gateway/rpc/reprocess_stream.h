@@ -12,9 +12,9 @@
 
 #include "absl/status/status.h"
 #include "gateway/base/status.h"
+#include "gateway/base/thread_pool.h"
 #include "gateway/broker/broker.h"
 #include "gateway/ingest/reprocess.h"
-#include "gateway/rpc/delivery_pool.h"
 #include "mmsmo/v1/quarantine_service.pb.h"
 
 namespace mmsmo::rpc {
@@ -39,15 +39,15 @@ class ReprocessStream final : public grpc::ServerWriteReactor<v1::ReprocessQuara
   // All must outlive the call. It ends with UNAVAILABLE once `draining`. The stream keeps itself
   // alive until OnDone.
   static ReprocessStream* Start(v1::ReprocessQuarantinedRequest request, broker::Broker* broker,
-                                DeliveryPool* pool, const std::atomic<bool>* draining);
+                                ThreadPool* pool, const std::atomic<bool>* draining);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override { cancelled_ = true; }
   void OnDone() override;
 
  private:
-  ReprocessStream(v1::ReprocessQuarantinedRequest request, broker::Broker* broker,
-                  DeliveryPool* pool, const std::atomic<bool>* draining);
+  ReprocessStream(v1::ReprocessQuarantinedRequest request, broker::Broker* broker, ThreadPool* pool,
+                  const std::atomic<bool>* draining);
 
   void RunStep();
   void Meet();
@@ -61,7 +61,7 @@ class ReprocessStream final : public grpc::ServerWriteReactor<v1::ReprocessQuara
 
   const v1::ReprocessQuarantinedRequest request_;
   broker::Broker* const broker_;
-  DeliveryPool* const pool_;
+  ThreadPool* const pool_;
   const std::atomic<bool>* const draining_;
   std::shared_ptr<ReprocessStream> self_;  // until OnDone
   std::atomic<bool> cancelled_{false};

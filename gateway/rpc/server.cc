@@ -1,14 +1,19 @@
 #include "gateway/rpc/server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/grpc.h>
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
 #include <utility>
 
+#include "gateway/base/byte_budget.h"
+#include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/base/thread_pool.h"
+#include "gateway/rpc/call_limit.h"
 #include "gateway/rpc/listener.h"
 #include "gateway/rpc/mms_mo_service.h"
 #include "gateway/rpc/quarantine_service.h"
@@ -31,11 +36,29 @@ class GrpcServer final : public Server {
  public:
   GrpcServer(const ServerOptions& options, broker::Broker* broker, const Clock& clock,
              Metrics& metrics)
-      : live_(options.delivery_threads),
-        service_({.heartbeat_interval = options.heartbeat_interval}, broker,
-                 {.live = &live_, .store = &store_, .lists = &lists_}, clock, metrics),
-        subscriptions_(broker, &administration_),
-        quarantine_(broker, &lists_) {}
+      : limits_(options.limits),
+        connections_limit_{
+            .most = options.limits.connections,
+            .open = metrics.Gauge("mmsmo_grpc_connections", "Open connections of gRPC."),
+            .refused = metrics.Counter("mmsmo_grpc_refused_total", "What a limit refused.",
+                                       {{"limit", "connections"}})},
+        frame_bytes_(options.limits.frame_bytes),
+        calls_("unary", "max-calls", options.limits.calls, metrics),
+        streams_("stream", "max-streams", options.limits.streams, metrics),
+        live_(options.delivery_threads),
+        service_({.heartbeat_interval = options.heartbeat_interval,
+                  .calls = &calls_,
+                  .streams = &streams_,
+                  .frame_bytes = &frame_bytes_},
+                 broker, {.live = &live_, .store = &store_, .lists = &lists_}, clock, metrics),
+        subscriptions_(broker, &administration_, &calls_),
+        quarantine_(broker, &lists_, &calls_) {
+    metrics.AddSampler([this]() -> std::vector<prometheus::MetricFamily> {
+      return {Metrics::GaugeFamily("mmsmo_frame_bytes",
+                                   "Bytes of frames that their streams have not taken yet.",
+                                   static_cast<double>(frame_bytes_.held()))};
+    });
+  }
   ~GrpcServer() override { Stop(std::chrono::steady_clock::now()); }
 
   absl::Status Listen(const std::string& listen) {
@@ -48,6 +71,7 @@ class GrpcServer final : public Server {
     using Connections = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
     connections_ = builder.experimental().AddExternalConnectionAcceptor(
         Connections::FROM_FD, grpc::InsecureServerCredentials());
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits_.streams_a_connection);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMillis);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -62,7 +86,12 @@ class GrpcServer final : public Server {
     builder.RegisterService(&quarantine_);
     server_ = builder.BuildAndStart();
     if (!server_) return FailedPrecondition("grpc-listen: the gRPC server does not start");
-    listener_->Start([this](int fd) {
+    for (const char* name :
+         {v1::MmsMoService::service_full_name(), v1::SubscriptionService::service_full_name(),
+          v1::QuarantineService::service_full_name()}) {
+      server_->GetHealthCheckService()->SetServingStatus(name, true);
+    }
+    listener_->Start(connections_limit_, [this](int fd) {
       grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
       connection.fd = fd;
       connections_->HandleNewConnection(&connection);
@@ -74,7 +103,7 @@ class GrpcServer final : public Server {
   bool loopback() const override { return listener_->loopback(); }
 
   void SetServing(bool serving) override {
-    if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(serving);
+    server_->GetHealthCheckService()->SetServingStatus(serving);  // under every name
   }
 
   void Drain(std::chrono::steady_clock::time_point close_at) override {
@@ -94,6 +123,11 @@ class GrpcServer final : public Server {
   }
 
  private:
+  const Limits limits_;
+  const ConnectionLimit connections_limit_;
+  ByteBudget frame_bytes_;
+  CallLimit calls_;
+  CallLimit streams_;
   // Nobody waits for what takes longer than his own work does: streams that have caught up for
   // those that read the store, these for lists, and none of them for calls that write.
   ThreadPool live_;
@@ -111,11 +145,27 @@ class GrpcServer final : public Server {
 // The library is kept for good: its shutdown waits for ever for a thread that could not be created.
 void KeepLibrary() { [[maybe_unused]] static const bool kKept = (grpc_init(), true); }
 
+// The libraries' own logs would wait for whoever reads stderr.
+void TakeLogs() {
+  gpr_set_log_function([](gpr_log_func_args* line) {
+    Log()->log(
+        line->severity == GPR_LOG_SEVERITY_ERROR ? spdlog::level::warn : spdlog::level::debug,
+        "grpc: {}", line->message);
+  });
+  google::protobuf::SetLogHandler(
+      [](google::protobuf::LogLevel level, const char*, int, const std::string& message) {
+        Log()->log(
+            level >= google::protobuf::LOGLEVEL_ERROR ? spdlog::level::warn : spdlog::level::debug,
+            "protobuf: {}", message);
+      });
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
                                                       broker::Broker* broker, const Clock& clock,
                                                       Metrics& metrics) {
+  TakeLogs();
   KeepLibrary();
   auto server = std::make_unique<GrpcServer>(options, broker, clock, metrics);
   if (auto status = server->Listen(options.listen); !status.ok()) return status;

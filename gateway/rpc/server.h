@@ -13,10 +13,20 @@
 
 namespace mmsmo::rpc {
 
+// What of gRPC may be in use at once.
+struct Limits {
+  int connections = 10'000;
+  int streams = 20'000;
+  int streams_a_connection = 4'096;  // unary calls included; a client waits with more
+  int calls = 10'000;                // unary ones
+  int64_t frame_bytes = 32 << 20;    // of the frames that streams have not taken yet, together
+};
+
 struct ServerOptions {
   std::string listen;  // HOST:PORT or unix:PATH; port 0 takes a free one
   int delivery_threads = 1;
   std::chrono::milliseconds heartbeat_interval{15'000};
+  Limits limits;
 };
 
 class Server {

@@ -8,8 +8,9 @@
 
 namespace mmsmo::rpc {
 
-// A status with a reason (see base/status.h) carries it as google.rpc.ErrorInfo of the domain
-// "mmsmo.v1" (AIP-193).
+// A status with a reason (see base/status.h) carries it in upper case as google.rpc.ErrorInfo of
+// the domain "mmsmo.v1" (AIP-193). UNAVAILABLE carries google.rpc.RetryInfo. What is INTERNAL is
+// told to the log only.
 grpc::Status ToGrpc(const absl::Status& status);
 
 }  // namespace mmsmo::rpc

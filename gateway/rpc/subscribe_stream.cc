@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "gateway/base/status.h"
 #include "gateway/broker/proto_time.h"
 #include "gateway/rpc/frame.h"
 #include "gateway/rpc/status.h"
@@ -17,7 +18,11 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kProgressInterval{1'000};
 constexpr std::chrono::milliseconds kAcknowledgedCheckEvery{20};
 constexpr std::chrono::milliseconds kTryAgainAfter{200};
-constexpr std::string_view kShuttingDown = "this gateway is shutting down; connect again";
+
+grpc::Status ShuttingDown() {
+  return ToGrpc(
+      WithReason(Unavailable("this gateway is shutting down; connect again"), "draining"));
+}
 
 }  // namespace
 
@@ -37,7 +42,8 @@ SubscribeStream::SubscribeStream(Settings settings, grpc::CallbackServerContext*
       context_(context),
       threads_(threads),
       clock_(clock),
-      hooks_(std::move(hooks)) {}
+      hooks_(std::move(hooks)),
+      sizer_(settings_.frame_bytes) {}
 
 void SubscribeStream::Open(absl::StatusOr<Source> source) {
   {
@@ -156,6 +162,7 @@ void SubscribeStream::Step() {
     if (writing_ || !opened_) return;
   }
   if (finished_) return;
+  sizer_.WriteEnds(steady_clock::now());
   if (!SendDue()) SendDeliveries();
 }
 
@@ -206,7 +213,7 @@ bool SubscribeStream::SendDue() {
         broker::ToTimestamp(clock_.NowMicros() + left.count());
     Send(frame);
   } else if (close_at && steady_clock::now() >= *close_at) {
-    FinishOnce(grpc::Status(grpc::StatusCode::UNAVAILABLE, std::string(kShuttingDown)));
+    FinishOnce(ShuttingDown());
   } else {
     return false;
   }
@@ -215,9 +222,14 @@ bool SubscribeStream::SendDue() {
 
 void SubscribeStream::SendDeliveries() {
   if (drain_announced_ && source_.ack_deadline_micros > 0) return EndWhenAcknowledged();
-  auto batch = source_.feed->Take({.max_events = settings_.max_batch_size,
-                                   .max_bytes = kMaxFrameBytes - kFrameOverhead,
-                                   .frame = frames_ + 1});
+  if (frame_room_ == 0) frame_room_ = sizer_.Reserve();
+  auto batch = source_.feed->Take(
+      {.max_events = settings_.max_batch_size, .max_bytes = frame_room_, .frame = frames_ + 1});
+  // What is being made ready keeps its room.
+  if (!batch.ok() || batch->left != broker::Batch::Left::kComing || batch->count > 0) {
+    frame_room_ = 0;
+    sizer_.WriteBegins(batch.ok() ? batch->deliveries.size() : 0, steady_clock::now());
+  }
   if (absl::IsUnavailable(batch.status())) return TryLater();
   if (!batch.ok()) return FinishOnce(ToGrpc(batch.status()));
   if (batch->count > 0) {
@@ -238,7 +250,7 @@ void SubscribeStream::SendDeliveries() {
 // the end would hand that back.
 void SubscribeStream::EndWhenAcknowledged() {
   if (source_.feed->Outstanding() == 0) {
-    return FinishOnce(grpc::Status(grpc::StatusCode::UNAVAILABLE, std::string(kShuttingDown)));
+    return FinishOnce(ShuttingDown());
   }
   AskForStepAt(steady_clock::now() + kAcknowledgedCheckEvery);
 }
@@ -264,7 +276,7 @@ void SubscribeStream::AtTail(const std::string& cursor) {
     frame.mutable_caught_up();
     Send(frame);
   } else if (closing) {
-    FinishOnce(grpc::Status(grpc::StatusCode::UNAVAILABLE, std::string(kShuttingDown)));
+    FinishOnce(ShuttingDown());
   } else if (steady_clock::now() >= last_frame_ + settings_.heartbeat_interval) {
     SendHeartbeat(cursor);
   } else {

@@ -18,6 +18,7 @@
 #include "gateway/base/mutex.h"
 #include "gateway/base/thread_pool.h"
 #include "gateway/broker/feed.h"
+#include "gateway/rpc/frame_sizer.h"
 #include "mmsmo/v1/mms_mo_service.pb.h"
 
 namespace mmsmo::rpc {
@@ -36,6 +37,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     int max_batch_size = 0;
     std::chrono::milliseconds heartbeat_interval{};
     std::string earliest_cursor;
+    ByteBudget* frame_bytes = nullptr;  // of all streams; must outlive this one
   };
   // What it reads, once that is open.
   struct Source {
@@ -118,6 +120,8 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   TimePoint last_frame_;
   TimePoint wake_at_ = TimePoint::max();  // of the timer that is set
   grpc::ByteBuffer frame_;                // in flight
+  FrameSizer sizer_;
+  size_t frame_room_ = 0;  // reserved for what is being made ready
 
   mutable Mutex mu_;
   Turn turn_ ABSL_GUARDED_BY(mu_) = Turn::kIdle;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gateway/base/status.h"
+#include "gateway/broker/request_times.h"
 #include "gateway/broker/subscription_settings.h"
 #include "gateway/rpc/either_or.h"
 #include "gateway/rpc/pages.h"
@@ -24,17 +25,18 @@ absl::Status Fill(absl::StatusOr<Result> result, Field* field) {
 }  // namespace
 
 template <typename Work>
-grpc::ServerUnaryReactor* SubscriptionService::Answer(grpc::CallbackServerContext* context,
-                                                      Work work) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+grpc::ServerUnaryReactor* SubscriptionService::Answer(Work work) {
+  UnaryCall* const reactor = UnaryCall::Begin(calls_);
+  if (reactor->refused()) return reactor;
   pool_->Run([reactor, work = std::move(work)]() mutable { reactor->Finish(ToGrpc(work())); });
   return reactor;
 }
 
 grpc::ServerUnaryReactor* SubscriptionService::CreateSubscription(
-    grpc::CallbackServerContext* context, const v1::CreateSubscriptionRequest* request,
+    grpc::CallbackServerContext*, const v1::CreateSubscriptionRequest* request,
     v1::CreateSubscriptionResponse* response) {
-  return Answer(context, [=, this]() -> absl::Status {
+  return Answer([=, this]() -> absl::Status {
+    if (auto status = broker::ValidateTimes("", *request); !status.ok()) return status;
     auto complete = broker::CompleteSubscription(request->subscription());
     if (!complete.ok()) return complete.status();
     return Fill(subscriptions_.Create(*complete), response->mutable_subscription());
@@ -42,68 +44,77 @@ grpc::ServerUnaryReactor* SubscriptionService::CreateSubscription(
 }
 
 grpc::ServerUnaryReactor* SubscriptionService::GetSubscription(
-    grpc::CallbackServerContext* context, const v1::GetSubscriptionRequest* request,
+    grpc::CallbackServerContext*, const v1::GetSubscriptionRequest* request,
     v1::GetSubscriptionResponse* response) {
-  return Answer(context, [=, this] {
+  return Answer([=, this] {
     return Fill(subscriptions_.Get(request->name()), response->mutable_subscription());
   });
 }
 
 grpc::ServerUnaryReactor* SubscriptionService::ListSubscriptions(
-    grpc::CallbackServerContext* context, const v1::ListSubscriptionsRequest* request,
+    grpc::CallbackServerContext*, const v1::ListSubscriptionsRequest* request,
     v1::ListSubscriptionsResponse* response) {
-  return Answer(context, [=, this]() -> absl::Status {
+  return Answer([=, this]() -> absl::Status {
     auto page_size = PageSize(request->page_size());
     if (!page_size.ok()) return page_size.status();
-    if (!request->page_token().empty()) {
-      auto status = broker::ValidateSubscriptionName("page_token", request->page_token());
+    const auto token = PageToken(*request);
+    if (!token.ok()) return token.status();
+    if (!token->empty()) {
+      auto status = broker::ValidateSubscriptionName("page_token", *token);
       if (!status.ok()) return status;
     }
-    *response = subscriptions_.List(*page_size, request->page_token());
+    *response = subscriptions_.List(*page_size, *token);
+    response->set_next_page_token(BindPageToken(response->next_page_token(), *request));
     return absl::OkStatus();
   });
 }
 
 grpc::ServerUnaryReactor* SubscriptionService::UpdateSubscription(
-    grpc::CallbackServerContext* context, const v1::UpdateSubscriptionRequest* request,
+    grpc::CallbackServerContext*, const v1::UpdateSubscriptionRequest* request,
     v1::UpdateSubscriptionResponse* response) {
-  return Answer(context, [=, this] {
+  return Answer([=, this]() -> absl::Status {
+    if (auto status = broker::ValidateTimes("", *request); !status.ok()) return status;
     return Fill(subscriptions_.Update(request->subscription(), request->update_mask()),
                 response->mutable_subscription());
   });
 }
 
 grpc::ServerUnaryReactor* SubscriptionService::DeleteSubscription(
-    grpc::CallbackServerContext* context, const v1::DeleteSubscriptionRequest* request,
+    grpc::CallbackServerContext*, const v1::DeleteSubscriptionRequest* request,
     v1::DeleteSubscriptionResponse*) {
-  return Answer(context, [=, this] { return subscriptions_.Delete(request->name()); });
+  return Answer([=, this] { return subscriptions_.Delete(request->name()); });
 }
 
 grpc::ServerUnaryReactor* SubscriptionService::SeekSubscription(
-    grpc::CallbackServerContext* context, const v1::SeekSubscriptionRequest* request,
+    grpc::CallbackServerContext*, const v1::SeekSubscriptionRequest* request,
     v1::SeekSubscriptionResponse* response) {
-  return Answer(context, [=, this] {
+  return Answer([=, this]() -> absl::Status {
+    if (auto status = broker::ValidateTimes("", *request); !status.ok()) return status;
     return Fill(subscriptions_.Seek(request->name(), request->target()),
                 response->mutable_subscription());
   });
 }
 
 grpc::ServerUnaryReactor* SubscriptionService::ListDeadLetters(
-    grpc::CallbackServerContext* context, const v1::ListDeadLettersRequest* request,
+    grpc::CallbackServerContext*, const v1::ListDeadLettersRequest* request,
     v1::ListDeadLettersResponse* response) {
-  return Answer(context, [=, this]() -> absl::Status {
+  return Answer([=, this]() -> absl::Status {
     auto page_size = PageSize(request->page_size());
     if (!page_size.ok()) return page_size.status();
-    return Fill(
-        subscriptions_.ListDeadLetters(request->subscription(), *page_size, request->page_token()),
-        response);
+    const auto token = PageToken(*request);
+    if (!token.ok()) return token.status();
+    auto page = subscriptions_.ListDeadLetters(request->subscription(), *page_size, *token);
+    if (!page.ok()) return page.status();
+    *response = *std::move(page);
+    response->set_next_page_token(BindPageToken(response->next_page_token(), *request));
+    return absl::OkStatus();
   });
 }
 
 grpc::ServerUnaryReactor* SubscriptionService::ReplayDeadLetters(
-    grpc::CallbackServerContext* context, const v1::ReplayDeadLettersRequest* request,
+    grpc::CallbackServerContext*, const v1::ReplayDeadLettersRequest* request,
     v1::ReplayDeadLettersResponse* response) {
-  return Answer(context, [=, this]() -> absl::Status {
+  return Answer([=, this]() -> absl::Status {
     if (auto status = CheckEitherOr("cursors", request->cursors().empty(), request->all());
         !status.ok()) {
       return status;
@@ -116,9 +127,9 @@ grpc::ServerUnaryReactor* SubscriptionService::ReplayDeadLetters(
 }
 
 grpc::ServerUnaryReactor* SubscriptionService::DiscardDeadLetters(
-    grpc::CallbackServerContext* context, const v1::DiscardDeadLettersRequest* request,
+    grpc::CallbackServerContext*, const v1::DiscardDeadLettersRequest* request,
     v1::DiscardDeadLettersResponse* response) {
-  return Answer(context, [=, this]() -> absl::Status {
+  return Answer([=, this]() -> absl::Status {
     if (auto status = CheckEitherOr("cursors", request->cursors().empty(), request->all());
         !status.ok()) {
       return status;

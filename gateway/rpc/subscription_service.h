@@ -2,8 +2,9 @@
 
 #pragma once
 
+#include "gateway/base/thread_pool.h"
 #include "gateway/broker/broker.h"
-#include "gateway/rpc/delivery_pool.h"
+#include "gateway/rpc/call_limit.h"
 #include "mmsmo/v1/subscription_service.grpc.pb.h"
 
 namespace mmsmo::rpc {
@@ -11,9 +12,9 @@ namespace mmsmo::rpc {
 // Thread-safe.
 class SubscriptionService final : public v1::SubscriptionService::CallbackService {
  public:
-  // Both must outlive the service.
-  SubscriptionService(broker::Broker* broker, DeliveryPool* pool)
-      : subscriptions_(broker->subscriptions()), pool_(pool) {}
+  // All must outlive the service.
+  SubscriptionService(broker::Broker* broker, ThreadPool* pool, CallLimit* calls)
+      : subscriptions_(broker->subscriptions()), pool_(pool), calls_(calls) {}
 
   grpc::ServerUnaryReactor* CreateSubscription(grpc::CallbackServerContext* context,
                                                const v1::CreateSubscriptionRequest* request,
@@ -46,10 +47,11 @@ class SubscriptionService final : public v1::SubscriptionService::CallbackServic
  private:
   // Finishes the call with what `work` returns, which runs where it may wait for the disk.
   template <typename Work>
-  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, Work work);
+  grpc::ServerUnaryReactor* Answer(Work work);
 
   broker::Subscriptions& subscriptions_;
-  DeliveryPool* const pool_;
+  ThreadPool* const pool_;
+  CallLimit* const calls_;
 };
 
 }  // namespace mmsmo::rpc

@@ -19,6 +19,7 @@ std::string Logged(const LogOptions& options, std::string_view message) {
   EXPECT_THAT(InitLog(options), IsOk());
   testing::internal::CaptureStderr();
   Log()->info("{}", message);
+  FlushLog();
   return testing::internal::GetCapturedStderr();
 }
 

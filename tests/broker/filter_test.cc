@@ -48,6 +48,8 @@ const Case kCases[] = {
     {"operator without its zeros", [](v1::Filter* f) { f->add_operator_ids("1470"); }, false},
     {"any of the media", [](v1::Filter* f) { f->add_media_kinds(v1::MEDIA_KIND_IMAGE); }, true},
     {"none of the media", [](v1::Filter* f) { f->add_media_kinds(v1::MEDIA_KIND_VIDEO); }, false},
+    {"endpoint", [](v1::Filter* f) { f->add_endpoints("mms-mo"); }, true},
+    {"another endpoint", [](v1::Filter* f) { f->add_endpoints("MMS-MO"); }, false},
     {"every field has to match",
      [](v1::Filter* f) {
        f->add_keywords("stop");
@@ -59,24 +61,43 @@ const Case kCases[] = {
 TEST(EventFilter, LetsThroughWhatMatchesEveryField) {
   v1::Event event;
   *event.mutable_mms_mo() = Message();
+  event.set_endpoint("mms-mo");
   for (const Case& one : kCases) {
     v1::Filter wanted;
     one.set(&wanted);
     const EventFilter filter(wanted);
-    EXPECT_EQ(filter.Matches(event.mms_mo()), one.matches) << one.name;
-    EXPECT_EQ(filter.MatchesSerialised(event.SerializeAsString()), one.matches) << one.name;
+    EXPECT_EQ(filter.Matches(event), one.matches) << one.name;
+    EXPECT_EQ(*filter.MatchesSerialised(event.SerializeAsString()), one.matches) << one.name;
   }
 }
 
 TEST(EventFilter, SaysWhichFieldIsWrong) {
   v1::Filter filter;
   filter.add_media_kinds(static_cast<v1::MediaKind>(99));
-  EXPECT_THAT(EventFilter::Validate(filter),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("filter.media_kinds: 99")));
+  EXPECT_THAT(EventFilter::Validate("s.filter", filter),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("s.filter.media_kinds: 99")));
   filter.Clear();
   for (int i = 0; i <= EventFilter::kMaxValues; ++i) filter.add_keywords("a");
-  EXPECT_THAT(EventFilter::Validate(filter),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("filter.keywords: 1001")));
+  EXPECT_THAT(EventFilter::Validate("s.filter", filter),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("s.filter.keywords: 1001")));
+}
+
+TEST(EventFilter, RefusesFieldsThatItDoesNotKnow) {
+  v1::Filter filter;
+  filter.add_keywords("a");
+  std::string bytes = filter.SerializeAsString();
+  bytes += "\x7a\x01x";  // field 15
+  ASSERT_TRUE(filter.ParseFromString(bytes));
+  EXPECT_THAT(EventFilter::Validate("filter", filter),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("filter: it has a field")));
+}
+
+TEST(EventFilter, ReportsAnEventThatCannotBeRead) {
+  v1::Filter filter;
+  EXPECT_TRUE(*EventFilter(filter).MatchesSerialised("\xff"));  // needs no reading
+  filter.add_keywords("a");
+  EXPECT_THAT(EventFilter(filter).MatchesSerialised("\xff"),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("cannot be read")));
 }
 
 }  // namespace

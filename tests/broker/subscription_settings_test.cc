@@ -146,5 +146,12 @@ TEST(SubscriptionSettings, NamesTheFirstDifference) {
   EXPECT_EQ(DifferenceBetween(a, b), "start_position");
 }
 
+TEST(SubscriptionSettings, AreNotUpdatedWithAFilterThatIsNotKnown) {
+  v1::Subscription wanted = Named("a");
+  ASSERT_TRUE(wanted.mutable_filter()->ParseFromString("\x7a\x01x"));  // field 15
+  EXPECT_THAT(UpdatedSubscription(Named("a"), wanted, Mask("filter.keywords")),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("subscription.filter: ")));
+}
+
 }  // namespace
 }  // namespace mmsmo::broker

@@ -74,9 +74,7 @@ class CountingBroker : public BrokerStub {
     const std::string number = std::to_string(++taken);
     if (!entry.event.empty()) return broker::Receipt{.cursor = number};
     return broker::Receipt{.outcome = broker::Receipt::Outcome::kQuarantined,
-                           .quarantine_id = number,
-                           .reason = entry.reason,
-                           .detail = entry.detail};
+                           .quarantine_id = number};
   }
 };
 
@@ -261,7 +259,7 @@ class Worker {
   }
 
   void Check(const Manner& manner, std::string_view bytes, std::string_view received) {
-    Require(shared_.bytes_in_flight == 0, "no byte is in flight any more");
+    Require(shared_.bytes_in_flight.held() == 0, "no byte is in flight any more");
     Require(shared_.connections == 0 && shared_.busy == 0, "no connection is open any more");
     Require(broker_.bytes <= bytes.size(), "no byte is taken twice");
     if (manner.slow && manner.late) return;  // cut off in the middle of an answer
@@ -286,7 +284,8 @@ class Worker {
   ingest::Ingest ingest_{"mms-mo", &broker_, metrics_};
   std::atomic<bool> draining_{false};
   http::Routes routes_;
-  Session::Shared shared_{.over_header_bytes = refused_,
+  Session::Shared shared_{.bytes_in_flight = ByteBudget(kOptions.max_in_flight_bytes),
+                          .over_header_bytes = refused_,
                           .over_body_bytes = refused_,
                           .over_in_flight_bytes = refused_,
                           .over_time = refused_};

@@ -114,13 +114,14 @@ TEST_F(ServerTest, AnswersForAHandlerThatTakesTooLong) {
 }
 
 TEST_F(ServerTest, RefusesBodiesWhereTheRouteHasNoAnswerForThem) {
-  Serve({.max_body_bytes = 10, .max_in_flight_bytes = 5},
+  Serve({.max_body_bytes = 100, .max_in_flight_bytes = 50},
         [](const http::Request&, Respond respond) { respond({}); });
-  EXPECT_THAT(Client(server_->address()).Send(Request("1234")).Answer(),
+  EXPECT_THAT(Client(server_->address()).Send(Request(std::string(40, 'x'))).Answer(),
               StartsWith("HTTP/1.1 200 "));
-  EXPECT_THAT(Client(server_->address()).Send(Request("12345678901")).Answer(),
+  EXPECT_THAT(Client(server_->address()).Send(Request(std::string(101, 'x'))).Answer(),
               StartsWith("HTTP/1.1 413 "));
-  const std::string refused = Client(server_->address()).Send(Request("123456")).Answer();
+  const std::string refused =
+      Client(server_->address()).Send(Request(std::string(60, 'x'))).Answer();
   EXPECT_THAT(refused, StartsWith("HTTP/1.1 503 "));
   EXPECT_THAT(refused, HasSubstr("\"reason\":\"overloaded\""));
 }

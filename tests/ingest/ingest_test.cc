@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/broker/page.h"
 #include "tests/support/broker_stub.h"
 #include "tests/support/status_matchers.h"
 
@@ -19,6 +20,7 @@ namespace {
 
 using broker::Receipt;
 using testing::HasSubstr;
+using testing::Not;
 
 // Keeps what is appended until the test answers.
 class FakeBroker : public BrokerStub {
@@ -109,6 +111,54 @@ TEST_F(IngestTest, PublishesTheNormalisedMessage) {
   EXPECT_EQ(entry.endpoint, "mms-mo");
   EXPECT_EQ(entry.tracking_id, "A");
   EXPECT_EQ(entry.body, Xml("A"));
+}
+
+TEST_F(IngestTest, HoldsBodyAndEventOfTheBudgetUntilTheReceipt) {
+  ByteBudget budget(10'000);
+  const std::string body = Xml(std::string(2'000, 'A'));
+  const auto submit = [&] {
+    ByteBudget::Part held(&budget);
+    ASSERT_TRUE(held.Resize(static_cast<int64_t>(body.size())));
+    lane_.Submit({.body = body, .content_type = "text/xml", .held = std::move(held)},
+                 [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
+  };
+  submit();
+  RunPass();
+  const broker::Entry& entry = broker_.appended[0][0];
+  const auto both = static_cast<int64_t>(entry.body.size() + entry.event.size());
+  const int64_t one = budget.held();
+  EXPECT_GE(one, both);
+  EXPECT_LE(one, both + 2'048);
+  submit();  // its body has room, its event has not
+  ASSERT_EQ(outcomes_.size(), 1u);
+  EXPECT_EQ(outcomes_[0].kind, Outcome::Kind::kUnavailable);
+  EXPECT_EQ(outcomes_[0].reason, "overloaded");
+  EXPECT_EQ(budget.held(), one);
+  Answer({Receipt{.cursor = "c1"}});
+  EXPECT_EQ(outcomes_.back().cursor, "c1");
+  EXPECT_EQ(budget.held(), 0);
+}
+
+TEST_F(IngestTest, RefusesAnEventThatClientsCouldNotReceive) {
+  Submit(Xml(std::string(broker::kMaxEventBytes, 'A')));
+  RunPass();
+  EXPECT_TRUE(broker_.appended.empty());
+  ASSERT_EQ(outcomes_.size(), 1u);
+  EXPECT_EQ(outcomes_[0].kind, Outcome::Kind::kRejected);
+  EXPECT_EQ(outcomes_[0].http_status, 413);
+  EXPECT_EQ(outcomes_[0].reason, "body_too_large");
+}
+
+TEST_F(IngestTest, CountsByReasonsOfItsOwnOnly) {
+  Submit(Xml("A"));
+  Submit(Xml("B"));
+  RunPass();
+  Answer({WithReason(mmsmo::Unavailable("full"), "quarantine_full"),
+          WithReason(mmsmo::Unavailable("odd"), "+1408")});
+  const std::string metrics = metrics_.Serialise();
+  EXPECT_THAT(metrics, HasSubstr("{outcome=\"unavailable\",reason=\"quarantine_full\"} 1"));
+  EXPECT_THAT(metrics, HasSubstr("{outcome=\"unavailable\",reason=\"other\"} 1"));
+  EXPECT_THAT(metrics, Not(HasSubstr("1408")));
 }
 
 TEST_F(IngestTest, HandsOnWhatIsForTheQuarantine) {

@@ -1,6 +1,8 @@
 """A disk that fails for a moment, and descriptors that run out: it goes on by itself afterwards, in the same process."""
+import collections
 import os
 import resource
+import threading
 import time
 import unittest
 
@@ -12,6 +14,8 @@ from mmsmo.v1 import subscription_pb2, subscription_service_pb2
 
 
 class DiskTest(TestCase):
+    BUDGET = 8 << 20
+
     def start(self, *arguments):
         disk = Disk(self.directory, os.path.join(self.directory, "data"), os.environ["MMSMO_FAULTS_LIBRARY"])
         return disk, self.gateway(*arguments, environment=disk.environment())
@@ -25,6 +29,10 @@ class DiskTest(TestCase):
         self.assertEqual((status, answer["reason"]), (503, "not_durable"))
         self.assertIn("Retry-After", headers)
         self.assertEqual(gateway.get("/readyz")[0], 503)
+        health = self.service(gateway).channel.unary_unary("/grpc.health.v1.Health/Check")
+        for name in (b"", b"mmsmo.v1.MmsMoService"):
+            while health(b"\x0a%c%s" % (len(name), name), timeout=10) != b"\x08\x02":  # NOT_SERVING
+                time.sleep(0.01)
         disk.heal()
         gateway.wait_until_ready()
         status, answer, _ = gateway.post(xml("MEANWHILE"))
@@ -70,6 +78,42 @@ class DiskTest(TestCase):
             self.assertEqual(gateway.stop(), 1)
         gateway.process = None  # an end that is looked at already
         self.assertIn("closing takes too long", gateway.log_text())
+
+    def test_a_disk_that_hangs_costs_no_more_memory_than_the_budget(self):
+        disk, gateway = self.start("--max-in-flight-bytes", f"{self.BUDGET >> 20}MiB")
+        body = xml("HUNG", note="x" * 200_000)
+        for i in range(200):  # what the newest events and RocksDB's buffers take anyway
+            self.assertEqual(gateway.post(body.replace(b"HUNG", b"WARM-%d" % i))[0], 200)
+        before = gateway.resident_bytes()
+        disk.settings.sync_delay_micros = 10_000_000
+        until = time.monotonic() + 12  # past the 503 for what is not durable in time
+        answers = []
+
+        def client(number):
+            count = 0
+            while time.monotonic() < until:
+                count += 1
+                try:
+                    answers.append(gateway.post(body.replace(b"HUNG", b"HUNG-%d-%d" % (number, count)))[1].get("reason"))
+                except OSError:
+                    pass  # refused before it had sent everything
+
+        clients = [threading.Thread(target=client, args=[i]) for i in range(100)]
+        for thread in clients:
+            thread.start()
+        highest = 0
+        while any(thread.is_alive() for thread in clients):
+            highest = max(highest, gateway.resident_bytes())
+            clients[0].join(0.05) if clients[0].is_alive() else clients.pop(0)
+        disk.heal()
+        gateway.wait_until_ready()
+        self.accepted(gateway, "AFTER")
+        highest = max(highest, gateway.resident_bytes())
+        print(f"{(highest - before) >> 20} MiB more; {collections.Counter(answers)}")
+        self.assertIn("not_durable", answers)
+        self.assertIn("overloaded", answers)
+        if not SANITIZED:
+            self.assertLess(highest - before, self.BUDGET + (32 << 20))
 
     def test_a_disk_that_is_full(self):
         self.goes_on_after("write_error", FULL)

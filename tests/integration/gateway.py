@@ -40,8 +40,10 @@ def xml(tracking_id, **fields):
 class Gateway:
     """One gateway process and its data directory."""
 
-    def __init__(self, directory, *flags, grpc_listen=None, environment=None):
+    def __init__(self, directory, *flags, grpc_listen=None, environment=None, log=None):
+        """With `log`, a descriptor, it logs there rather than into a file."""
         self.directory, self.flags, self.environment = directory, flags, environment or {}
+        self.output = log
         self.http, self.admin = free_port(), free_port()
         self.grpc = grpc_listen or f"127.0.0.1:{free_port()}"
         self.log = os.path.join(directory, "gateway.log")
@@ -54,7 +56,8 @@ class Gateway:
 
     def start(self, wait=True):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env={**os.environ, **self.environment})
+            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log if self.output is None else self.output,
+                                            env={**os.environ, **self.environment})
         if wait:
             self.wait_until_ready()
         return self

@@ -3,6 +3,7 @@ import json
 import select
 import socket
 import threading
+import time
 import unittest
 
 from tests.integration.gateway import PATH, TestCase, earliest, xml
@@ -113,6 +114,29 @@ class HttpTest(HttpTestCase):
         body = xml("CHUNKED")
         self.assertEqual(self.outcome(self.ask(
             request(Content_Length=None, Transfer_Encoding="chunked") + chunked(body[:10], body[10:]))), "accepted")
+
+    def test_takes_targets_in_absolute_form(self):
+        self.assertEqual(self.outcome(self.ask(request(xml("ABSOLUTE"), path="http://gw.example:8080" + PATH))), "accepted")
+
+    def test_passes_over_an_empty_line_after_a_body(self):
+        connection = self.connect().send(request(xml("E1")) + b"\r\n" + request(xml("E2")))
+        self.assertEqual([self.outcome(connection.answer()) for _ in range(2)], ["accepted", "accepted"])
+
+    def test_tells_http_10_whether_the_connection_stays(self):
+        connection = self.connect()
+        for i in range(2):
+            connection.send(request(xml(f"T{i}"), Connection="Keep-Alive").replace(b"HTTP/1.1", b"HTTP/1.0"))
+            answer = connection.answer()
+            self.assertEqual((self.outcome(answer), answer[1]["connection"]), ("accepted", "keep-alive"))
+        connection.send(request(xml("T2")).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        self.assertEqual(connection.answer()[1]["connection"], "close")
+        self.assertTrue(connection.is_closed())
+
+    def test_reads_nothing_behind_a_chunked_http_10_body(self):
+        head = request(Content_Length=None, Transfer_Encoding="chunked", Connection="keep-alive")
+        connection = self.connect().send(head.replace(b"HTTP/1.1", b"HTTP/1.0") + chunked(xml("C1")) + request(xml("C2")))
+        self.assertEqual(self.outcome(connection.answer()), "accepted")
+        self.assertTrue(connection.is_closed())
 
     def test_answers_expect_100_continue(self):
         connection = self.connect().send(request(xml("E"), Expect="100-continue")[:-len(xml("E"))])
@@ -254,16 +278,53 @@ class LimitsTest(TestCase):
         held[0].send(request(xml("M0")))
         self.assertEqual(held[0].answer()[0], 200)
 
+    def test_idle_and_slow_connections_make_room(self):
+        gateway = self.gateway("--max-connections", "4", "--http-threads", "1")
+        connections = [Connection(gateway) for _ in range(4)]
+        for connection in connections:
+            self.addCleanup(connection.close)
+        idle, slow = connections[:2], connections[2:]
+        for i, connection in enumerate(idle):
+            connection.send(request(xml(f"I{i}")))
+            self.assertEqual(connection.answer()[0], 200)
+        for i, connection in enumerate(slow):
+            connection.send(request(xml(f"S{i}"))[:-5])
+
+        def begin(tracking_id):
+            """A new connection with a request that arrives slowly, too, as soon as there is room for it."""
+            body = request(xml(tracking_id), Expect="100-continue")
+            while True:
+                connection = Connection(gateway)
+                connection.send(body[:body.index(b"\r\n\r\n") + 4])
+                if connection.answer()[0] == 100:
+                    self.addCleanup(connection.close)
+                    return connection, body[body.index(b"\r\n\r\n") + 4:]
+                connection.close()
+
+        new = [begin(f"N{i}") for i in range(2)]
+        self.assertTrue(all(connection.is_closed() for connection in idle))
+        new += [begin(f"N{i}") for i in range(2, 4)]
+        self.assertEqual([connection.answer()[0] for connection in slow], [408, 408])
+        for connection, rest in new[2:]:
+            self.assertEqual(connection.send(rest).answer()[0], 200)
+        self.assertGreaterEqual(gateway.metric('mmsmo_http_made_room_total{server="postbacks"}'), 4)
+
     def test_limits_the_bodies_in_flight(self):
-        gateway = self.gateway("--max-in-flight-bytes", "256KiB")
-        bodies = [request(xml(f"F{i}", note="x" * 70000)) for i in range(4)]  # together over the budget
+        gateway = self.gateway("--max-body-bytes", "1MiB", "--max-in-flight-bytes", "5MiB")
+        bodies = [request(xml(f"F{i}", note="x" * 1_000_000)) for i in range(6)]  # together over the budget
         held = []
         for body in bodies:
             connection = Connection(gateway)
             self.addCleanup(connection.close)
             held.append(connection.send(body[:-10]))
         select.select([connection.socket for connection in held], [], [], 30)  # one was refused
-        answers = [connection.send(body[-10:]).answer() for body, connection in zip(bodies, held)]
+        answers = []
+        for connection, body in zip(held, bodies):
+            try:
+                connection.send(body[-10:])
+            except OSError:
+                pass  # refused, and its answer is there
+            answers.append(connection.answer())
         self.assertEqual({status for status, _, _ in answers}, {200, 503})
         for status, headers, text in answers:
             if status == 503:
@@ -271,6 +332,9 @@ class LimitsTest(TestCase):
         with Connection(gateway) as connection:  # the budget was given back
             self.assertEqual(connection.send(bodies[0] + bodies[1]).answer()[0], 200)
             self.assertEqual(connection.answer()[0], 200)
+        deadline = time.monotonic() + 30
+        while gateway.metric('mmsmo_http_in_flight_bytes{server="postbacks"}') > 0:
+            self.assertLess(time.monotonic(), deadline, "bytes are held for good")
 
 
 class DrainTest(TestCase):

@@ -1,4 +1,5 @@
 """Starting, stopping, and trouble with the data directory: each says what is wrong and what to do."""
+import fcntl
 import json
 import os
 import shutil
@@ -10,6 +11,35 @@ import unittest
 from tests.integration.gateway import SANITIZED, TestCase, earliest, fill_disk, free_disk, run, xml
 
 SEND = ["send", "--count"]
+
+
+class FullLogTest(TestCase):
+    def test_waits_for_nobody_where_its_log_is_not_read(self):
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        gateway = self.gateway("--log-level", "debug", log=writer)
+        self.fill(writer)
+        begin = time.monotonic()
+        self.accepted(gateway, "UNREAD")
+        created = gateway.mmsmo("subscription", "create", "s", "--from", "earliest")
+        self.assertEqual(created.returncode, 0, created)
+        self.assertEqual(gateway.mmsmo("subscription", "get", "s").returncode, 0)
+        self.assertEqual(gateway.metric("mmsmo_log_lines_dropped_total"), 0)
+        self.assertEqual(gateway.stop(), 0)
+        self.assertLess(time.monotonic() - begin, 30)
+
+    def fill(self, writer):
+        flags = fcntl.fcntl(writer, fcntl.F_GETFL)
+        fcntl.fcntl(writer, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+        for size in (64, 1):
+            try:
+                while True:
+                    os.write(writer, b"x" * size)
+            except BlockingIOError:
+                pass
+        fcntl.fcntl(writer, fcntl.F_SETFL, flags)
 
 
 class StartTest(TestCase):
@@ -46,6 +76,17 @@ class StartTest(TestCase):
             self.assertEqual(result.returncode, 1, result)
             self.assertIn(flag, result.stderr)
             self.assertIn(address, result.stderr)
+
+    def test_takes_no_file_for_a_socket_that_was_left(self):
+        for kind, make in (("file", lambda path: open(path, "w").close()), ("directory", os.mkdir)):
+            path = os.path.join(self.directory, kind)
+            make(path)
+            before = os.stat(path)
+            result = run("--http-listen", "127.0.0.1:0", "--grpc-listen", "unix:" + path, "--admin-listen", "127.0.0.1:0",
+                         "--data-dir", os.path.join(self.directory, "data"))
+            self.assertEqual(result.returncode, 1, result)
+            self.assertIn("grpc-listen: " + path, result.stderr)
+            self.assertEqual(os.stat(path), before)
 
     def test_is_ready_soon_and_small(self):
         gateway = self.gateway()

@@ -7,9 +7,9 @@ import unittest
 
 from tests.integration.gateway import Service, TestCase, after, earliest, event_pb2, grpc, latest, xml
 
-from google.protobuf import duration_pb2
+from google.protobuf import duration_pb2, timestamp_pb2
 from google.rpc import error_details_pb2, status_pb2
-from mmsmo.v1 import mms_mo_pb2
+from mmsmo.v1 import mms_mo_pb2, subscription_pb2, subscription_service_pb2
 
 
 def ids(events):
@@ -122,6 +122,45 @@ class RpcTest(TestCase):
         self.subscribe_fails(invalid, "client_id", start_position=earliest(), client_id="x" * 1000)
         self.fails(invalid, lambda: self.rpc.call("ListEvents", page_size=-1))
 
+    def test_refuses_times_that_are_none_and_filters_that_it_does_not_know(self):
+        invalid = grpc.StatusCode.INVALID_ARGUMENT
+        admin = Service(self.rpc.channel, subscription_service_pb2, "SubscriptionService")
+        milliseconds = event_pb2.StartPosition(accept_time=timestamp_pb2.Timestamp(seconds=1795639083667))
+        named = subscription_pb2.Subscription(name="ms", start_position=milliseconds)
+        negative = duration_pb2.Duration(nanos=-1)
+        unknown = event_pb2.Filter.FromString(b"\x0a\x01a\x7a\x01x")  # recipients and field 15
+        admin.call("CreateSubscription", subscription=subscription_pb2.Subscription(name="s", start_position=earliest()))
+        for path, service, method, fields in (
+                ("subscription.start_position.accept_time", admin, "CreateSubscription", {"subscription": named}),
+                ("subscription.start_position.accept_time", admin, "UpdateSubscription", {"subscription": named}),
+                ("target.accept_time", admin, "SeekSubscription", {"name": "s", "target": milliseconds}),
+                ("start_position.accept_time", self.rpc, "ListEvents", {"start_position": milliseconds}),
+                ("extend_by", self.rpc, "ModifyAckDeadline", {"subscription": "s", "extend_by": negative}),
+                ("redeliver_after", self.rpc, "ModifyAckDeadline", {"subscription": "s", "redeliver_after": negative}),
+                ("filter", self.rpc, "ListEvents", {"filter": unknown}),
+                ("subscription.filter", admin, "CreateSubscription",
+                 {"subscription": subscription_pb2.Subscription(name="f", start_position=earliest(), filter=unknown)})):
+            with self.subTest(path=path, method=method):
+                error = self.fails(invalid, lambda: service.call(method, **fields))
+                self.assertTrue(error.details().startswith(path + ": "), error.details())
+        self.subscribe_fails(invalid, "start_position.accept_time: ", start_position=milliseconds)
+        self.subscribe_fails(invalid, "heartbeat_interval: ", start_position=earliest(), heartbeat_interval=negative)
+        self.subscribe_fails(invalid, "filter: ", start_position=earliest(), filter=unknown)
+        self.subscribe_fails(invalid, "filter.endpoints: ", start_position=earliest(),
+                             filter=event_pb2.Filter(endpoints=["e"] * 1001))
+
+    def test_page_tokens_are_good_for_their_request_only(self):
+        for i in range(3):
+            self.accepted(self.server, f"T{i}")
+        one = event_pb2.Filter(endpoints=["mms-mo"])
+        token = self.rpc.call("ListEvents", filter=one, page_size=1).next_page_token
+        page = self.rpc.call("ListEvents", filter=one, page_size=2, page_token=token)
+        self.assertEqual(ids(page.events), ["T1", "T2"])
+        for fields in ({}, {"filter": event_pb2.Filter(endpoints=["other"])}, {"filter": one, "start_position": earliest()}):
+            error = self.fails(grpc.StatusCode.INVALID_ARGUMENT,
+                               lambda: self.rpc.call("ListEvents", page_token=token, **fields))
+            self.assertTrue(error.details().startswith("page_token: "), error.details())
+
     def test_says_where_to_begin_when_a_cursor_is_not_retained(self):
         self.accepted(self.server, "C1")
         self.server.stop()
@@ -172,7 +211,10 @@ class RpcTest(TestCase):
 
     def test_serves_health_and_reflection(self):
         health = self.rpc.channel.unary_unary("/grpc.health.v1.Health/Check")
-        self.assertEqual(health(b"", timeout=10), b"\x08\x01")  # SERVING
+        names = (b"", b"mmsmo.v1.MmsMoService", b"mmsmo.v1.SubscriptionService", b"mmsmo.v1.QuarantineService")
+        for name in names:  # HealthCheckRequest.service is field 1
+            self.assertEqual(health(b"\x0a%c%s" % (len(name), name), timeout=10), b"\x08\x01", name)  # SERVING
+        self.fails(grpc.StatusCode.NOT_FOUND, lambda: health(b"\x0a\x01x", timeout=10))
         # ServerReflectionRequest.list_services is field 7.
         reflect = self.rpc.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
         answer = next(reflect(iter([b"\x3a\x01*"]), timeout=10))
@@ -213,6 +255,10 @@ class RpcTest(TestCase):
             error = raised
         ending.join()
         self.assertEqual(error.code(), grpc.StatusCode.UNAVAILABLE)
+        details = dict(error.trailing_metadata())["grpc-status-details-bin"]
+        retry = error_details_pb2.RetryInfo()
+        self.assertTrue(status_pb2.Status.FromString(details).details[1].Unpack(retry))
+        self.assertEqual(retry.retry_delay.seconds, 1)
         self.assertEqual(sorted(kinds), ["batch", "draining"])
         self.assertEqual(last, cursor)
         self.assertEqual(self.server.process.returncode, 0)

@@ -44,6 +44,8 @@ class SettingsTest(TestCase):
         self.refuses("--retention-age|12", "--retention-age", "12")
         self.refuses("--log-level|loud|debug,info", "--log-level", "loud")
         self.refuses("--max-body-bytes|1XB", "--max-body-bytes", "1XB")
+        self.refuses("--max-body-bytes|2MiB|1048576", "--max-body-bytes", "2MiB")
+        self.refuses("--max-in-flight-bytes: 4194304|--max-body-bytes, 262144|4128768", "--max-in-flight-bytes", "4MiB")
         self.refuses("--max-header-bytes|10|256", "--max-header-bytes", "10")
         self.refuses("--retention-bytes|9" + "9" * 30, "--retention-bytes", "9" * 31)
         self.refuses("--retention-bytes|-1", "--retention-bytes", "-1")

@@ -32,5 +32,33 @@ TEST(ToGrpc, CarriesTheReasonAsErrorInfo) {
   EXPECT_EQ(info.metadata().at("earliest_cursor"), "c42");
 }
 
+TEST(ToGrpc, WritesReasonsInUpperCase) {
+  const grpc::Status status = ToGrpc(
+      WithReason(MakeStatus(absl::StatusCode::kResourceExhausted, "full"), "quarantine_full"));
+  google::rpc::Status details;
+  ASSERT_TRUE(details.ParseFromString(status.error_details()));
+  google::rpc::ErrorInfo info;
+  ASSERT_EQ(details.details_size(), 1);
+  ASSERT_TRUE(details.details(0).UnpackTo(&info));
+  EXPECT_EQ(info.reason(), "QUARANTINE_FULL");
+}
+
+TEST(ToGrpc, SaysWhenToTryAgainWhatIsUnavailable) {
+  for (const absl::Status& unavailable :
+       {Unavailable("later"), WithReason(Unavailable("later"), "not_durable")}) {
+    google::rpc::Status details;
+    ASSERT_TRUE(details.ParseFromString(ToGrpc(unavailable).error_details()));
+    google::rpc::RetryInfo retry;
+    ASSERT_TRUE(details.details().rbegin()->UnpackTo(&retry));
+    EXPECT_EQ(retry.retry_delay().seconds(), 1);
+  }
+}
+
+TEST(ToGrpc, TellsNobodyWhatIsInternal) {
+  const grpc::Status status = ToGrpc(Internal("the password is xyzzy"));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(status.error_message().find("xyzzy"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace mmsmo::rpc

@@ -61,7 +61,7 @@ absl::StatusOr<bool> LogFeed::Passes(const LogScan::Event& event) const {
   v1::Event parsed;
   if (!parsed.ParseFromArray(event.event.data(), static_cast<int>(event.event.size())))
     return DataLoss("the event behind cursor {} cannot be read", Cursor());
-  return filter_.Matches(parsed.mms_mo());
+  return filter_.Matches(parsed);
 }
 
 void LogFeed::Wait(absl::AnyInvocable<void()> wake) {

@@ -88,7 +88,7 @@ absl::Status Lookahead::Judge(const ReadPlan& plan, int64_t accept_micros, ReadE
     if (!event.ParseFromArray(read->event.data(), static_cast<int>(read->event.size()))) {
       return DataLoss("event {} of the log cannot be parsed", candidate.sequence);
     }
-    read->wanted = plan.filter->Matches(event.mms_mo());
+    read->wanted = plan.filter->Matches(event);
     candidate.sender = SenderHash(event.mms_mo());
   }
   if (!read->wanted || candidate.sequence > plan.recorded_through) return absl::OkStatus();

@@ -1,0 +1,98 @@
+// What a client sends, read as requests: bytes in, requests or refusals out. No sockets, no clock.
+
+#pragma once
+
+#include <boost/beast/http/parser.hpp>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "gateway/base/byte_budget.h"
+#include "gateway/http/growing_body.h"
+#include "gateway/http/message.h"
+
+namespace mmsmo::http {
+
+class RequestReader {
+ public:
+  struct Limits {
+    size_t max_header_bytes = 8 << 10;  // also of what stands before a chunk
+    size_t max_body_bytes = 256 << 10;
+  };
+
+  enum class Next {
+    kMore,      // bytes are needed
+    kContinue,  // likewise, and the client waits to be told "100 Continue"
+    kRequest,   // TakeRequest has it
+    kRefusal,   // the answer is refusal()
+  };
+
+  // What it waits for.
+  enum class Phase { kIdle, kHeader, kBody };
+
+  // Which limit a refusal is for.
+  enum class Limit { kNone, kHeaderBytes, kBodyBytes, kInFlightBytes };
+
+  // `routes` and `budget` must outlive it, the budget also the requests.
+  RequestReader(const Limits& limits, const Routes* routes, ByteBudget* budget);
+
+  // Reads on in what is left and in `bytes`, up to the end of one request. What a request or a
+  // refusal is answered must be sent before the next Read. Everything that is kept is held of the
+  // budget.
+  Next Read(std::string_view bytes);
+
+  // After kRequest, once. The request holds its body's part of the budget.
+  Request TakeRequest();
+  // After kRequest, until the next Read.
+  const Route& route() const { return *route_; }
+  // After kRefusal.
+  const Answer& refusal() const { return refusal_; }
+  Limit refused_by() const { return refused_by_; }
+
+  // Forgets what has arrived, and closes the connection after the next answer.
+  void Drop();
+
+  Phase phase() const;
+  // Of what was read last: whether its answer may keep the connection, is one to HEAD, and goes to
+  // HTTP/1.0.
+  bool keep_alive() const { return keep_alive_; }
+  bool head() const { return head_; }
+  bool http10() const { return http10_; }
+
+ private:
+  using Parser = boost::beast::http::request_parser<GrowingBody>;
+
+  Next Parse(std::string_view* bytes);
+  Next Step(std::string_view* bytes);
+  void Begin();
+  bool Hold();
+  Next JudgeHeader(bool over_limit, bool body_waits);
+  Next RefuseMethod();
+  Next RefuseUnreadable(boost::system::error_code error);
+  Next RefuseBody(BodyRefusal why);
+  Next Refuse(int status, std::string_view detail);
+
+  const Limits limits_;
+  const Routes* const routes_;
+  ByteBudget* const budget_;
+
+  std::optional<Parser> parser_;  // of the request under way
+  bool header_seen_ = false;
+  const Route* route_ = nullptr;
+  int64_t header_bytes_ = 0;  // what the parser keeps of the header
+  ByteBudget::Part request_part_;
+
+  std::string kept_;  // what is not read yet: an unfinished header, or the next requests
+  size_t read_ = 0;   // how much of kept_ is read
+  ByteBudget::Part kept_part_;
+
+  bool overloaded_ = false;  // what came behind the last request was not kept
+  bool keep_alive_ = false;
+  bool head_ = false;
+  bool http10_ = false;
+  Answer refusal_;
+  Limit refused_by_ = Limit::kNone;
+};
+
+}  // namespace mmsmo::http
