@@ -8,17 +8,19 @@ namespace {
 
 void Fuzz(const uint8_t* data, size_t size) {
   const std::string_view text = View(data, size);
-  if (const auto id = embedded::DecodeAckId(text); id.ok()) {
+  // An older gateway's names no incarnation.
+  if (const auto id = embedded::DecodeAckId(text); id.ok() && id->incarnation != 0) {
     Require(embedded::EncodeAckId(*id) == text, "a delivery has one ack id");
   }
   Input input(data, size);
   const embedded::AckId id{.subscription = input.Number<uint64_t>(),
+                           .incarnation = input.Number<uint64_t>(),
                            .epoch = input.Number<uint32_t>(),
                            .sequence = input.Number<uint64_t>(),
                            .attempt = input.Number<uint32_t>(),
                            .lease = input.Number<uint16_t>()};
   const std::string encoded = embedded::EncodeAckId(id);
-  Require(encoded.size() == 42, "an ack id has 42 characters");
+  Require(encoded.size() == 52, "an ack id has 52 characters");
   const auto decoded = embedded::DecodeAckId(encoded);
   Require(decoded.ok() && *decoded == id, "an ack id gives back its delivery");
 }

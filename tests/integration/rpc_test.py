@@ -39,7 +39,7 @@ class RpcTest(TestCase):
         stream = self.rpc.subscribe(start_position=earliest(), client_id="test")
         first = next(stream)
         self.assertEqual(first.WhichOneof("content"), "started")
-        self.assertEqual(len(first.started.stream_id), 16)
+        self.assertEqual(len(first.started.stream_id), 32)
         self.assertEqual(first.started.heartbeat_interval.seconds, 15)
         self.assertEqual(first.cursor, first.started.earliest_cursor)
         batch = next(stream)

@@ -91,7 +91,7 @@ class SubscriptionsTest(TestCase):
         page = self.admin.call("ListDeadLetters", subscription="orders")
         self.assertEqual([(d.event.mms_mo.tracking_id, d.attempts, d.reason) for d in page.dead_letters],
                          [("H0", 3, "never mind")])
-        self.assertEqual(self.admin.call("ReplayDeadLetters", subscription="orders").replayed_count, 1)
+        self.assertEqual(self.admin.call("ReplayDeadLetters", subscription="orders", all=True).replayed_count, 1)
         self.acknowledge(self.next_deliveries(stream, 1))
         subscription = self.get()
         self.assertEqual((subscription.backlog_count, subscription.dead_letter_count), (0, 0))
