@@ -31,6 +31,12 @@ v1::ModifyAckDeadlineRequest ModificationOf(const Update& update) {
     case Update::Kind::kRedeliver:
       *request.mutable_redeliver_after() = duration;
       break;
+    case Update::Kind::kRetry:
+      request.mutable_retry();
+      break;
+    case Update::Kind::kRelease:
+      request.mutable_release();
+      break;
     case Update::Kind::kDeadLetter:
       request.set_dead_letter_reason(update.reason);
       break;

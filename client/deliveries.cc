@@ -17,8 +17,13 @@ void Deliveries::Push(std::shared_ptr<v1::SubscribeResponse> response) {
 }
 
 std::optional<Deliveries::Claim> Deliveries::Take() {
+  std::list<Frame> done;  // freed without the lock
   std::unique_lock lock(mu_);
-  changed_.wait(lock, [this] { return closed_ || waiting_ != frames_.end(); });
+  const auto has_one = [&] {
+    if (std::chrono::steady_clock::now() >= drop_at_) DropWaitingLocked(&done);
+    return closed_ || waiting_ != frames_.end();
+  };
+  changed_.wait(lock, has_one);
   if (closed_) return std::nullopt;
   Claim claim;
   claim.frame_ = waiting_;
@@ -39,12 +44,27 @@ std::string Deliveries::Finish(const Claim& claim) {
 void Deliveries::DropWaiting() {
   std::list<Frame> done;
   const std::lock_guard lock(mu_);
+  DropWaitingLocked(&done);
+}
+
+void Deliveries::DropWaitingAt(std::chrono::steady_clock::time_point when) {
+  const std::lock_guard lock(mu_);
+  drop_at_ = when;
+}
+
+void Deliveries::KeepWaiting() {
+  const std::lock_guard lock(mu_);
+  drop_at_ = std::chrono::steady_clock::time_point::max();
+}
+
+void Deliveries::DropWaitingLocked(std::list<Frame>* done) {
+  drop_at_ = std::chrono::steady_clock::time_point::max();
   while (waiting_ != frames_.end()) {
     const auto frame = waiting_++;
     for (; frame->next < frame->size(); ++frame->next, --frame->held) {
       frame->ack_id(frame->next)->clear();
     }
-    if (frame->held == 0) done.splice(done.end(), frames_, frame);
+    if (frame->held == 0) done->splice(done->end(), frames_, frame);
   }
 }
 

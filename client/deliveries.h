@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <list>
 #include <memory>
@@ -49,14 +50,21 @@ class Deliveries {
 
   // Forgets what waits.
   void DropWaiting();
+  // Unless KeepWaiting is called before, what waits is forgotten then: nothing of it is taken any
+  // more.
+  void DropWaitingAt(std::chrono::steady_clock::time_point when);
+  void KeepWaiting();
   void Close();
 
   std::vector<std::string> held_ack_ids() const;
 
  private:
+  void DropWaitingLocked(std::list<Frame>* done);
+
   mutable std::mutex mu_;
   std::condition_variable changed_;
   bool closed_ = false;
+  std::chrono::steady_clock::time_point drop_at_ = std::chrono::steady_clock::time_point::max();
   std::list<Frame> frames_;
   std::list<Frame>::iterator waiting_ = frames_.end();  // the first frame of which some wait
 };

@@ -11,7 +11,7 @@ namespace {
 
 absl::Status WhyOf(v1::AckFailureReason reason) {
   return reason == v1::ACK_FAILURE_REASON_EXPIRED
-             ? absl::DeadlineExceededError("the lease had ended; the event is delivered again")
+             ? absl::DeadlineExceededError("it is delivered again, or was already")
              : absl::InvalidArgumentError("the gateway does not know the ack_id");
 }
 

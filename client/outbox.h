@@ -20,7 +20,14 @@ namespace mmsmo {
 
 // One change of a delivery's state; deliveries of equal updates share a call.
 struct Update {
-  enum class Kind { kAck, kExtend, kRedeliver, kDeadLetter };
+  enum class Kind {
+    kAck,
+    kExtend,
+    kRetry,      // by the subscription's backoff
+    kRedeliver,  // after a time
+    kRelease,    // it was not begun
+    kDeadLetter,
+  };
   Kind kind = Kind::kAck;
   std::chrono::milliseconds duration{0};  // of kExtend and kRedeliver
   std::string reason;                     // of kDeadLetter

@@ -73,8 +73,8 @@ absl::Status StreamLoop::ReadStream(Sink* sink, bool* got_frame) {
     SetDeadline(Time::max());
     if (!read) break;
     *got_frame = true;
-    if (frame->has_started()) OnStarted(frame->started());
     sink->OnFrame(frame);
+    if (frame->has_started()) OnStarted(frame->started());
     if (frame->has_caught_up() && options_.on_caught_up && !stopped()) options_.on_caught_up();
   }
   return End(reader->Finish());

@@ -61,8 +61,8 @@ struct SubscriberOptions {
   int64_t max_outstanding_bytes = 0;
   // How long Run waits, once the last handler has returned, until what they said is answered.
   std::chrono::milliseconds stop_timeout{10'000};
-  // An Ack or a DeadLetter had no effect: DeadlineExceeded where the lease had ended and the event
-  // is delivered again, InvalidArgument where the gateway doesn't know the ack_id, or what the call
+  // An Ack or a DeadLetter had no effect: DeadlineExceeded where the event is delivered again, or
+  // was already, InvalidArgument where the gateway doesn't know the ack_id, or what the call
   // failed with for good. Called on a thread of its own, never after Run.
   std::function<void(const std::string& ack_id, const absl::Status& why)> on_ack_failed;
 };
@@ -86,9 +86,10 @@ class Subscriber {
 
   // Calls `handler` for each delivery of a named subscription, on threads of its own, and tells the
   // gateway what it returns, in batches, again until that is answered. Leases are prolonged while
-  // a delivery waits here or is handled. One that throws is a Retry. Streams are replaced and the
-  // result is that of the other Run. An event can come more than once: delivery.attempt() counts,
-  // and whoever has a lease that ended, as after a lost connection, shares it with another.
+  // a delivery waits here or is handled. One that throws is a Retry. Streams are replaced, each
+  // resuming the one before, so that a lost connection costs no delivery and no attempt; the result
+  // is that of the other Run. An event can come more than once: delivery.attempt() counts, and
+  // whoever has a lease that ended shares it with another.
   absl::Status Run(const std::string& subscription, const DeliveryHandler& handler);
 
   // Ends Run soon: after the handlers that are running, before the next event. What a named

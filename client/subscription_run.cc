@@ -18,6 +18,9 @@ using google::protobuf::util::TimeUtil;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+// How long a gateway keeps a stream's deliveries for its successor, by default.
+constexpr milliseconds kResumeWithin{2'000};
+
 }  // namespace
 
 SubscriptionRun::SubscriptionRun(const SubscriberOptions& options, const std::string& subscription,
@@ -26,9 +29,7 @@ SubscriptionRun::SubscriptionRun(const SubscriberOptions& options, const std::st
     : options_(options),
       subscription_(subscription),
       handler_(handler),
-      channel_(Connect(options)),
-      stub_(v1::MmsMoService::NewStub(channel_)),
-      retry_delays_(channel_, subscription),
+      stub_(v1::MmsMoService::NewStub(Connect(options))),
       acknowledger_(stub_.get(), subscription, deliveries_,
                     {.min = options.min_backoff, .max = options.max_backoff},
                     [this, failed_acks](const FailedUpdate& failed) {
@@ -42,8 +43,8 @@ absl::Status SubscriptionRun::Run() {
   absl::Status status = loop_.Run(this);
   Stop();
   finisher.join();
-  // Not before the stream has ended: it would get them again, which would cost each an attempt.
-  acknowledger_.AddAll({.kind = Update::Kind::kRedeliver}, deliveries_.held_ack_ids());
+  // Not before the stream has ended: it would get them again.
+  acknowledger_.AddAll({.kind = Update::Kind::kRelease}, deliveries_.held_ack_ids());
   acknowledger_.Flush(give_up_);
   return status;
 }
@@ -78,8 +79,7 @@ Update SubscriptionRun::Handle(const v1::Delivery& delivery) {
     case Verdict::Kind::kAck:
       return {.kind = Update::Kind::kAck};
     case Verdict::Kind::kRetry:
-      return {.kind = Update::Kind::kRedeliver,
-              .duration = retry_delays_.After(delivery.attempt())};
+      return {.kind = Update::Kind::kRetry};
     case Verdict::Kind::kRetryAfter:
       return {.kind = Update::Kind::kRedeliver, .duration = verdict.delay};
     case Verdict::Kind::kDeadLetter:
@@ -93,20 +93,29 @@ v1::SubscribeRequest SubscriptionRun::NextRequest() {
   request.set_subscription(subscription_);
   request.set_max_outstanding_messages(options_.max_outstanding_messages);
   request.set_max_outstanding_bytes(options_.max_outstanding_bytes);
+  if (!stream_id_.empty()) {
+    request.set_resume_stream_id(stream_id_);
+    request.set_received_frames(frames_);
+  }
   return request;
 }
 
 void SubscriptionRun::OnFrame(const std::shared_ptr<v1::SubscribeResponse>& frame) {
+  ++frames_;
   if (frame->has_started()) {
+    stream_id_ = frame->started().stream_id();
+    frames_ = 1;
+    frame->started().resumed() ? deliveries_.KeepWaiting() : deliveries_.DropWaiting();
     acknowledger_.KeepLeases(
         milliseconds(TimeUtil::DurationToMilliseconds(frame->started().ack_deadline())));
   }
   if (frame->has_batch()) deliveries_.Push(frame);
 }
 
-// The leases went with the stream: the gateway gives what waits here to others, or sends it again.
+// What waits here is still this program's, but for a short time only, unless the next stream
+// resumes this one.
 void SubscriptionRun::OnStreamEnd() {
-  if (!loop_.stopped()) deliveries_.DropWaiting();
+  if (!loop_.stopped()) deliveries_.DropWaitingAt(steady_clock::now() + kResumeWithin);
 }
 
 }  // namespace mmsmo

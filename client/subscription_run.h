@@ -9,7 +9,6 @@
 
 #include "client/acknowledger.h"
 #include "client/deliveries.h"
-#include "client/retry_delays.h"
 #include "client/stream_loop.h"
 #include "client/subscriber.h"
 
@@ -39,12 +38,13 @@ class SubscriptionRun : private StreamLoop::Sink {
   const SubscriberOptions& options_;
   const std::string& subscription_;
   const Subscriber::DeliveryHandler& handler_;
-  const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::MmsMoService::Stub> stub_;
-  RetryDelays retry_delays_;
   Deliveries deliveries_;
   Acknowledger acknowledger_;
   StreamLoop loop_;
+  // Of the stream that is read, or was read last: what the next one resumes.
+  std::string stream_id_;
+  int64_t frames_ = 0;                          // that arrived of it
   Outbox::Time give_up_ = Outbox::Time::max();  // waiting for answers, at the end
 };
 

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "client/command/call.h"
@@ -52,14 +54,19 @@ int List(const std::string& target, Options options) {
   return ok && std::fflush(stdout) == 0 ? kOk : kFailed;
 }
 
-int Replay(const std::string& target, Options options) {
+// Calls with the cursors that were given, or with all that there are, some at a time; `done` says
+// what became of them, and `count` how many of a call that are.
+template <typename Request, typename Response>
+int ForGiven(const std::string& target, Options options, std::string_view done,
+             grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+             int64_t (Response::*count)() const) {
   if (options.all != options.cursors.empty()) {
     fmt::print(stderr, "give either the cursors of dead letters, or --all\n");
     return kUsage;
   }
   const auto stub = StubOf<v1::SubscriptionService>(target);
   std::vector<std::string>& cursors = options.cursors;
-  // Those that are there now: one that fails again meanwhile must not be replayed for ever.
+  // Those that are there now, whatever comes meanwhile.
   if (options.all && !ForEachPage(stub.get(), options.subscription, [&](const auto& page) {
         for (const auto& dead_letter : page.dead_letters()) {
           cursors.push_back(dead_letter.event().cursor());
@@ -67,23 +74,33 @@ int Replay(const std::string& target, Options options) {
       })) {
     return kFailed;
   }
-  int64_t replayed = 0;
+  int64_t counted = 0;
   bool ok = true;
   {
     ProgressBar progress(static_cast<int64_t>(cursors.size()));
     for (size_t begin = 0; ok && begin < cursors.size(); begin += kPage) {
       progress.Show(static_cast<int64_t>(begin));
-      v1::ReplayDeadLettersRequest request;
+      Request request;
       request.set_subscription(options.subscription);
       const size_t end = std::min<size_t>(cursors.size(), begin + kPage);
       for (size_t i = begin; i < end; ++i) request.add_cursors(std::move(cursors[i]));
-      const auto response = Call(stub.get(), &Stub::ReplayDeadLetters, request);
+      const auto response = Call(stub.get(), method, request);
       ok = response.has_value();
-      if (ok) replayed += response->replayed_count();
+      if (ok) counted += ((*response).*count)();
     }
   }
-  fmt::print("{} of {} replayed\n", replayed, cursors.size());
+  fmt::print("{} of {} {}\n", counted, cursors.size(), done);
   return ok && std::fflush(stdout) == 0 ? kOk : kFailed;
+}
+
+int Replay(const std::string& target, Options options) {
+  return ForGiven(target, std::move(options), "replayed", &Stub::ReplayDeadLetters,
+                  &v1::ReplayDeadLettersResponse::replayed_count);
+}
+
+int Discard(const std::string& target, Options options) {
+  return ForGiven(target, std::move(options), "discarded", &Stub::DiscardDeadLetters,
+                  &v1::DiscardDeadLettersResponse::discarded_count);
 }
 
 }  // namespace
@@ -101,9 +118,11 @@ void AddDeadLetters(CLI::App* app, Context* context) {
   };
   add("list", "Print them, the oldest first", List)
       ->add_flag("--json", options->json, "One JSON object a line");
-  CLI::App* replay = add("replay", "Deliver them again", Replay);
-  replay->add_option("cursor", options->cursors, "Their events' cursors");
-  replay->add_flag("--all", options->all, "All that are there now");
+  for (CLI::App* one : {add("replay", "Deliver them again", Replay),
+                        add("discard", "Remove them for good", Discard)}) {
+    one->add_option("cursor", options->cursors, "Their events' cursors");
+    one->add_flag("--all", options->all, "All that are there now");
+  }
 }
 
 }  // namespace mmsmo::command

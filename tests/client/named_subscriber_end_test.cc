@@ -39,7 +39,7 @@ TEST(NamedSubscriberEnd, StopFinishesWhatIsInHandAndHandsBackTheRest) {
                   .ok());
   EXPECT_THAT(handled, ElementsAre("a"));
   EXPECT_THAT(AckIds(gateway), ElementsAre("a"));
-  EXPECT_THAT(Modifications(gateway), ElementsAre("b c after 0"));
+  EXPECT_THAT(Modifications(gateway), ElementsAre("b c release"));
   EXPECT_THAT(gateway.starts(), ElementsAre("billing"));
 }
 
@@ -114,8 +114,8 @@ TEST(NamedSubscriberEnd, RunsAsManyHandlersAtOnceAsItMay) {
   EXPECT_THAT(AckIds(gateway), SizeIs(9));
 }
 
-TEST(NamedSubscriberEnd, DoesNotBeginWhatWaitedWhenTheStreamEnded) {
-  std::promise<void> begun, ended;
+TEST(NamedSubscriberEnd, DoesNotBeginWhatWaitedWhereTheStreamIsNotResumed) {
+  std::promise<void> begun, connected;
   ScriptedGateway gateway({[&](grpc::ServerContext*, const v1::SubscribeRequest&, Writer* writer) {
                              writer->Write(Begun());
                              writer->Write(Batch({"a", "b"}, 1));
@@ -124,17 +124,59 @@ TEST(NamedSubscriberEnd, DoesNotBeginWhatWaitedWhenTheStreamEnded) {
                            },
                            WritesAndStaysOpen({Begun(), Batch({"b"}, 2)})});
   SubscriberOptions options = Options(gateway.target());
-  options.on_disconnected = [&](const absl::Status&) { ended.set_value(); };
+  int connections = 0;
+  options.on_connected = [&] {
+    if (++connections == 2) connected.set_value();
+  };
   std::vector<std::string> handled;
   EXPECT_TRUE(RunUntil("b", options, [&](const v1::Delivery& delivery) {
                 if (delivery.ack_id() == "a") {
                   begun.set_value();
-                  ended.get_future().wait();
+                  connected.get_future().wait();
                 }
                 handled.push_back(delivery.ack_id() + std::to_string(delivery.attempt()));
                 return Ack();
               }).ok());
   EXPECT_THAT(handled, ElementsAre("a1", "b2"));
+}
+
+TEST(NamedSubscriberEnd, ResumesItsStreamAndKeepsWhatWaits) {
+  std::promise<void> begun, connected;
+  v1::SubscribeRequest first, second;
+  v1::SubscribeResponse started = Begun(), resumed = Begun();
+  started.mutable_started()->set_stream_id("first");
+  resumed.mutable_started()->set_stream_id("second");
+  resumed.mutable_started()->set_resumed(true);
+  ScriptedGateway gateway(
+      {[&](grpc::ServerContext*, const v1::SubscribeRequest& request, Writer* writer) {
+         first = request;
+         writer->Write(started);
+         writer->Write(Batch({"a", "b"}, 1));
+         begun.get_future().wait();
+         return Unavailable();
+       },
+       [&](grpc::ServerContext* context, const v1::SubscribeRequest& request, Writer* writer) {
+         second = request;
+         return WritesAndStaysOpen({resumed, Batch({"c"}, 1)})(context, request, writer);
+       }});
+  SubscriberOptions options = Options(gateway.target());
+  int connections = 0;
+  options.on_connected = [&] {
+    if (++connections == 2) connected.set_value();
+  };
+  std::vector<std::string> handled;
+  EXPECT_TRUE(RunUntil("c", options, [&](const v1::Delivery& delivery) {
+                if (delivery.ack_id() == "a") {
+                  begun.set_value();
+                  connected.get_future().wait();
+                }
+                handled.push_back(delivery.ack_id() + std::to_string(delivery.attempt()));
+                return Ack();
+              }).ok());
+  EXPECT_EQ(first.resume_stream_id(), "");
+  EXPECT_EQ(second.resume_stream_id(), "first");
+  EXPECT_EQ(second.received_frames(), 2);
+  EXPECT_THAT(handled, ElementsAre("a1", "b1", "c1"));
 }
 
 TEST(NamedSubscriberEnd, ReplacesAStreamThatIsSilentForThreeHeartbeats) {

@@ -210,7 +210,9 @@ inline std::vector<std::string> Modifications(const ScriptedGateway& gateway) {
     if (request.has_extend_by()) continue;
     std::string text;
     for (const std::string& id : request.ack_ids()) text += id + " ";
-    all.push_back(request.has_redeliver_after()
+    all.push_back(request.has_retry()     ? text + "retry"
+                  : request.has_release() ? text + "release"
+                  : request.has_redeliver_after()
                       ? text + "after " +
                             std::to_string(google::protobuf::util::TimeUtil::DurationToMilliseconds(
                                 request.redeliver_after()))

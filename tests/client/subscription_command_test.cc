@@ -202,7 +202,7 @@ TEST_F(SubscriptionCommandTest, SubscribePrintsAndAcknowledges) {
             kOk);
   EXPECT_EQ(out_, "{\"cursor\":\"a\"}\n{\"cursor\":\"b\"}\n");
   EXPECT_THAT(acknowledged_, ElementsAre("a", "b"));
-  EXPECT_THAT(modified_, ElementsAre("c after 0"));
+  EXPECT_THAT(modified_, ElementsAre("c release"));
 }
 
 TEST_F(SubscriptionCommandTest, SubscribeAcknowledgesWhatItsCommandAccepts) {
@@ -212,7 +212,7 @@ TEST_F(SubscriptionCommandTest, SubscribeAcknowledgesWhatItsCommandAccepts) {
   EXPECT_THAT(out_, IsEmpty());
   EXPECT_THAT(err_, HasSubstr("bad: exit code 1, attempt 1"));
   EXPECT_THAT(acknowledged_, ElementsAre("good"));
-  EXPECT_THAT(modified_, ElementsAre("bad after 1000"));
+  EXPECT_THAT(modified_, ElementsAre("bad retry"));
 }
 
 }  // namespace

@@ -172,7 +172,7 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   };
   using PreparationPtr = std::shared_ptr<Preparation>;
   struct Stream {
-    std::string name;
+    std::vector<std::string> names;  // by which it can be resumed
     PreparationPtr preparation;
     absl::Status error;       // for its next Take
     bool superseded = false;  // by one that resumed it
@@ -184,6 +184,7 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
 
   // --- Turns, or parts of them.
 
+  bool Resume(const broker::StreamWish& wish, StreamId stream) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status CheckStream(StreamId stream) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Use() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int64_t BacklogLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -251,8 +252,13 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   SubscriptionState state_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<const broker::EventFilter> filter_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<StreamId, Stream> streams_ ABSL_GUARDED_BY(mu_);
-  // Those that can be resumed, by the names that they were given.
-  absl::flat_hash_map<std::string, StreamId> resumable_ ABSL_GUARDED_BY(mu_);
+  // The streams that can be resumed, by the names that they were given, and by the names of those
+  // that they resumed: their client may never have learnt of them.
+  struct Resumable {
+    StreamId stream = 0;
+    bool is_successor = false;
+  };
+  absl::flat_hash_map<std::string, Resumable> resumable_ ABSL_GUARDED_BY(mu_);
   std::deque<std::pair<int64_t, std::string>> ended_ ABSL_GUARDED_BY(mu_);  // until when
   StreamId last_stream_ ABSL_GUARDED_BY(mu_) = 0;
   bool deleted_ ABSL_GUARDED_BY(mu_) = false;

@@ -32,24 +32,33 @@ absl::StatusOr<Subscription::OpenedStream> Subscription::AddStream(const broker:
   Use();
   const StreamId stream = ++last_stream_;
   state_.AddStream(stream, window);
-  streams_[stream] = {.name = wish.stream_id, .on_superseded = wish.superseded};
-  bool resumed = false;
-  if (const auto last = resumable_.find(wish.resume_stream_id);
-      last != resumable_.end() && !wish.resume_stream_id.empty()) {
-    const StreamId from = last->second;
-    if (const auto living = streams_.find(from); living != streams_.end()) {
-      Drop(&living->second);
-      living->second.superseded = true;
-      if (living->second.on_superseded) living->second.on_superseded();
-    }
-    const auto received = static_cast<uint32_t>(
-        std::clamp<int64_t>(wish.received_frames, 0, std::numeric_limits<uint32_t>::max()));
-    resumed = state_.Resume(from, stream, received);
-    resumable_.erase(last);
+  streams_[stream] = {.on_superseded = wish.superseded};
+  const bool resumed = Resume(wish, stream);
+  if (!wish.stream_id.empty()) {
+    resumable_[wish.stream_id] = {.stream = stream};
+    streams_[stream].names.push_back(wish.stream_id);
   }
-  if (!wish.stream_id.empty()) resumable_[wish.stream_id] = stream;
   Changed();
   return OpenedStream{.id = stream, .resumed = resumed};
+}
+
+bool Subscription::Resume(const broker::StreamWish& wish, StreamId stream) {
+  if (wish.resume_stream_id.empty()) return false;
+  const auto last = resumable_.find(wish.resume_stream_id);
+  if (last == resumable_.end()) return false;
+  const auto [from, is_successor] = last->second;
+  if (const auto living = streams_.find(from); living != streams_.end()) {
+    Drop(&living->second);
+    living->second.superseded = true;
+    if (living->second.on_superseded) living->second.on_superseded();
+  }
+  // Of a successor that it does not know the client has received nothing.
+  const auto received = static_cast<uint32_t>(std::clamp<int64_t>(
+      is_successor ? 0 : wish.received_frames, 0, std::numeric_limits<uint32_t>::max()));
+  const bool resumed = state_.Resume(from, stream, received);
+  last->second = {.stream = stream, .is_successor = true};
+  streams_[stream].names.push_back(wish.resume_stream_id);
+  return resumed;
 }
 
 void Subscription::RemoveStream(StreamId stream) {
@@ -60,8 +69,8 @@ void Subscription::RemoveStream(StreamId stream) {
   if (!it->second.superseded) {
     Drop(&it->second);
     state_.EndStream(stream, now);
-    if (!it->second.name.empty()) {
-      ended_.emplace_back(now + shared_.resume_window_micros, it->second.name);
+    for (const std::string& name : it->second.names) {
+      ended_.emplace_back(now + shared_.resume_window_micros, name);
     }
   }
   streams_.erase(it);
@@ -76,7 +85,9 @@ void Subscription::RemoveStream(StreamId stream) {
 
 void Subscription::ForgetEndedStreams(int64_t now) {
   for (; !ended_.empty() && ended_.front().first <= now; ended_.pop_front()) {
-    resumable_.erase(ended_.front().second);
+    const auto it = resumable_.find(ended_.front().second);
+    // Not one that was resumed since.
+    if (it != resumable_.end() && !streams_.contains(it->second.stream)) resumable_.erase(it);
   }
 }
 

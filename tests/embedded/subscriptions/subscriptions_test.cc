@@ -719,6 +719,26 @@ TEST_F(SubscriptionsTest, ResumesAStream) {
   EXPECT_EQ(Get().backlog_count(), 0);
 }
 
+TEST_F(SubscriptionsTest, ResumesOnceMoreWhatItsClientDidNotLearnToBeResumed) {
+  Accept({"a"});
+  ASSERT_THAT(Create(), IsOk());
+  Stream(0, {.stream_id = "first"});
+  const Deliveries taken = Take(0);
+  streams_.erase(0);
+  const broker::StreamWish again{.resume_stream_id = "first", .received_frames = 0};
+  broker::StreamWish lost = again;
+  lost.stream_id = "lost";
+  Stream(1, lost);
+  ASSERT_THAT(TakeIds(1), ElementsAre("a:1"));
+  streams_.erase(1);  // and its client saw nothing of it
+  auto third = OpenStreamOf(subscriptions(), "orders", again);
+  EXPECT_TRUE(third->resumed);
+  streams_[2] = std::move(third->feed);
+  const Deliveries resent = Take(2);
+  ASSERT_THAT(Ids(resent), ElementsAre("a:1"));
+  EXPECT_EQ(resent[0].ack_id(), taken[0].ack_id());
+}
+
 TEST_F(SubscriptionsTest, EndsAStreamThatIsResumedWhileItLives) {
   Accept({"a"});
   ASSERT_THAT(Create(), IsOk());
