@@ -27,11 +27,12 @@ Outcome::Kind KindOf(Verdict verdict) {
   return Outcome::Kind::kRejected;
 }
 
-// Beside its body and event: the entry, its receipt and who waits for it.
+// Beside its texts: the entry, its receipt and who waits for it.
 constexpr int64_t kBookkeepingBytes = 1 << 10;
 
 int64_t CostOf(const broker::Entry& entry) {
-  return HeapBytes(entry.body) + HeapBytes(entry.event) + kBookkeepingBytes;
+  return HeapBytes(entry.body) + HeapBytes(entry.event) + HeapBytes(entry.tracking_id) +
+         HeapBytes(entry.content_type) + kBookkeepingBytes;
 }
 
 // What labels a metric has to be one of few words, whatever an engine gives for a reason.

@@ -114,7 +114,7 @@ TEST_F(IngestTest, PublishesTheNormalisedMessage) {
 }
 
 TEST_F(IngestTest, HoldsBodyAndEventOfTheBudgetUntilTheReceipt) {
-  ByteBudget budget(10'000);
+  ByteBudget budget(12'000);
   const std::string body = Xml(std::string(2'000, 'A'));
   const auto submit = [&] {
     ByteBudget::Part held(&budget);
@@ -125,7 +125,8 @@ TEST_F(IngestTest, HoldsBodyAndEventOfTheBudgetUntilTheReceipt) {
   submit();
   RunPass();
   const broker::Entry& entry = broker_.appended[0][0];
-  const auto both = static_cast<int64_t>(entry.body.size() + entry.event.size());
+  const auto both =
+      static_cast<int64_t>(entry.body.size() + entry.event.size() + entry.tracking_id.size());
   const int64_t one = budget.held();
   EXPECT_GE(one, both);
   EXPECT_LE(one, both + 2'048);

@@ -42,6 +42,16 @@ class LimitsTest(TestCase):
         streams[0].cancel()
         self.until(lambda: not self.too_many(lambda: next(rpc.subscribe(start_position=latest()))))
 
+    def test_a_connection_waits_with_more_streams_than_its_limit(self):
+        rpc = self.service(self.gateway("--max-streams-per-connection", "1"))
+        first = rpc.subscribe(start_position=latest())
+        self.assertEqual(next(first).WhichOneof("content"), "started")
+        with self.assertRaises(grpc.RpcError) as caught:
+            next(rpc.subscribe(start_position=latest(), timeout=0.2))
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.DEADLINE_EXCEEDED)
+        first.cancel()
+        self.assertEqual(next(rpc.subscribe(start_position=latest())).WhichOneof("content"), "started")
+
     def test_limits_unary_calls(self):
         disk = Disk(self.directory, os.path.join(self.directory, "data"), os.environ["MMSMO_FAULTS_LIBRARY"])
         gateway = self.gateway("--max-calls", "1", environment=disk.environment())
