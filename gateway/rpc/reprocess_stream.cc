@@ -83,17 +83,10 @@ bool ReprocessStream::WriteNext() {
 }
 
 void ReprocessStream::Collect() {
-  absl::Status status = broker_->Ready();
-  if (!status.ok()) {
-    status = Unavailable("nothing can be made durable now: {}", MessageOf(status));
-  } else if (status = CheckWhich(request_); !status.ok()) {
-    return End(status);
-  } else if (request_.all()) {
-    status = ListPage();
-  } else {
-    status = CheckGiven();
-  }
-  if (!status.ok()) return End(status);
+  if (auto status = CheckWhich(request_); !status.ok()) return End(status);
+  if (auto status = broker_->Ready(); !status.ok())
+    return End(Unavailable("nothing can be made durable now: {}", MessageOf(status)));
+  if (auto status = request_.all() ? ListPage() : CheckGiven(); !status.ok()) return End(status);
   RunStep();
 }
 

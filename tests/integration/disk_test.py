@@ -66,6 +66,24 @@ class DiskTest(TestCase):
     def test_a_write_that_fails(self):
         self.goes_on_after("write_error", BROKEN)
 
+    def test_a_clock_that_is_far_off_for_seconds_removes_nothing_and_dates_nothing(self):
+        disk, gateway = self.start()  # with the default retention
+        cursors = [self.accepted(gateway, "BEFORE")]
+        for days in (8, -8, 30, -30):
+            begin = time.monotonic()
+            disk.settings.clock_offset_micros = days * 24 * 3600 * 1_000_000
+            while time.monotonic() < begin + 2.5:  # what runs every second must have run
+                cursors.append(self.accepted(gateway, f"MEANWHILE{len(cursors)}"))
+            disk.settings.clock_offset_micros = 0
+            cursors.append(self.accepted(gateway, f"AFTER{days}"))
+        events = self.service(gateway).events(earliest())
+        self.assertEqual([event.cursor for event in events], cursors)
+        times = [event.accept_time.ToMicroseconds() / 1e6 for event in events]
+        self.assertEqual(times, sorted(times))
+        self.assertGreater(times[0], time.time() - 60)
+        self.assertLess(times[-1], time.time() + 1)
+        self.assertEqual(gateway.post(xml("BEFORE"))[1], {"outcome": "duplicate", "cursor": cursors[0]})
+
     def test_a_disk_that_is_stuck_for_good_does_not_keep_it_from_ending(self):
         disk, gateway = self.start("--drain-timeout", "0s")
         disk.settings.sync_delay_micros = 100_000_000

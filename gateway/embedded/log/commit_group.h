@@ -17,22 +17,13 @@
 #include "gateway/embedded/log/epochs.h"
 #include "gateway/embedded/log/id_index.h"
 #include "gateway/embedded/log/log_reader.h"
+#include "gateway/embedded/log/log_state.h"
 #include "gateway/embedded/log/newest_events.h"
 #include "gateway/embedded/log/schema.h"
 #include "gateway/embedded/quarantine/shelves.h"
 #include "gateway/embedded/store/store.h"
 
 namespace mmsmo::embedded {
-
-// Where the log stands.
-struct LogState {
-  uint64_t oldest = 1;         // the first event that retention has left
-  uint64_t head = 0;           // the last event; oldest - 1 where there is none
-  int64_t accept_micros = 0;   // of the head, or of the last that was removed
-  AgeStamp age;                // likewise
-  uint64_t log_bytes = 0;      // as in RecordHeader, at the head
-  uint64_t removed_bytes = 0;  // of log_bytes, what retention has removed
-};
 
 // Made for one group and thrown away; for one thread.
 class CommitGroup {

@@ -1,7 +1,5 @@
 #include "gateway/embedded/log/journal.h"
 
-#include <rocksdb/convenience.h>
-
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -19,25 +17,9 @@ constexpr auto kHousekeepingEvery = std::chrono::seconds(1);
 // A group is cut here, so that its memory stays bounded; a sync costs the same whatever its size.
 constexpr size_t kMaxGroupEntries = 4096;
 constexpr size_t kMaxGroupBytes = 4 << 20;
-constexpr auto kComplainEvery = std::chrono::minutes(1);
 
-constexpr std::string_view kOldestKey = "oldest";
-constexpr std::string_view kRemovedBytesKey = "removed_bytes";
-constexpr std::string_view kRemovedAcceptKey = "removed_accept_micros";
-constexpr std::string_view kTimelineKey = "timeline";
 constexpr std::string_view kProbeKey = "probe";
 constexpr int64_t kSaveTimeEvery = 60'000'000;
-
-absl::Status NotDurable(const absl::Status& why) {
-  return WithReason(Unavailable("the postback could not be made durable: {}", MessageOf(why)),
-                    "not_durable");
-}
-
-size_t BytesOf(const std::vector<broker::Entry>& entries) {
-  size_t bytes = 0;
-  for (const broker::Entry& entry : entries) bytes += entry.body.size() + entry.event.size();
-  return bytes;
-}
 
 double SecondsSince(steady_clock::time_point start) {
   return std::chrono::duration<double>(steady_clock::now() - start).count();
@@ -58,10 +40,7 @@ Journal::Journal(const Options& options, Store* store, const Clock& clock, Metri
                                     {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096})),
       failed_commits_(
           metrics.Counter("mmsmo_commit_failures_total", "How often writes began to fail.")),
-      removed_events_(
-          metrics.Counter("mmsmo_events_removed_total", "Events that retention has removed.")),
-      retention_stuck_(metrics.Gauge("mmsmo_retention_stuck",
-                                     "1 while what is too old or too much cannot be removed.")),
+      retention_(options, store, reader_, metrics),
       newest_(options.newest_bytes) {}
 
 absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const Options& options, Store* store,
@@ -83,31 +62,16 @@ Journal::~Journal() {
 
 // Where the log stands, from the store alone: at the start, and after a failure left that in doubt.
 absl::Status Journal::Load() {
-  LogState state;
-  for (const auto& [key, field] :
-       {std::pair{kOldestKey, &state.oldest}, {kRemovedBytesKey, &state.removed_bytes}}) {
-    auto number = store_->ReadNumber(key);
-    if (!number.ok()) return number.status();
-    if (*number) *field = **number;
+  auto read = ReadLogState(store_, reader_);
+  if (!read.ok()) return read.status();
+  const LogState state = *read;
+  if (!timeline_) {  // it runs on where the store is read anew
+    auto timeline = ReadTimeline(store_, clock_, state);
+    if (!timeline.ok()) return timeline.status();
+    timeline_ = *std::move(timeline);
+    UpdateTime();
   }
-  auto last = store_->LastKey(store_->events());
-  if (!last.ok()) return last.status();
-  // What retention has removed may still lie in files.
-  if (last->empty() || LoadBigEndian64(*last) < state.oldest) {
-    auto accept = store_->ReadNumber(kRemovedAcceptKey);
-    if (!accept.ok()) return accept.status();
-    state.head = state.oldest - 1;
-    state.log_bytes = state.removed_bytes;
-    state.accept_micros = static_cast<int64_t>(accept->value_or(0));
-  } else {
-    state.head = LoadBigEndian64(*last);
-    auto header = reader_.Header(state.head);
-    if (!header.ok()) return header.status();
-    state.log_bytes = header->log_bytes;
-    state.accept_micros = header->accept_micros;
-    state.age = header->age;
-  }
-  if (auto status = OpenTimeline(state); !status.ok()) return status;
+  time_saved_at_.reset();
   if (auto status = epochs_.Load(store_, state.oldest, state.head); !status.ok()) return status;
   store_->ForgetBefore(state.oldest);
 
@@ -127,26 +91,6 @@ absl::Status Journal::Load() {
   return absl::OkStatus();
 }
 
-// It runs on where the store is read anew.
-absl::Status Journal::OpenTimeline(const LogState& state) {
-  time_saved_at_.reset();
-  if (timeline_) return absl::OkStatus();
-  std::string bytes;
-  const rocksdb::Status found = store_->db().Get({}, store_->meta(), Slice(kTimelineKey), &bytes);
-  if (!found.ok() && !found.IsNotFound()) return FromRocks(found, "reading the log's time");
-  Timeline::Saved saved = Timeline::Begin(clock_);
-  if (found.ok()) {
-    auto decoded = DecodeTimeline(bytes);
-    if (!decoded.ok()) return decoded.status();
-    saved = *std::move(decoded);
-  } else if (state.accept_micros > 0) {  // of a gateway that did not keep it
-    saved = {.age_micros = state.accept_micros, .wall_micros = state.accept_micros};
-  }
-  timeline_ = std::make_unique<Timeline>(clock_, std::move(saved), state.age);
-  UpdateTime();
-  return absl::OkStatus();
-}
-
 void Journal::UpdateTime() {
   timeline_->Update();
   age_lead_ = timeline_->age_lead();
@@ -155,7 +99,7 @@ void Journal::UpdateTime() {
 void Journal::SaveTime(rocksdb::WriteBatch* batch) {
   const int64_t now = clock_.BootMicros();
   if (!timeline_->settled() || (time_saved_at_ && now < *time_saved_at_ + kSaveTimeEvery)) return;
-  batch->Put(store_->meta(), Slice(kTimelineKey), EncodeTimeline(timeline_->ToSave()));
+  PutTimeline(*store_, *timeline_, batch);
   time_saved_at_ = now;
 }
 
@@ -210,7 +154,7 @@ void Journal::Run() {
 }
 
 // What is pending, once something is, or nothing when it is time for something else.
-std::vector<Journal::Submission> Journal::TakeGroup() {
+std::vector<Submission> Journal::TakeGroup() {
   {
     MutexLock lock(&mu_);
     while (pending_.empty() && !stopping_ && steady_clock::now() < next_housekeeping_) {
@@ -222,9 +166,9 @@ std::vector<Journal::Submission> Journal::TakeGroup() {
   MutexLock lock(&mu_);
   size_t submissions = 0, entries = 0, bytes = 0;
   for (; submissions < pending_.size() && entries < kMaxGroupEntries; ++submissions) {
-    bytes += BytesOf(pending_[submissions].entries);
+    bytes += pending_[submissions].bytes();
     if (submissions > 0 && bytes > kMaxGroupBytes) break;
-    entries += pending_[submissions].entries.size() + pending_[submissions].discards.size();
+    entries += pending_[submissions].size();
   }
   if (submissions == pending_.size()) return std::exchange(pending_, {});
   const auto end = pending_.begin() + static_cast<ptrdiff_t>(submissions);
@@ -233,48 +177,6 @@ std::vector<Journal::Submission> Journal::TakeGroup() {
   pending_.erase(pending_.begin(), end);
   return group;
 }
-
-// What one submission is told.
-class Journal::Answer {
- public:
-  Answer(Submission submission, CommitGroup* group) : submission_(std::move(submission)) {
-    for (broker::Entry& entry : submission_.entries) {
-      auto receipt = group->Stage(std::move(entry));
-      if (!receipt.ok() && ReasonOf(receipt.status()).empty())
-        receipt = NotDurable(receipt.status());
-      receipts_.push_back(std::move(receipt));
-    }
-    for (const std::string& id : submission_.discards) {
-      auto discarded = group->Discard(id);
-      if (!discarded.ok()) {
-        discarded_ = NotDurable(discarded.status());
-      } else if (discarded_.ok() && *discarded) {
-        ++*discarded_;
-      }
-    }
-  }
-  // What cannot be made durable.
-  Answer(Submission submission, const absl::Status& why) : submission_(std::move(submission)) {
-    receipts_.resize(submission_.entries.size());
-    Fail(why);
-  }
-
-  void Fail(const absl::Status& why) {
-    std::fill(receipts_.begin(), receipts_.end(), NotDurable(why));
-    discarded_ = NotDurable(why);
-  }
-  size_t size() const { return submission_.entries.size() + submission_.discards.size(); }
-
-  void Send() && {
-    if (submission_.appended) std::move(submission_.appended)(std::move(receipts_));
-    if (submission_.discarded) std::move(submission_.discarded)(std::move(discarded_));
-  }
-
- private:
-  Submission submission_;
-  broker::Receipts receipts_;
-  absl::StatusOr<int64_t> discarded_ = 0;
-};
 
 void Journal::Commit(std::vector<Submission> group) {
   if (auto status = Ready(); !status.ok()) {
@@ -292,10 +194,11 @@ void Journal::Commit(std::vector<Submission> group) {
                      state_, std::max(timeline_->accept_micros(), state_.accept_micros),
                      timeline_->stamp());
   std::vector<Answer> answers;
+  answers.reserve(group.size());
   size_t size = 0;
   for (Submission& submission : group) {
+    size += submission.size();
     answers.emplace_back(std::move(submission), &staged);
-    size += answers.back().size();
   }
   const bool publishes = !staged.run()->empty();
   if (publishes) epochs_.Begin(*store_, state_.head + 1, &staged.batch());
@@ -373,82 +276,20 @@ void Journal::TryToRecover() {
   Log()->info("postbacks can be made durable again");
 }
 
-absl::StatusOr<uint64_t> Journal::FirstToKeep() {
-  const auto is_kept = [this](const RecordHeader& header) {
-    return (options_.retention_age_micros <= 0 ||
-            timeline_->AgeOf(header.age) <= options_.retention_age_micros) &&
-           (options_.retention_bytes == 0 ||
-            header.log_bytes + options_.retention_bytes > state_.log_bytes);
-  };
-  if (state_.oldest > state_.head) return state_.oldest;
-  auto oldest = reader_.Header(state_.oldest);
-  if (oldest.ok() && is_kept(*oldest)) return state_.oldest;
-  if (!oldest.ok() && !absl::IsNotFound(oldest.status())) return oldest.status();
-  return reader_.FirstWhere(state_.oldest, state_.head, is_kept);
-}
-
-// What the log is once `first` is its oldest event.
-absl::StatusOr<LogState> Journal::WithoutBefore(uint64_t first, rocksdb::WriteBatch* batch) {
-  LogState state = state_;
-  if (first <= state_.oldest) return state;
-  auto last_removed = reader_.Header(first - 1);
-  if (!last_removed.ok()) return last_removed.status();
-  state.oldest = first;
-  state.removed_bytes = last_removed->log_bytes;
-  batch->Put(store_->meta(), Slice(kOldestKey), BigEndian(state.oldest));
-  batch->Put(store_->meta(), Slice(kRemovedBytesKey), BigEndian(state.removed_bytes));
-  batch->Put(store_->meta(), Slice(kRemovedAcceptKey),
-             BigEndian(static_cast<uint64_t>(last_removed->accept_micros)));
-  return state;
-}
-
 void Journal::RemoveOld() {
   rocksdb::WriteBatch batch;
   SaveTime(&batch);
-  auto first = FirstToKeep();
-  auto state = first.ok() ? WithoutBefore(*first, &batch) : first.status();
-  absl::Status quarantined;
-  if (options_.quarantine_age_micros > 0)
-    quarantined = quarantine_->RemoveOlder(options_.quarantine_age_micros, *timeline_, &batch);
-  SayWhetherRetentionGoesOn(state.status(), quarantined);
+  const LogState after = retention_.Apply(state_, *timeline_, quarantine_.get(), &batch);
   if (batch.Count() == 0) return;
-
-  const LogState after = state.ok() ? *state : state_;
   // Readers first: whoever still reads what goes is told that it went.
   oldest_.store(after.oldest, std::memory_order_release);
   if (auto status = Write(&batch); !status.ok()) {
     oldest_.store(state_.oldest, std::memory_order_release);
     return ReportFailedWrite(status);
   }
-  const uint64_t removed = after.oldest - state_.oldest;
+  retention_.Drop(state_, after);
   state_ = after;
   UpdateGauges();
-  if (removed == 0) return;
-  removed_events_.Increment(static_cast<double>(removed));
-  Log()->debug("retention removed {} events", removed);
-  DropRemoved();
-}
-
-// Whole files go now; what is left of the last one, with its next compaction.
-void Journal::DropRemoved() {
-  store_->ForgetBefore(state_.oldest);
-  const std::string begin = BigEndian(0), end = BigEndian(state_.oldest);
-  const rocksdb::Slice from(begin), to(end);
-  for (auto* family : {store_->events(), store_->raw()}) {
-    rocksdb::DeleteFilesInRange(&store_->db(), family, &from, &to, /*include_end=*/false);
-  }
-}
-
-void Journal::SayWhetherRetentionGoesOn(const absl::Status& events,
-                                        const absl::Status& quarantined) {
-  retention_stuck_.Set(events.ok() && quarantined.ok() ? 0 : 1);
-  if (events.ok() && quarantined.ok()) return;
-  const auto now = steady_clock::now();
-  if (now < next_complaint_) return;
-  next_complaint_ = now + kComplainEvery;
-  if (!events.ok()) Log()->error("old events cannot be removed: {}", MessageOf(events));
-  if (!quarantined.ok())
-    Log()->error("old quarantined postbacks cannot be removed: {}", MessageOf(quarantined));
 }
 
 void Journal::UpdateGauges() {

@@ -22,7 +22,10 @@
 #include "gateway/embedded/log/head_watch.h"
 #include "gateway/embedded/log/id_index.h"
 #include "gateway/embedded/log/log_reader.h"
+#include "gateway/embedded/log/log_state.h"
 #include "gateway/embedded/log/newest_events.h"
+#include "gateway/embedded/log/retention.h"
+#include "gateway/embedded/log/submission.h"
 #include "gateway/embedded/quarantine/shelves.h"
 #include "gateway/embedded/store/options.h"
 #include "gateway/embedded/store/store.h"
@@ -72,16 +75,6 @@ class Journal {
   broker::LogStats Stats() const;
 
  private:
-  struct Submission {
-    // Either something to append
-    std::vector<broker::Entry> entries;
-    broker::AppendDone appended;
-    // or something to discard.
-    std::vector<std::string> discards;
-    broker::DiscardDone discarded;
-  };
-  class Answer;
-
   Journal(const Options& options, Store* store, const Clock& clock, Metrics& metrics);
   absl::Status Load();
 
@@ -94,13 +87,8 @@ class Journal {
   void PublishGroup(const CommitGroup& group);
   void TryToRecover();
   void RemoveOld();
-  absl::Status OpenTimeline(const LogState& state);
   void UpdateTime();
   void SaveTime(rocksdb::WriteBatch* batch);
-  absl::StatusOr<uint64_t> FirstToKeep();
-  absl::StatusOr<LogState> WithoutBefore(uint64_t first, rocksdb::WriteBatch* batch);
-  void DropRemoved();
-  void SayWhetherRetentionGoesOn(const absl::Status& events, const absl::Status& quarantined);
   void UpdateGauges();
 
   const Options options_;
@@ -111,8 +99,6 @@ class Journal {
   prometheus::Histogram& commit_seconds_;
   prometheus::Histogram& group_size_;
   prometheus::Counter& failed_commits_;
-  prometheus::Counter& removed_events_;
-  prometheus::Gauge& retention_stuck_;
 
   // The writer thread's own.
   LogState state_;
@@ -121,7 +107,7 @@ class Journal {
   std::unique_ptr<Timeline> timeline_;
   std::optional<int64_t> time_saved_at_;  // by the boot's clock
   std::chrono::steady_clock::time_point next_housekeeping_;
-  std::chrono::steady_clock::time_point next_complaint_;
+  Retention retention_;
 
   Epochs epochs_;
   HeadWatch head_;

@@ -22,11 +22,14 @@ namespace {
 
 using WalMode = rocksdb::WALRecoveryMode;
 
-uint64_t SequenceOfKey(const rocksdb::Slice& key, const rocksdb::Slice&) {
-  return LoadBigEndian64(View(key));
+// What is no number is kept.
+uint64_t Sequence(const rocksdb::Slice& bytes) {
+  return bytes.size() == sizeof(uint64_t) ? LoadBigEndian64(View(bytes))
+                                          : std::numeric_limits<uint64_t>::max();
 }
+uint64_t SequenceOfKey(const rocksdb::Slice& key, const rocksdb::Slice&) { return Sequence(key); }
 uint64_t SequenceOfId(const rocksdb::Slice& key, const rocksdb::Slice& value) {
-  return IsIdKey(View(key)) ? LoadBigEndian64(View(value)) : std::numeric_limits<uint64_t>::max();
+  return IsIdKey(View(key)) ? Sequence(value) : std::numeric_limits<uint64_t>::max();
 }
 
 // Drops what belongs to events that retention has removed, whenever RocksDB rewrites its file
