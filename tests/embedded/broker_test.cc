@@ -151,7 +151,7 @@ TEST_F(EmbeddedBrokerTest, CommitsAndScansAnyNumberInStepsOfALimitedSize) {
   }
   v1::Filter filter;
   filter.add_keywords("none");
-  auto feed = *broker().OpenFeed(Earliest(), filter);
+  auto feed = *OpenFeed(Earliest(), filter);
   for (const auto left : {broker::Batch::Left::kMore, broker::Batch::Left::kNothing}) {
     const auto batch = feed->Take({.max_events = 10, .max_bytes = 1 << 20});
     ASSERT_THAT(batch, IsOk());
@@ -172,7 +172,7 @@ TEST_F(EmbeddedBrokerTest, StartsAtATime) {
   EXPECT_THAT(ReadIds(start), ElementsAre("a", "b"));
 
   start.mutable_accept_time()->set_seconds(b_seconds + 10);
-  auto feed = broker().OpenFeed(start, {});
+  auto feed = OpenFeed(start, {});
   ASSERT_THAT(feed, IsOk());
   clock().AdvanceSeconds(5);
   Accept("too early");
@@ -186,7 +186,7 @@ TEST_F(EmbeddedBrokerTest, StartsAtATime) {
 
 TEST_F(EmbeddedBrokerTest, KeepsBatchesWithinTheirLimits) {
   for (int i = 0; i < 10; ++i) Accept("id" + std::to_string(i));
-  auto feed = *broker().OpenFeed(Earliest(), {});
+  auto feed = *OpenFeed(Earliest());
   EXPECT_EQ(feed->Take({.max_events = 3, .max_bytes = 1 << 20})->count, 3);
   EXPECT_EQ(feed->Take({.max_events = 3, .max_bytes = 1})->count, 1);
   EXPECT_EQ(feed->Backlog(), 6);
@@ -196,7 +196,7 @@ TEST_F(EmbeddedBrokerTest, KeepsBatchesWithinTheirLimits) {
 }
 
 TEST_F(EmbeddedBrokerTest, WakesWhoWaitsAndNobodyElse) {
-  auto feed = *broker().OpenFeed(Earliest(), {});
+  auto feed = *OpenFeed(Earliest());
   std::atomic<int> wakes{0};
   feed->Wait([&wakes] { ++wakes; });
   EXPECT_EQ(wakes, 0);
@@ -213,8 +213,8 @@ TEST_F(EmbeddedBrokerTest, WakesWhoWaitsAndNobodyElse) {
 
 TEST_F(EmbeddedBrokerTest, RefusesCursorsThatItCannotHonour) {
   const std::string cursor = Accept("a");
-  EXPECT_THAT(Read(After("nonsense")), StatusIs(absl::StatusCode::kInvalidArgument,
-                                                HasSubstr("start_position.after_cursor")));
+  EXPECT_THAT(Read(After("nonsense")),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not a cursor")));
   const std::string other = EncodeCursor(1, 1);
   EXPECT_THAT(Read(After(other)),
               StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("another log")));
@@ -222,7 +222,6 @@ TEST_F(EmbeddedBrokerTest, RefusesCursorsThatItCannotHonour) {
   const EpochId epoch = DecodeCursor(cursor)->epoch;
   EXPECT_THAT(Read(After(EncodeCursor(epoch, 2))), HasReason("CURSOR_EXPIRED"));
   EXPECT_THAT(broker().GetEvent(EncodeCursor(epoch, 0)), HasReason("CURSOR_EXPIRED"));
-  EXPECT_THAT(Read({}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("start_position")));
 }
 
 TEST_F(EmbeddedBrokerTest, GivesAnEventAndItsRawBody) {

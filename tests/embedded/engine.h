@@ -96,10 +96,16 @@ class Engine {
     return start;
   }
 
+  absl::StatusOr<std::unique_ptr<broker::Feed>> OpenFeed(const v1::StartPosition& start,
+                                                         const v1::Filter& filter = {}) {
+    std::promise<absl::StatusOr<std::unique_ptr<broker::Feed>>> promise;
+    broker_->OpenFeed(start, filter, [&](auto feed) { promise.set_value(std::move(feed)); });
+    return promise.get_future().get();
+  }
   // Everything from there to the tail.
   absl::StatusOr<std::vector<v1::Event>> Read(const v1::StartPosition& start,
                                               const v1::Filter& filter = {}, int batch = 7) {
-    auto feed = broker_->OpenFeed(start, filter);
+    auto feed = OpenFeed(start, filter);
     if (!feed.ok()) return feed.status();
     return Drain(**feed, batch);
   }

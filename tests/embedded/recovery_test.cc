@@ -167,7 +167,7 @@ TEST_F(RetentionTest, RemovesByAgeAndTellsWhoIsBehind) {
   Open();
   const std::string a = Append(EventOf("a"))->cursor;
   const std::string b = Append(EventOf("b"))->cursor;
-  auto feed = *broker().OpenFeed(Earliest(), {});
+  auto feed = *OpenFeed(Earliest());
   clock().AdvanceSeconds(3000);
   ASSERT_THAT(Append(EventOf("c")), IsOk());
   clock().AdvanceSeconds(1000);

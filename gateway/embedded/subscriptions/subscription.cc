@@ -178,7 +178,7 @@ absl::StatusOr<std::vector<uint64_t>> Subscription::DeadLettersAt(
   std::vector<uint64_t> sequences;
   for (const std::string& cursor : cursors) {
     auto decoded = DecodeCursor(cursor);
-    if (!decoded.ok()) return InvalidArgument("cursors: {}", MessageOf(decoded.status()));
+    if (!decoded.ok()) return decoded.status();
     // A dead letter outlives its epoch, but carries its event's cursor.
     auto bytes = ReadDeadLetter(decoded->sequence);
     if (!bytes.ok()) return bytes.status();
@@ -209,7 +209,7 @@ absl::StatusOr<v1::ListDeadLettersResponse> Subscription::ListDeadLetters(
   uint64_t from = 0;
   if (!page_token.empty()) {
     auto decoded = DecodeCursor(page_token);
-    if (!decoded.ok()) return InvalidArgument("page_token: it is not one of ListDeadLetters");
+    if (!decoded.ok()) return InvalidArgument("it is not one of ListDeadLetters");
     from = decoded->sequence + 1;
   }
   v1::ListDeadLettersResponse response;

@@ -124,7 +124,7 @@ TEST_F(QuarantineTest, RefusesATokenThatNoPageGave) {
   for (const std::string& bad : {std::string("?"), std::string("nonsense"), token + "A",
                                  token.substr(4), "B" + token.substr(1)}) {
     EXPECT_THAT(quarantine().List("", 1, bad),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("page_token")))
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("next_page_token")))
         << bad;
   }
 }
