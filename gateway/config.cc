@@ -191,6 +191,12 @@ void DeclareJournal(Settings& settings, Config& config) {
                  "The oldest events over it are removed; 0: no limit");
   settings.Bytes("newest-bytes", &config.newest_bytes, 0,
                  "Memory for the newest events, shared by all streams");
+  settings.Duration("resume-window", &config.resume_window, "2s", 0,
+                    "So long after a stream's end its deliveries wait for its client");
+  settings.Add("dead-letters-count", &config.dead_letters_count,
+               "Budget of each subscription: when it is full, what would become one waits");
+  settings.Bytes("dead-letters-bytes", &config.dead_letters_bytes, 0,
+                 "Likewise, of all subscriptions together");
   settings.Duration("quarantine-age", &config.quarantine_age, "30d", 0,
                     "Older quarantined postbacks are removed; 0s: never");
   settings.Add("quarantine-rejected-count", &config.quarantine_rejected_count,

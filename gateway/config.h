@@ -43,6 +43,9 @@ struct Config {
   int64_t retention_age = 0;
   uint64_t retention_bytes = 0;
   uint64_t newest_bytes = 16 << 20;
+  int64_t resume_window = 0;
+  uint64_t dead_letters_count = 1'000'000;
+  uint64_t dead_letters_bytes = 1 << 30;
   int64_t quarantine_age = 0;
   uint64_t quarantine_rejected_count = 10'000;
   uint64_t quarantine_rejected_bytes = 64 << 20;

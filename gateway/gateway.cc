@@ -102,6 +102,9 @@ embedded::Options EmbeddedOptions(const Config& config) {
       .not_mms_mo_budget = {config.quarantine_not_mms_mo_count, config.quarantine_not_mms_mo_bytes},
       .kept_budget = {config.quarantine_kept_count, config.quarantine_kept_bytes},
       .quarantine_age_micros = config.quarantine_age * 1000,
+      .resume_window_micros = config.resume_window * 1000,
+      .max_dead_letters = config.dead_letters_count,
+      .max_dead_letter_bytes = config.dead_letters_bytes,
       .newest_bytes = config.newest_bytes};
 }
 

@@ -62,6 +62,8 @@ constexpr SubscriptionMeasure kSubscriptionMeasures[] = {
      FIELD(oldest_unacked_seconds)},
     {"in_flight", "Deliveries that are not acknowledged.", kGauge, FIELD(in_flight)},
     {"dead_letters", "Dead letters that are kept.", kGauge, FIELD(dead_letters)},
+    {"waiting_dead_letters", "Events to become dead letters, which they cannot yet.", kGauge,
+     FIELD(given_up)},
     {"expired_events", "Events that retention removed before they were acknowledged.", kGauge,
      FIELD(expired)},
     {"delivered_total", "Deliveries.", kCounter, FIELD(delivered_total)},
@@ -85,6 +87,7 @@ void AddTo(broker::SubscriptionStats* sum, const broker::SubscriptionStats& one)
   sum->oldest_unacked_seconds = std::max(sum->oldest_unacked_seconds, one.oldest_unacked_seconds);
   sum->in_flight += one.in_flight;
   sum->dead_letters += one.dead_letters;
+  sum->given_up += one.given_up;
   sum->expired += one.expired;
   sum->delivered_total += one.delivered_total;
   sum->redelivered_total += one.redelivered_total;

@@ -71,6 +71,7 @@ struct SubscriptionStats {
   double oldest_unacked_seconds = 0;  // its age; 0 where everything is acknowledged
   int64_t in_flight = 0;
   int64_t dead_letters = 0;  // kept
+  int64_t given_up = 0;      // to become dead letters, which they cannot yet
   int64_t expired = 0;       // removed by retention before they were acknowledged
   uint64_t delivered_total = 0;
   uint64_t redelivered_total = 0;

@@ -11,7 +11,8 @@
 namespace mmsmo::embedded {
 namespace {
 
-constexpr uint64_t kFormatVersion = 1;
+// 2 has epochs, ages, and failures beside attempts. What 1 wrote is read as it stands.
+constexpr uint64_t kFormatVersion = 2;
 constexpr std::string_view kFormatKey = "format_version";
 constexpr std::string_view kJournalIdKey = "journal_id";
 
@@ -59,10 +60,10 @@ absl::Status Store::CheckIdentity() {
         "directory",
         data_dir_, **format, kFormatVersion);
   }
-  if (!*format) {
+  if (!*format || **format < kFormatVersion) {
     rocksdb::WriteBatch batch;
     batch.Put(meta_, Slice(kFormatKey), BigEndian(kFormatVersion));
-    batch.Put(meta_, Slice(kJournalIdKey), BigEndian(RandomId()));
+    if (!*format) batch.Put(meta_, Slice(kJournalIdKey), BigEndian(RandomId()));
     rocksdb::WriteOptions synced;
     synced.sync = true;
     if (auto status = db_->Write(synced, &batch); !status.ok())

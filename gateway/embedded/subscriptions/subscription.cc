@@ -165,6 +165,7 @@ broker::SubscriptionStats Subscription::Stats() const {
           .oldest_unacked_seconds = static_cast<double>(age) / 1e6,
           .in_flight = static_cast<int64_t>(state_.leased()),
           .dead_letters = static_cast<int64_t>(progress_.dead_letters),
+          .given_up = static_cast<int64_t>(state_.given_up()),
           .expired = static_cast<int64_t>(progress_.expired),
           .delivered_total = totals.delivered,
           .redelivered_total = totals.redelivered,
