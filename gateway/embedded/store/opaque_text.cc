@@ -31,9 +31,11 @@ std::optional<std::string> DecodeOpaque(std::string_view text, size_t size) {
       bytes.size() != size + kCheckBytes) {
     return std::nullopt;
   }
+  const auto check = LoadBigEndian<uint32_t>(std::string_view(bytes).substr(size));
   bytes.resize(size);
-  // Not the check alone: base64 has more than one text for bytes that end within a character.
-  if (EncodeOpaque(bytes) != text) return std::nullopt;
+  // Base64 has more than one text for bytes that end within a character.
+  const bool ends_within = (size + kCheckBytes) % 3 != 0;
+  if (ends_within ? EncodeOpaque(bytes) != text : CheckOf(bytes) != check) return std::nullopt;
   return bytes;
 }
 

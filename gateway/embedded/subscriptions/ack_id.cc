@@ -15,7 +15,9 @@ constexpr size_t kBytes = kOldBytes + 8;
 }  // namespace
 
 std::string EncodeAckId(const AckId& id) {
-  std::string bytes(1, kVersion);
+  std::string bytes;
+  bytes.reserve(kBytes + 4);
+  bytes.push_back(kVersion);
   AppendBigEndian(id.subscription, &bytes);
   AppendBigEndian(id.epoch, &bytes);
   AppendBigEndian(id.sequence, &bytes);

@@ -2,6 +2,7 @@
 
 #include <absl/hash/hash.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -13,6 +14,7 @@ namespace {
 
 // What one Read may hold in memory beside the newest events.
 constexpr size_t kMaxBytes = 512 << 10;
+constexpr size_t kCopiesBytes = 64 << 10;
 // What one Read may spend: so much for each event that has to be parsed, 1 for each other.
 constexpr int kEffort = 10'000;
 constexpr int kEffortToParse = 10;
@@ -33,6 +35,7 @@ absl::StatusOr<std::vector<ReadEvent>> Lookahead::Read(const ReadPlan& plan, int
   std::vector<ReadEvent> events;
   LogScan scan(&journal_, &store_);
   std::shared_ptr<const EventRun> run;
+  std::shared_ptr<std::string> copies;  // one allocation for many
   size_t bytes = 0;
   int effort = 0;
   for (uint64_t sequence = plan.from;
@@ -55,9 +58,14 @@ absl::StatusOr<std::vector<ReadEvent>> Lookahead::Read(const ReadPlan& plan, int
         if (events.empty()) return stored.status();
         break;
       }
-      auto copy = std::make_shared<const std::string>(stored->event);
-      read.event = *copy;
-      read.owner = std::move(copy);
+      if (!copies || copies->size() + stored->event.size() > copies->capacity()) {
+        copies = std::make_shared<std::string>();
+        copies->reserve(std::max(kCopiesBytes, stored->event.size()));
+      }
+      const size_t begin = copies->size();
+      copies->append(stored->event);
+      read.event = std::string_view(*copies).substr(begin);
+      read.owner = copies;
       accept_micros = stored->accept_micros;
       bytes += read.event.size();
     }
