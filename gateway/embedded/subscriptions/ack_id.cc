@@ -24,11 +24,11 @@ std::string EncodeAckId(const AckId& id) {
   AppendBigEndian(id.attempt, &bytes);
   AppendBigEndian(id.lease, &bytes);
   AppendBigEndian(id.incarnation, &bytes);
-  return EncodeOpaque(std::move(bytes));
+  return EncodeOpaque(std::move(bytes), OpaqueCheck::kXxh3);
 }
 
 absl::StatusOr<AckId> DecodeAckId(std::string_view text) {
-  std::optional<std::string> bytes = DecodeOpaque(text, kBytes);
+  std::optional<std::string> bytes = DecodeOpaque(text, kBytes, OpaqueCheck::kXxh3);
   const bool old = !bytes;
   if (old) bytes = DecodeOpaque(text, kOldBytes);
   if (!bytes || (*bytes)[0] != (old ? kOldVersion : kVersion)) {

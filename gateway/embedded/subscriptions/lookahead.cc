@@ -3,6 +3,7 @@
 #include <absl/hash/hash.h>
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -36,6 +37,9 @@ absl::StatusOr<std::vector<ReadEvent>> Lookahead::Read(const ReadPlan& plan, int
   LogScan scan(&journal_, &store_);
   std::shared_ptr<const EventRun> run;
   std::shared_ptr<std::string> copies;  // one allocation for many
+  // Before a start by time is found, the store has to say when events were accepted.
+  const uint64_t in_memory_from =
+      plan.not_before > 0 ? std::numeric_limits<uint64_t>::max() : journal_.newest().first();
   size_t bytes = 0;
   int effort = 0;
   for (uint64_t sequence = plan.from;
@@ -44,7 +48,7 @@ absl::StatusOr<std::vector<ReadEvent>> Lookahead::Read(const ReadPlan& plan, int
        ++sequence) {
     ReadEvent read{.candidate = {.sequence = sequence}};
     int64_t accept_micros = 0;
-    if (plan.not_before == 0 && (!run || sequence > run->last())) {
+    if (sequence >= in_memory_from && (!run || sequence > run->last())) {
       run = journal_.newest().Find(sequence);
     }
     if (run && sequence >= run->first()) {

@@ -172,6 +172,7 @@ Subscription::PreparationPtr Subscription::Choose(StreamId stream,
     return preparation->items.empty() || bytes + event_bytes + kLeaseBytes <= limits.max_bytes;
   };
   const auto add = [&](const SubscriptionState::Lease& lease, ReadEvent* read = nullptr) {
+    mu_.AssertHeld();
     bytes += (read ? read->candidate.bytes : state_.bytes(lease.sequence)) + kLeaseBytes;
     Item& item = preparation->items.emplace_back(Item{.lease = lease});
     if (!read) return;  // its event is found later
