@@ -69,8 +69,13 @@ void SubscribeStream::Supersede() {
 }
 
 int64_t SubscribeStream::Lag() const {
-  MutexLock lock(&mu_);
-  return source_.feed ? source_.feed->Backlog() : 0;
+  const broker::Feed* feed = nullptr;
+  {
+    MutexLock lock(&mu_);
+    feed = source_.feed.get();
+  }
+  // Without the lock: a feed wakes its stream, which takes it, with locks of its own held.
+  return feed != nullptr ? feed->Backlog() : 0;
 }
 
 void SubscribeStream::Drain(TimePoint close_at) {
