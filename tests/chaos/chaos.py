@@ -24,6 +24,7 @@ from tests.chaos import deliveries, ledger
 from tests.chaos.disk import Disk
 from tests.chaos.faults import FAULTS
 from tests.chaos.proxy import Proxy
+from tests.chaos.scenarios import SCENARIOS
 from tests.integration.gateway import COMMAND, SANITIZED, Gateway, Service, earliest
 from mmsmo.v1 import subscription_service_pb2
 
@@ -36,6 +37,7 @@ SUBSCRIPTIONS = {
     "once": ["--max-attempts", str(deliveries.MAX_ATTEMPTS), *OF_SENDERS],
 }
 READY_SECONDS = 30
+LONG_MINUTES = 5  # from which on scenarios take the time that they take at their worst
 
 
 class Consumer:
@@ -62,7 +64,7 @@ class Consumer:
 
 
 class Round:
-    def __init__(self, seed):
+    def __init__(self, seed, long=False):
         self.chance = random.Random(seed)
         self.findings, self.happened = ledger.Findings(), Counter()
         self.directory = tempfile.mkdtemp(prefix="mmsmo-chaos-")
@@ -73,6 +75,7 @@ class Round:
         self.consumers, self.senders, self.answers, self.held = [], [], [], []
         self.power_was_cut, self.dropped = False, 0
         self.restarts = []  # the times at which the gateway went away
+        self.long, self.measured = long, []  # whether there is time; what scenarios have to report
         self.starved = None  # the process that was once out of memory
 
     def run(self, seconds, faults):
@@ -154,13 +157,16 @@ class Round:
             sender.terminate()
         for sender in self.senders:
             sender.wait(90)
-        self.expect(lambda: all(self.backlog(name) == 0 for name in SUBSCRIPTIONS), 90,
-                    lambda: f"a backlog of {[self.backlog(name) for name in SUBSCRIPTIONS]} stays")
+        while left := self.backlogs():
+            self.expect(lambda: self.backlogs() != left, 60, lambda: f"a backlog of {left} stays")
         for consumer in self.consumers:
             consumer.stop()
 
-    def backlog(self, name):
-        return self.gateway.metric(f'mmsmo_subscription_backlog{{subscription="{name}"}}')
+    def backlogs(self):
+        """Of the subscriptions that have one."""
+        backlogs = {name: self.gateway.metric(f'mmsmo_subscription_backlog{{subscription="{name}"}}')
+                    for name in SUBSCRIPTIONS}
+        return {name: backlog for name, backlog in backlogs.items() if backlog > 0}
 
     def read(self):
         """The log's events, and what came of listing the quarantine."""
@@ -278,21 +284,24 @@ def main():
     parser.add_argument("--minutes", type=float, default=0, help="rounds begin for so long; default: one round")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32), help="of the first round")
     parser.add_argument("--seconds", type=float, default=20, help="of faults in a round")
-    parser.add_argument("--faults", default=",".join(FAULTS), help="which, by name; one named twice is twice as likely")
+    parser.add_argument("--faults", default=",".join((*FAULTS, *SCENARIOS)), help="which, by name; one named twice is twice as likely")
     parser.add_argument("--expect", help="succeed if this is found, and only then: for gateways with a defect")
     options = parser.parse_args()
-    unknown = set(options.faults.split(",")) - set(FAULTS)
+    everything = {**FAULTS, **SCENARIOS}
+    unknown = set(options.faults.split(",")) - set(everything)
     if unknown:
-        parser.error(f"--faults: {', '.join(sorted(unknown))} is none of {', '.join(FAULTS)}")
-    faults = [FAULTS[name] for name in options.faults.split(",")]
+        parser.error(f"--faults: {', '.join(sorted(unknown))} is none of {', '.join(everything)}")
+    faults = [everything[name] for name in options.faults.split(",")]
 
     end = time.monotonic() + options.minutes * 60
     total, seed = Counter(), options.seed
     while True:
-        chaos = Round(seed)
+        chaos = Round(seed, long=options.minutes >= LONG_MINUTES)
         report = chaos.run(options.seconds, faults)
         print(f"seed {seed}: {report}", flush=True)
         print("  " + ", ".join(f"{name} {count}" for name, count in sorted(chaos.happened.items())), flush=True)
+        for line in chaos.measured:
+            print("  " + line, flush=True)
         if chaos.findings:
             print(f"  kept in {chaos.directory}", *chaos.findings.examples, sep="\n  ", flush=True)
         total.update(chaos.findings)

@@ -72,8 +72,10 @@ class Reader:
             self.deliver(words[0], int(words[1]), float(words[2]))
         elif verb == "believed":
             self.believed.append(words[0] if words else "")
-        elif verb in ("acked", "expired"):
-            setattr(self.newest[words[0]], verb, float(words[1]))
+        elif verb == "acked":
+            self.newest[words[0]].acked = float(words[1])
+        elif verb == "expired":
+            self.expire(self.newest[words[0]], float(words[1]))
         elif verb == "buried":
             self.newest[words[0]].buried = True
         else:
@@ -90,9 +92,13 @@ class Reader:
         self.chain.deliveries.append(delivery)
 
 
+    def expire(self, delivery, time):
+        delivery.expired, delivery.since = time, delivery.stream
+        self.stall = (delivery.stream, len(self.deliveries))
+
     def sent_since(self, time):
-        """With a full window what comes next waits for what was there, unless the consumer stood still: then leases end,
-        and there may be several windows on their way."""
+        """With a full window what comes next waits for what was there, unless the consumer stood still or is slow: then
+        leases end, and there may be several windows on their way."""
         if self.deliveries and time > self.deliveries[-1].time + ACK_DEADLINE / 2:
             self.stall = (self.deliveries[-1].time, len(self.deliveries))
         since = max(self.stream, self.deliveries[-self.window].time if len(self.deliveries) >= self.window else 0.0)
@@ -140,6 +146,10 @@ class Subscription:
         for delivery in deliveries:
             if delivery.stream > acked:
                 findings.add("forgotten", f"{self.name} was given {delivery.tracking_id} again after its acknowledgement")
+
+        for delivery in deliveries:
+            if delivery.expired < NEVER and not self._was_given_back(delivery, delivery.expired):
+                findings.add("refused", f"{self.name} would not have {delivery.tracking_id} acknowledged in time")
 
     def _check_attempts(self, deliveries, findings):
         by_attempt = defaultdict(list)

@@ -1,5 +1,6 @@
 """What stands between a client and a gateway: it passes on everything, until a test has it cut or freeze connections."""
 import asyncio
+import contextlib
 import socket
 import struct
 import threading
@@ -40,11 +41,10 @@ class Proxy:
         return "127.0.0.1:%d" % server.sockets[0].getsockname()[1]
 
     async def _cut(self):
-        for pair in self._pairs:
-            for writer in pair:
-                connection = writer.get_extra_info("socket")
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                writer.transport.abort()
+        for writer in [writer for pair in self._pairs for writer in pair]:
+            with contextlib.suppress(OSError):  # it is closed already
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
 
     async def _freeze(self):
         for goes_on in self._pairs.values():
