@@ -10,11 +10,11 @@ import time
 
 import grpc
 
-from google.protobuf import duration_pb2
-from mmsmo.v1 import event_pb2, mms_mo_service_pb2 as service_pb2, subscription_pb2, subscription_service_pb2
 from tests.chaos.proxy import Proxy
 from tests.chaos.watch import Latencies, Watch
 from tests.integration.gateway import COMMAND, SANITIZED, Gateway, Service, after, earliest, latest, xml
+from google.protobuf import duration_pb2
+from mmsmo.v1 import event_pb2, mms_mo_service_pb2 as service_pb2, subscription_pb2, subscription_service_pb2
 
 NOTHING = event_pb2.Filter(senders=["19995550199"])  # nobody's number
 
@@ -35,7 +35,8 @@ class Side(Gateway):
 
     def fill(self, prefix, count):
         subprocess.run([COMMAND, "send", "--url", self.url(), "--tracking-id", prefix, "--count", str(count),
-                        "--connections", "64", "--retry-for", "60"], check=True, stdout=subprocess.DEVNULL)
+                        "--connections", "64", "--retry-for", "60"], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
 
     def accept(self, tracking_id):
         """Returns its outcome and cursor."""

@@ -5,9 +5,9 @@ import time
 
 import grpc
 
+from tests.integration.gateway import Service
 from google.protobuf import duration_pb2
 from mmsmo.v1 import event_pb2
-from tests.integration.gateway import Service
 
 EVERY = 0.1  # seconds
 
