@@ -107,6 +107,7 @@ absl::Status SubscriptionRecords::DeletePositions(SubscriptionId id,
 }
 
 absl::StatusOr<uint64_t> SubscriptionRecords::DeleteBehind(SubscriptionId id, uint64_t head,
+                                                           SubscriptionProgress* progress,
                                                            rocksdb::WriteBatch* batch) const {
   for (const char kind : {kAttempts, kFailures, kRetry}) {
     batch->DeleteRange(store_.subscriptions(), Key(kind, id, head + 1),
@@ -114,8 +115,11 @@ absl::StatusOr<uint64_t> SubscriptionRecords::DeleteBehind(SubscriptionId id, ui
   }
   uint64_t deleted = 0;
   for (const Letters letters : {Letters::kDead, Letters::kReplayed}) {
-    auto status = Visit(letters, id, head + 1, [&](uint64_t sequence, std::string_view) {
+    uint64_t& count = letters == Letters::kDead ? progress->dead_letters : progress->replays;
+    auto status = Visit(letters, id, head + 1, [&](uint64_t sequence, std::string_view bytes) {
       Delete(letters, id, sequence, batch);
+      --count;
+      progress->dead_letter_bytes -= DeadLetterBytes(bytes);
       ++deleted;
       return true;
     });
