@@ -163,8 +163,9 @@ class Subscription:
                 findings.add("repeated", f"{what}, though the one before was in hand")
 
     def _was_given_back(self, before, time):
-        """Whether it may have come to be delivered again at that time."""
-        return (before.said in ("refusing", "releasing") or before.may_have_lapsed(time)
+        """Whether it may have come to be delivered again at that time; one that is read only after that, who knows when it
+        was sent."""
+        return (before.time > time or before.said in ("refusing", "releasing") or before.may_have_lapsed(time)
                 or before.chain.ended <= time + ACK_DEADLINE
                 or any(before.since <= restart <= time for restart in self.restarts))
 

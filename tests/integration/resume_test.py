@@ -86,9 +86,10 @@ class ResumeTest(TestCase):
 
     def cut(self, stream):
         self.proxy.cut()
-        with self.assertRaises(grpc.RpcError):
+        with self.assertRaises(grpc.RpcError) as raised:
             for _ in stream:
                 pass
+        self.assertEqual(raised.exception.code(), grpc.StatusCode.UNAVAILABLE)
 
 
 class CutTest(ResumeTest):
