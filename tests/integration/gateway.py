@@ -165,12 +165,12 @@ class Service:
         call = self.channel.unary_unary(f"/mmsmo.v1.{self.name}/{method}",
                                         request_serializer=request.SerializeToString,
                                         response_deserializer=response.FromString)
-        while True:
+        for is_last_try in (False, True):
             try:
                 return call(request(**fields), timeout=timeout)
             except grpc.RpcError as error:
                 # The channel has not noticed before that its gateway was started again.
-                if error.details() not in ("Broken pipe", "Connection reset by peer", "Socket closed"):
+                if is_last_try or error.details() not in ("Broken pipe", "Connection reset by peer", "Socket closed"):
                     raise
 
     def events(self, start, **fields):

@@ -5,6 +5,7 @@ import threading
 import time
 
 from tests.chaos.disk import Disk
+from tests.chaos.watch import Watch
 from tests.integration.gateway import COMMAND, SANITIZED, Service, TestCase, earliest, latest, xml
 from mmsmo.v1 import subscription_pb2, subscription_service_pb2
 from google.protobuf import duration_pb2
@@ -58,6 +59,31 @@ class IsolationTest(TestCase):
         while sum(handled) < count:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
+
+    def test_a_sync_that_hangs_delays_nobody_else(self):
+        disk = Disk(self.directory, os.path.join(self.directory, "data"), os.environ["MMSMO_FAULTS_LIBRARY"])
+        gateway = self.gateway(environment=disk.environment())
+        rpc = self.service(gateway)
+        for i in range(100):
+            self.accepted(gateway, f"H{i}")
+        self.create(rpc, "orders")
+        self.create(rpc, "moved")
+        admin = Service(rpc.channel, subscription_service_pb2, "SubscriptionService")
+        with Watch(gateway, latest()) as watch:
+            disk.settings.sync_delay_micros = 3_000_000
+            self.in_background(lambda: admin.call("SeekSubscription", name="moved", target=earliest()))
+            self.in_background(lambda: gateway.post(xml("HUNG")))
+            end = time.monotonic() + 3
+            while time.monotonic() < end:  # consumers come and go
+                stream = rpc.subscribe(subscription="orders", heartbeat_interval=HEARTBEAT)
+                self.assertEqual(next(stream).WhichOneof("content"), "started")
+                next(stream)
+                stream.cancel()
+                self.assertEqual(gateway.get("/metrics")[0], 200)
+            disk.heal()
+        print(watch.report())
+        self.assertGreater(watch.heartbeat, 0)
+        self.assertLess(watch.slowest, 1)
 
 
 if __name__ == "__main__":
