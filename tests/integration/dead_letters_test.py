@@ -83,7 +83,7 @@ class DeadLettersTest(TestCase):
         self.assertEqual(self.modify(fourth, retry=empty_pb2.Empty()), [])  # its last
         self.until(lambda: self.metric("waiting_dead_letters") == 1)
         self.assertEqual(self.names(), ["A", "B"])
-        self.assertIn("dead letter", self.server.log_text())
+        self.until(lambda: "dead letter" in self.server.log_text())
         self.server.kill()
         self.server.start()
         self.assertEqual(self.names(), ["A", "B"])
