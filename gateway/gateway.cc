@@ -136,7 +136,7 @@ rpc::ServerOptions GrpcServerOptions(const Config& config) {
 
 // Declared in the order in which they depend on each other. The broker goes before the HTTP
 // servers: until then it may still complete appends, which post to their threads' queues.
-struct Rooms {
+struct Parts {
   std::atomic<bool> draining{false};
   Metrics metrics;
   std::unique_ptr<http::Server> postbacks;
@@ -151,29 +151,29 @@ struct Rooms {
   }
 };
 
-absl::Status Open(const Config& config, Rooms& rooms) {
+absl::Status Open(const Config& config, Parts& parts) {
   auto broker =
-      embedded::EmbeddedBroker::Open(EmbeddedOptions(config), SystemClock(), rooms.metrics);
+      embedded::EmbeddedBroker::Open(EmbeddedOptions(config), SystemClock(), parts.metrics);
   if (!broker.ok()) return broker.status();
-  rooms.broker = *std::move(broker);
-  auto declared = DeclareSubscriptions(config.subscriptions, rooms.broker->subscriptions());
+  parts.broker = *std::move(broker);
+  auto declared = DeclareSubscriptions(config.subscriptions, parts.broker->subscriptions());
   if (!declared.ok()) return declared;
-  rooms.metrics.AddSampler([&rooms] { return LogMetrics(*rooms.broker); });
-  rooms.ingest =
-      std::make_unique<ingest::Ingest>(config.endpoint, rooms.broker.get(), rooms.metrics);
+  parts.metrics.AddSampler([&parts] { return LogMetrics(*parts.broker); });
+  parts.ingest =
+      std::make_unique<ingest::Ingest>(config.endpoint, parts.broker.get(), parts.metrics);
 
   auto postbacks = http::Server::Listen(
       PostbackServerOptions(config),
       [&](http::Post post) {
         http::Routes routes;
         routes.emplace(config.http_path,
-                       http::PostbackRoute(rooms.ingest.get(), &rooms.draining,
+                       http::PostbackRoute(parts.ingest.get(), &parts.draining,
                                            config.max_body_bytes, std::move(post)));
         return routes;
       },
-      rooms.metrics);
+      parts.metrics);
   if (!postbacks.ok()) return postbacks.status();
-  rooms.postbacks = *std::move(postbacks);
+  parts.postbacks = *std::move(postbacks);
 
   auto admin = http::Server::Listen(
       {.name = "admin",
@@ -182,26 +182,26 @@ absl::Status Open(const Config& config, Rooms& rooms) {
        .max_body_bytes = 0,
        .max_connections = 100},
       [&](const http::Post&) {
-        return http::AdminRoutes([&rooms] { return rooms.Ready(); }, &rooms.metrics);
+        return http::AdminRoutes([&parts] { return parts.Ready(); }, &parts.metrics);
       },
-      rooms.metrics);
+      parts.metrics);
   if (!admin.ok()) return admin.status();
-  rooms.admin = *std::move(admin);
+  parts.admin = *std::move(admin);
 
-  auto grpc = rpc::Server::Start(GrpcServerOptions(config), rooms.broker.get(), SystemClock(),
-                                 rooms.metrics);
+  auto grpc = rpc::Server::Start(GrpcServerOptions(config), parts.broker.get(), SystemClock(),
+                                 parts.metrics);
   if (!grpc.ok()) return grpc.status();
-  rooms.grpc = *std::move(grpc);
+  parts.grpc = *std::move(grpc);
   return absl::OkStatus();
 }
 
-void Serve(const Config& config, Rooms& rooms) {
-  rooms.admin->Start();
-  rooms.postbacks->Start();
-  Log()->info("postbacks: http://{}{}", rooms.postbacks->address(), config.http_path);
-  Log()->info("subscribers: grpc {}", rooms.grpc->address());
-  Log()->info("admin: http://{}/readyz", rooms.admin->address());
-  if (rooms.postbacks->loopback() && rooms.grpc->loopback()) {
+void Serve(const Config& config, Parts& parts) {
+  parts.admin->Start();
+  parts.postbacks->Start();
+  Log()->info("postbacks: http://{}{}", parts.postbacks->address(), config.http_path);
+  Log()->info("subscribers: grpc {}", parts.grpc->address());
+  Log()->info("admin: http://{}/readyz", parts.admin->address());
+  if (parts.postbacks->loopback() && parts.grpc->loopback()) {
     Log()->info(
         "only this machine can reach this gateway; --http-listen and --grpc-listen 0.0.0.0:PORT "
         "open it, with "
@@ -216,15 +216,15 @@ void Serve(const Config& config, Rooms& rooms) {
 
 enum class End { kSignal, kReopen };
 
-End WaitForEnd(const Signals& signals, Rooms& rooms) {
+End WaitForEnd(const Signals& signals, Parts& parts) {
   while (true) {
-    rooms.grpc->SetServing(rooms.Ready().ok());
+    parts.grpc->SetServing(parts.Ready().ok());
     if (const int signal = signals.Wait(); signal != 0) {
       Log()->info("{}: draining", signal == SIGTERM ? "SIGTERM" : "SIGINT");
       signals.Release();
       return End::kSignal;
     }
-    if (rooms.broker->NeedsReopening()) {
+    if (parts.broker->NeedsReopening()) {
       Log()->warn("the disk takes writes again, and the journal has to be opened anew: draining");
       return End::kReopen;
     }
@@ -233,15 +233,15 @@ End WaitForEnd(const Signals& signals, Rooms& rooms) {
 
 // Nothing new comes in; what came in becomes durable and is answered; what is durable goes out to
 // who is connected.
-void Drain(const Config& config, Rooms& rooms) {
-  rooms.draining = true;
-  rooms.grpc->SetServing(false);
+void Drain(const Config& config, Parts& parts) {
+  parts.draining = true;
+  parts.grpc->SetServing(false);
   const auto close_at = steady_clock::now() + milliseconds(config.drain_timeout);
-  rooms.postbacks->Drain();
-  rooms.grpc->Drain(close_at);
-  rooms.postbacks->Stop(close_at);
-  rooms.grpc->Stop(close_at);
-  rooms.admin->Stop(steady_clock::now());
+  parts.postbacks->Drain();
+  parts.grpc->Drain(close_at);
+  parts.postbacks->Stop(close_at);
+  parts.grpc->Stop(close_at);
+  parts.admin->Stop(steady_clock::now());
 }
 
 }  // namespace
@@ -251,13 +251,13 @@ absl::Status RunGateway(const Config& config) {
   const Signals signals;
   End end = End::kReopen;
   while (end == End::kReopen) {
-    Rooms rooms;
+    Parts parts;
     alarm(0);  // those before are closed
-    if (auto status = Open(config, rooms); !status.ok()) return status;
-    Serve(config, rooms);
-    end = WaitForEnd(signals, rooms);
+    if (auto status = Open(config, parts); !status.ok()) return status;
+    Serve(config, parts);
+    end = WaitForEnd(signals, parts);
     LimitClosing(config);
-    Drain(config, rooms);
+    Drain(config, parts);
   }
   return absl::OkStatus();
 }

@@ -79,6 +79,9 @@ using Receipts = std::vector<absl::StatusOr<Receipt>>;
 // entry may still have been kept), ResourceExhausted with reason "quarantine_full".
 using AppendDone = absl::AnyInvocable<void(Receipts) &&>;
 
+// What was opened, or why not.
+using OpenFeedDone = absl::AnyInvocable<void(absl::StatusOr<std::unique_ptr<Feed>>) &&>;
+
 // A raw postback, as received.
 struct RawPostback {
   std::string body;
@@ -102,7 +105,8 @@ struct LogStats {
   std::vector<Shelf> quarantined;
 };
 
-// Thread-safe. Outlives every Feed that it opened.
+// Thread-safe. Outlives every Feed that it opened. Errors say what is wrong, not with which field
+// of a request: an engine knows no requests.
 class Broker {
  public:
   virtual ~Broker() = default;
@@ -115,19 +119,22 @@ class Broker {
   // OK while appends can succeed; otherwise why not.
   virtual absl::Status Ready() const = 0;
 
-  // A reader's way through the log. May read the store, so not for threads that must not block.
-  // Errors: OutOfRange with reason "CURSOR_EXPIRED" and metadata "earliest_cursor" for a cursor of
-  // another log, older than what is retained or beyond the head; InvalidArgument names the field.
-  virtual absl::StatusOr<std::unique_ptr<Feed>> OpenFeed(const v1::StartPosition& start,
-                                                         const v1::Filter& filter) = 0;
+  // A reader's way through the log. `start` and `filter` are valid, as ValidateStart and
+  // EventFilter::Validate have it. Does not block; calls `done` once, perhaps before it returns,
+  // else from a thread of the engine, which must not be held up there. Errors: OutOfRange with
+  // reason "CURSOR_EXPIRED" and metadata "earliest_cursor" for a cursor of another log, older than
+  // what is retained or beyond the head; InvalidArgument for what is no cursor.
+  virtual void OpenFeed(const v1::StartPosition& start, const v1::Filter& filter,
+                        OpenFeedDone done) = 0;
 
   // The position before the oldest retained event: a reader that resumes after it receives
   // everything there is.
   virtual std::string EarliestCursor() const = 0;
 
-  // The event at a cursor, serialised. Errors as OpenFeed.
+  // The event at a cursor, serialised. Both read the store, so not for threads that must not
+  // block. Errors as OpenFeed's.
   virtual absl::StatusOr<std::string> GetEvent(std::string_view cursor) = 0;
-  // NotFound where raw bodies are not kept.
+  // Also NotFound, where raw bodies are not kept.
   virtual absl::StatusOr<RawPostback> GetRawPostback(std::string_view cursor) = 0;
 
   virtual Subscriptions& subscriptions() = 0;

@@ -40,7 +40,7 @@ struct Batch {
   Left left = Left::kMore;
 };
 
-// Used by one thread at a time, but for Backlog.
+// Used by one thread at a time, but for what is said to be thread-safe.
 class Feed {
  public:
   virtual ~Feed() = default;

@@ -87,8 +87,8 @@ class Subscriptions {
   virtual ~Subscriptions() = default;
 
   // AlreadyExists, naming the difference, where there is one of other settings. `subscription` is
-  // valid and complete, as CompleteSubscription leaves it. Errors of its start position as
-  // Broker::OpenFeed.
+  // valid and complete, as CompleteSubscription and ValidateStart have it. Errors of its start
+  // position as Broker::OpenFeed.
   virtual absl::StatusOr<v1::Subscription> Create(const v1::Subscription& subscription) = 0;
   virtual absl::StatusOr<v1::Subscription> Get(const std::string& name) = 0;
   // By name; at most `page_size`, and under gRPC's limit of a message, from the name that
@@ -99,15 +99,17 @@ class Subscriptions {
                                                   const google::protobuf::FieldMask& mask) = 0;
   // Ends its streams with NotFound.
   virtual absl::Status Delete(const std::string& name) = 0;
-  // Ends every lease. Dead letters stay.
+  // Ends every lease: an ack id of before marks nothing done that this brings back. Dead letters
+  // stay. `target` is valid, as ValidateStart has it; errors of it as Broker::OpenFeed.
   virtual absl::StatusOr<v1::Subscription> Seek(const std::string& name,
                                                 const v1::StartPosition& target) = 0;
 
-  // Oldest event first.
+  // Oldest event first; a page is under gRPC's limit of a message. InvalidArgument for a token that
+  // no page gave.
   virtual absl::StatusOr<v1::ListDeadLettersResponse> ListDeadLetters(
       const std::string& name, int page_size, const std::string& page_token) = 0;
   // How many will be delivered again: those of the cursors that are dead letters; of all, where
-  // `cursors` is empty.
+  // `cursors` is empty. InvalidArgument for what is no cursor.
   virtual absl::StatusOr<int64_t> ReplayDeadLetters(const std::string& name,
                                                     const std::vector<std::string>& cursors) = 0;
   // Likewise, how many were removed for good.
@@ -118,9 +120,11 @@ class Subscriptions {
   virtual void OpenStream(const std::string& name, const StreamWish& wish, OpenStreamDone done) = 0;
 
   // Changes deliveries, on whichever stream they were made: the newest one of an event counts until
-  // it is delivered again. Once more has the effect of once, so
-  // that a call whose answer was lost can be made again. When it answers, the change is durable; an
-  // extension is not, since no lease outlives the process. Does not block.
+  // it is delivered again. Once more has the effect of once, so that a call whose answer was lost
+  // can be made again. When it answers, the change is durable; an extension is not, since no lease
+  // outlives the process. That an ack id no longer counts is told as far as the engine knows.
+  // NotFound for an unknown name, Unavailable where the change may or may not have been made. Does
+  // not block.
   virtual void Change(const std::string& name, std::vector<std::string> ack_ids, AckChange change,
                       AckDone done) = 0;
 

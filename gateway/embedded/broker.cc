@@ -41,31 +41,32 @@ broker::LogStats EmbeddedBroker::Stats() const { return journal_->Stats(); }
 
 std::string EmbeddedBroker::EarliestCursor() const { return positions_.EarliestCursor(); }
 
-absl::StatusOr<std::unique_ptr<broker::Feed>> EmbeddedBroker::OpenFeed(
-    const v1::StartPosition& start, const v1::Filter& filter) {
-  if (auto status = broker::EventFilter::Validate("filter", filter); !status.ok()) return status;
-  auto position = positions_.Resolve("start_position", start);
-  if (!position.ok()) return position.status();
-  return std::make_unique<LogFeed>(journal_.get(), store_.get(), position->after,
-                                   position->not_before, filter);
+void EmbeddedBroker::OpenFeed(const v1::StartPosition& start, const v1::Filter& filter,
+                              broker::OpenFeedDone done) {
+  auto open = [this, start, filter, done = std::move(done)]() mutable {
+    auto position = positions_.Resolve(start);
+    if (!position.ok()) return std::move(done)(position.status());
+    std::move(done)(std::make_unique<LogFeed>(journal_.get(), store_.get(), position->after,
+                                              position->not_before, filter));
+  };
+  start.has_accept_time() ? openers_.Run(std::move(open)) : open();
 }
 
 absl::StatusOr<std::string> EmbeddedBroker::GetEvent(std::string_view cursor) {
-  auto sequence = positions_.Locate("cursor", cursor);
+  auto sequence = positions_.Locate(cursor);
   if (!sequence.ok()) return sequence.status();
   auto event = journal_->reader().Event(*sequence);
   if (absl::IsNotFound(event.status())) {
-    return positions_.CursorExpired("cursor: the event is not retained");
+    return positions_.CursorExpired("the event is not retained");
   }
   return event;
 }
 
 absl::StatusOr<broker::RawPostback> EmbeddedBroker::GetRawPostback(std::string_view cursor) {
-  auto sequence = positions_.Locate("cursor", cursor);
+  auto sequence = positions_.Locate(cursor);
   if (!sequence.ok()) return sequence.status();
   auto raw = journal_->reader().Raw(*sequence);
-  if (absl::IsNotFound(raw.status()))
-    return NotFound("cursor: the raw body of this event was not kept");
+  if (absl::IsNotFound(raw.status())) return NotFound("the raw body of this event was not kept");
   return raw;
 }
 

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/thread_pool.h"
 #include "gateway/broker/broker.h"
 #include "gateway/embedded/log/journal.h"
 #include "gateway/embedded/log/positions.h"
@@ -29,8 +30,8 @@ class EmbeddedBroker final : public broker::Broker {
 
   void Append(std::vector<broker::Entry> entries, broker::AppendDone done) override;
   absl::Status Ready() const override;
-  absl::StatusOr<std::unique_ptr<broker::Feed>> OpenFeed(const v1::StartPosition& start,
-                                                         const v1::Filter& filter) override;
+  void OpenFeed(const v1::StartPosition& start, const v1::Filter& filter,
+                broker::OpenFeedDone done) override;
   std::string EarliestCursor() const override;
   absl::StatusOr<std::string> GetEvent(std::string_view cursor) override;
   absl::StatusOr<broker::RawPostback> GetRawPostback(std::string_view cursor) override;
@@ -47,6 +48,7 @@ class EmbeddedBroker final : public broker::Broker {
   const Positions positions_;
   std::unique_ptr<EmbeddedSubscriptions> subscriptions_;
   EmbeddedQuarantine quarantine_;
+  ThreadPool openers_{1};  // of feeds whose start has to be looked for
 };
 
 }  // namespace mmsmo::embedded

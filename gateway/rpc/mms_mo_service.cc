@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "gateway/base/status.h"
+#include "gateway/broker/filter.h"
 #include "gateway/broker/page.h"
 #include "gateway/broker/proto_time.h"
 #include "gateway/broker/request_times.h"
+#include "gateway/broker/start_position.h"
 #include "gateway/rpc/frame.h"
 #include "gateway/rpc/pages.h"
 #include "gateway/rpc/status.h"
@@ -19,6 +21,9 @@
 namespace mmsmo::rpc {
 namespace {
 
+constexpr std::string_view kStart = "start_position";
+// All of a start position that only the broker can judge.
+constexpr std::string_view kStartCursor = "start_position.after_cursor";
 constexpr size_t kMaxClientId = 256;
 constexpr size_t kMaxReason = 1024;
 constexpr std::chrono::seconds kMaxExtension{3'600};
@@ -97,6 +102,50 @@ absl::StatusOr<broker::AckChange> ChangeOf(const v1::ModifyAckDeadlineRequest& r
       "set");
 }
 
+// What a page is made of.
+struct PageRequest {
+  int size = 0;
+  v1::StartPosition start;
+};
+
+absl::StatusOr<PageRequest> PageRequestOf(const v1::ListEventsRequest& request) {
+  if (auto status = broker::ValidateTimes("", request); !status.ok()) return status;
+  const auto size = PageSize(request.page_size());
+  if (!size.ok()) return size.status();
+  auto token = PageToken(request);
+  if (!token.ok()) return token.status();
+  PageRequest page{.size = *size, .start = request.start_position()};
+  if (!token->empty()) {
+    page.start.set_after_cursor(*std::move(token));
+  } else if (page.start.position_case() == v1::StartPosition::POSITION_NOT_SET) {
+    page.start.set_boundary(v1::BOUNDARY_EARLIEST);
+  }
+  for (const auto& status : {broker::ValidateStart(kStart, page.start),
+                             broker::EventFilter::Validate("filter", request.filter())}) {
+    if (!status.ok()) return status;
+  }
+  return page;
+}
+
+// A page is what a feed gives; its token is where the feed got to.
+absl::Status FillPage(const v1::ListEventsRequest& request, int page_size, broker::Feed& feed,
+                      v1::ListEventsResponse* response) {
+  const auto until = std::chrono::steady_clock::now() + kMaxPageTime;
+  while (true) {
+    auto batch = feed.Take({.max_events = page_size, .max_bytes = broker::kMaxPageBytes});
+    if (!batch.ok()) return batch.status();
+    v1::DeliveryBatch deliveries;
+    if (!deliveries.ParseFromString(batch->deliveries))
+      return DataLoss("an event of the page cannot be read");
+    for (auto& delivery : *deliveries.mutable_deliveries())
+      response->add_events()->Swap(delivery.mutable_event());
+    const bool at_tail = batch->left == broker::Batch::Left::kNothing;
+    if (!at_tail) response->set_next_page_token(BindPageToken(batch->cursor, request));
+    if (batch->count > 0 || at_tail || std::chrono::steady_clock::now() >= until)
+      return absl::OkStatus();
+  }
+}
+
 bool IsAscii(std::string_view header) {
   return std::all_of(header.begin(), header.end(),
                      [](char c) { return c == '\t' || (c >= ' ' && c <= '~'); });
@@ -140,6 +189,11 @@ absl::StatusOr<SubscribeStream::Settings> MmsMoService::SettingsFor(
     if (request.has_filter())
       return InvalidArgument(
           "filter: a subscription has its own; it goes with start_position only");
+  } else {
+    for (const auto& status : {broker::ValidateStart(kStart, request.start_position()),
+                               broker::EventFilter::Validate("filter", request.filter())}) {
+      if (!status.ok()) return status;
+    }
   }
   if (request.max_batch_size() < 0 || request.max_batch_size() > kMaxBatchSize) {
     return InvalidArgument("max_batch_size: {} is not in 0..{}", request.max_batch_size(),
@@ -200,16 +254,15 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MmsMoService::Subscribe(
   return stream.get();
 }
 
-// gRPC's threads read no store, as to find a start by time does.
 void MmsMoService::OpenSource(const v1::SubscribeRequest& request,
                               const std::shared_ptr<SubscribeStream>& stream) {
   if (request.source_case() == v1::SubscribeRequest::kStartPosition) {
-    const auto open = [this, request, stream] {
-      auto feed = broker_->OpenFeed(request.start_position(), request.filter());
-      if (!feed.ok()) return stream->Open(feed.status());
-      stream->Open(SubscribeStream::Source{.feed = *std::move(feed)});
-    };
-    return request.start_position().has_accept_time() ? threads_.store->Run(open) : open();
+    return broker_->OpenFeed(request.start_position(), request.filter(),
+                             [stream](absl::StatusOr<std::unique_ptr<broker::Feed>> feed) {
+                               if (!feed.ok())
+                                 return stream->Open(InField(kStartCursor, feed.status()));
+                               stream->Open(SubscribeStream::Source{.feed = *std::move(feed)});
+                             });
   }
   broker_->subscriptions().OpenStream(
       request.subscription(),
@@ -306,7 +359,7 @@ grpc::ServerUnaryReactor* MmsMoService::GetEvent(grpc::CallbackServerContext*,
     auto event = broker_->GetEvent(request->cursor());
     if (event.ok() && !response->mutable_event()->ParseFromString(*event))
       event = DataLoss("cursor: the event cannot be read");
-    reactor->Finish(ToGrpc(event.status()));
+    reactor->Finish(ToGrpc(InField("cursor", event.status())));
   });
   return reactor;
 }
@@ -325,7 +378,7 @@ grpc::ServerUnaryReactor* MmsMoService::GetRawPostback(grpc::CallbackServerConte
       if (IsAscii(raw->content_encoding))
         response->set_content_encoding(std::move(raw->content_encoding));
     }
-    reactor->Finish(ToGrpc(raw.status()));
+    reactor->Finish(ToGrpc(InField("cursor", raw.status())));
   });
   return reactor;
 }
@@ -335,42 +388,21 @@ grpc::ServerUnaryReactor* MmsMoService::ListEvents(grpc::CallbackServerContext*,
                                                    v1::ListEventsResponse* response) {
   UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
   if (reactor->refused()) return reactor;
-  threads_.lists->Run([this, request, response, reactor] {
-    reactor->Finish(ToGrpc(FillPage(*request, response)));
-  });
+  auto page = PageRequestOf(*request);
+  if (!page.ok()) {
+    reactor->Finish(ToGrpc(page.status()));
+    return reactor;
+  }
+  broker_->OpenFeed(page->start, request->filter(),
+                    [this, request, size = page->size, response,
+                     reactor](absl::StatusOr<std::unique_ptr<broker::Feed>> feed) {
+                      if (!feed.ok())
+                        return reactor->Finish(ToGrpc(InField(kStartCursor, feed.status())));
+                      threads_.lists->Run([=, feed = *std::move(feed)] {
+                        reactor->Finish(ToGrpc(FillPage(*request, size, *feed, response)));
+                      });
+                    });
   return reactor;
-}
-
-// A page is what a feed gives; its token is where the feed got to.
-absl::Status MmsMoService::FillPage(const v1::ListEventsRequest& request,
-                                    v1::ListEventsResponse* response) {
-  if (auto status = broker::ValidateTimes("", request); !status.ok()) return status;
-  const auto page_size = PageSize(request.page_size());
-  if (!page_size.ok()) return page_size.status();
-  auto token = PageToken(request);
-  if (!token.ok()) return token.status();
-  v1::StartPosition start = request.start_position();
-  if (!token->empty()) {
-    start.set_after_cursor(*std::move(token));
-  } else if (start.position_case() == v1::StartPosition::POSITION_NOT_SET) {
-    start.set_boundary(v1::BOUNDARY_EARLIEST);
-  }
-  auto feed = broker_->OpenFeed(start, request.filter());
-  if (!feed.ok()) return feed.status();
-  const auto until = std::chrono::steady_clock::now() + kMaxPageTime;
-  while (true) {
-    auto batch = (*feed)->Take({.max_events = *page_size, .max_bytes = broker::kMaxPageBytes});
-    if (!batch.ok()) return batch.status();
-    v1::DeliveryBatch deliveries;
-    if (!deliveries.ParseFromString(batch->deliveries))
-      return DataLoss("an event of the page cannot be read");
-    for (auto& delivery : *deliveries.mutable_deliveries())
-      response->add_events()->Swap(delivery.mutable_event());
-    const bool at_tail = batch->left == broker::Batch::Left::kNothing;
-    if (!at_tail) response->set_next_page_token(BindPageToken(batch->cursor, request));
-    if (batch->count > 0 || at_tail || std::chrono::steady_clock::now() >= until)
-      return absl::OkStatus();
-  }
 }
 
 }  // namespace mmsmo::rpc

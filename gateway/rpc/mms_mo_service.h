@@ -81,7 +81,6 @@ class MmsMoService final : public MmsMoServiceBase {
   template <typename Request, typename Response>
   void Change(const Request& request, const broker::AckChange& change, Response* response,
               grpc::ServerUnaryReactor* reactor);
-  absl::Status FillPage(const v1::ListEventsRequest& request, v1::ListEventsResponse* response);
   void Register(const std::shared_ptr<SubscribeStream>& stream);
   void Unregister(SubscribeStream* stream);
   std::vector<prometheus::MetricFamily> SampleLag();

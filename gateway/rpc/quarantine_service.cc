@@ -34,7 +34,7 @@ absl::Status QuarantineService::FillPage(const v1::ListQuarantinedRequest& reque
   const auto token = PageToken(request);
   if (!token.ok()) return token.status();
   auto page = broker_->quarantine().List(request.reason(), *page_size, *token);
-  if (!page.ok()) return page.status();
+  if (!page.ok()) return InField("page_token", page.status());
   page->set_next_page_token(BindPageToken(page->next_page_token(), request));
   response->Swap(&*page);
   return absl::OkStatus();

@@ -49,4 +49,12 @@ grpc::Status ToGrpc(const absl::Status& status) {
   return {code, message, details.SerializeAsString()};
 }
 
+absl::Status InField(std::string_view field, const absl::Status& status) {
+  if (!absl::IsInvalidArgument(status) && !absl::IsOutOfRange(status)) return status;
+  absl::Status named = MakeStatus(status.code(), fmt::format("{}: {}", field, MessageOf(status)));
+  status.ForEachPayload(
+      [&named](auto url, const auto& payload) { named.SetPayload(url, payload); });
+  return named;
+}
+
 }  // namespace mmsmo::rpc

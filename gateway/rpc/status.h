@@ -4,6 +4,8 @@
 
 #include <grpcpp/support/status.h>
 
+#include <string_view>
+
 #include "absl/status/status.h"
 
 namespace mmsmo::rpc {
@@ -12,5 +14,9 @@ namespace mmsmo::rpc {
 // the domain "mmsmo.v1" (AIP-193). UNAVAILABLE carries google.rpc.RetryInfo. What is INTERNAL is
 // told to the log only.
 grpc::Status ToGrpc(const absl::Status& status);
+
+// An engine's error with the request's field in front: of the engine's errors those that are about
+// what it was given, InvalidArgument and OutOfRange; any other as it is.
+absl::Status InField(std::string_view field, const absl::Status& status);
 
 }  // namespace mmsmo::rpc

@@ -6,6 +6,7 @@
 
 #include "gateway/base/status.h"
 #include "gateway/broker/request_times.h"
+#include "gateway/broker/start_position.h"
 #include "gateway/broker/subscription_settings.h"
 #include "gateway/rpc/either_or.h"
 #include "gateway/rpc/pages.h"
@@ -39,7 +40,10 @@ grpc::ServerUnaryReactor* SubscriptionService::CreateSubscription(
     if (auto status = broker::ValidateTimes("", *request); !status.ok()) return status;
     auto complete = broker::CompleteSubscription(request->subscription());
     if (!complete.ok()) return complete.status();
-    return Fill(subscriptions_.Create(*complete), response->mutable_subscription());
+    auto start = broker::ValidateStart("subscription.start_position", complete->start_position());
+    if (!start.ok()) return start;
+    return InField("subscription.start_position.after_cursor",
+                   Fill(subscriptions_.Create(*complete), response->mutable_subscription()));
   });
 }
 
@@ -90,8 +94,11 @@ grpc::ServerUnaryReactor* SubscriptionService::SeekSubscription(
     v1::SeekSubscriptionResponse* response) {
   return Answer([=, this]() -> absl::Status {
     if (auto status = broker::ValidateTimes("", *request); !status.ok()) return status;
-    return Fill(subscriptions_.Seek(request->name(), request->target()),
-                response->mutable_subscription());
+    if (auto status = broker::ValidateStart("target", request->target()); !status.ok())
+      return status;
+    return InField("target.after_cursor",
+                   Fill(subscriptions_.Seek(request->name(), request->target()),
+                        response->mutable_subscription()));
   });
 }
 
@@ -104,7 +111,7 @@ grpc::ServerUnaryReactor* SubscriptionService::ListDeadLetters(
     const auto token = PageToken(*request);
     if (!token.ok()) return token.status();
     auto page = subscriptions_.ListDeadLetters(request->subscription(), *page_size, *token);
-    if (!page.ok()) return page.status();
+    if (!page.ok()) return InField("page_token", page.status());
     *response = *std::move(page);
     response->set_next_page_token(BindPageToken(response->next_page_token(), *request));
     return absl::OkStatus();
@@ -122,7 +129,7 @@ grpc::ServerUnaryReactor* SubscriptionService::ReplayDeadLetters(
     auto count = subscriptions_.ReplayDeadLetters(
         request->subscription(), {request->cursors().begin(), request->cursors().end()});
     if (count.ok()) response->set_replayed_count(*count);
-    return count.status();
+    return InField("cursors", count.status());
   });
 }
 
@@ -137,7 +144,7 @@ grpc::ServerUnaryReactor* SubscriptionService::DiscardDeadLetters(
     auto count = subscriptions_.DiscardDeadLetters(
         request->subscription(), {request->cursors().begin(), request->cursors().end()});
     if (count.ok()) response->set_discarded_count(*count);
-    return count.status();
+    return InField("cursors", count.status());
   });
 }
 

@@ -286,7 +286,7 @@ TEST_F(DamageTest, SaysThatAFileBetweenOthersIsDamaged) {
 
 TEST_F(DamageTest, SaysThatAFileOfASubscriptionIsDamaged) {
   constexpr SubscriptionId kId = 7;
-  constexpr auto kDead = SubscriptionRecords::Letters::kDead;
+  constexpr auto kDead = SubscriptionRecords::DeadLetters::kKept;
   for (const bool dead_letters : {false, true}) {
     TempDir directory;
     options().data_dir = directory / "data";

@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "gateway/embedded/log/cursor.h"
 #include "gateway/embedded/store/big_endian.h"
 #include "tests/embedded/engine.h"
 
@@ -161,33 +160,6 @@ class RetentionTest : public testing::Test, protected Engine {
     ASSERT_EQ(broker().Stats().events_retained, events);
   }
 };
-
-TEST_F(RetentionTest, RemovesByAgeAndTellsWhoIsBehind) {
-  options().retention_age_micros = 3600ll * 1'000'000;
-  Open();
-  const std::string a = Append(EventOf("a"))->cursor;
-  const std::string b = Append(EventOf("b"))->cursor;
-  auto feed = *broker().OpenFeed(Earliest(), {});
-  clock().AdvanceSeconds(3000);
-  ASSERT_THAT(Append(EventOf("c")), IsOk());
-  clock().AdvanceSeconds(1000);
-  AwaitRetained(1);
-  EXPECT_THAT(ReadIds(Earliest()), ElementsAre("c"));
-  EXPECT_THAT(ReadIds(After(b)), ElementsAre("c"));
-  EXPECT_THAT(Read(After(a)), HasReason("CURSOR_EXPIRED"));
-  EXPECT_THAT(Drain(*feed), HasReason("CURSOR_EXPIRED"));
-  EXPECT_THAT(broker().GetEvent(a), HasReason("CURSOR_EXPIRED"));
-  EXPECT_EQ(Append(EventOf("a"))->outcome, broker::Receipt::Outcome::kAccepted)
-      << "remembered as long as the event";
-
-  clock().AdvanceSeconds(10'000);
-  AwaitRetained(0);
-  feed.reset();
-  Reopen();
-  EXPECT_THAT(ReadIds(Earliest()), testing::IsEmpty());
-  const std::string d = Append(EventOf("d"))->cursor;
-  EXPECT_EQ(DecodeCursor(d)->sequence, 5u) << "positions are never given twice";
-}
 
 TEST_F(RetentionTest, RemovesByBytes) {
   options().retention_bytes = 10'000;

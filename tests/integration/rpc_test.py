@@ -149,6 +149,30 @@ class RpcTest(TestCase):
         self.subscribe_fails(invalid, "filter.endpoints: ", start_position=earliest(),
                              filter=event_pb2.Filter(endpoints=["e"] * 1001))
 
+    def test_names_the_field_of_what_is_no_position(self):
+        invalid = grpc.StatusCode.INVALID_ARGUMENT
+        admin = Service(self.rpc.channel, subscription_service_pb2, "SubscriptionService")
+        bad, none, unknown = after("x"), event_pb2.StartPosition(), event_pb2.StartPosition(boundary=99)
+        admin.call("CreateSubscription", subscription=subscription_pb2.Subscription(name="s", start_position=earliest()))
+        for service, method, path, wanted in (
+                (admin, "CreateSubscription", "subscription.start_position",
+                 lambda start: {"subscription": subscription_pb2.Subscription(name="n", start_position=start)}),
+                (admin, "SeekSubscription", "target", lambda start: {"name": "s", "target": start}),
+                (self.rpc, "ListEvents", "start_position", lambda start: {"start_position": start})):
+            for start, text in ((bad, ".after_cursor: not a cursor"), (unknown, ".boundary: 99 "), (none, ": one of ")):
+                if start == none and method == "ListEvents":
+                    continue  # begins at the earliest
+                with self.subTest(method=method, text=text):
+                    error = self.fails(invalid, lambda: service.call(method, **wanted(start)))
+                    self.assertTrue(error.details().startswith(path + text), error.details())
+        for service, method, path, fields in (
+                (self.rpc, "GetEvent", "cursor", {"cursor": "x"}),
+                (admin, "ReplayDeadLetters", "cursors", {"subscription": "s", "cursors": ["x"]}),
+                (admin, "DiscardDeadLetters", "cursors", {"subscription": "s", "cursors": ["x"]})):
+            with self.subTest(method=method):
+                error = self.fails(invalid, lambda: service.call(method, **fields))
+                self.assertTrue(error.details().startswith(path + ": not a cursor"), error.details())
+
     def test_page_tokens_are_good_for_their_request_only(self):
         for i in range(3):
             self.accepted(self.server, f"T{i}")

@@ -5,6 +5,7 @@
 #include "gateway/base/status.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "tests/support/status_matchers.h"
 
 namespace mmsmo::rpc {
 namespace {
@@ -30,6 +31,20 @@ TEST(ToGrpc, CarriesTheReasonAsErrorInfo) {
   EXPECT_EQ(info.reason(), "CURSOR_EXPIRED");
   EXPECT_EQ(info.domain(), "mmsmo.v1");
   EXPECT_EQ(info.metadata().at("earliest_cursor"), "c42");
+}
+
+TEST(InField, NamesWhatAnEngineWasGiven) {
+  const absl::Status expired = InField(
+      "cursor",
+      WithMetadata(WithReason(OutOfRange("too old"), "CURSOR_EXPIRED"), "earliest_cursor", "c42"));
+  EXPECT_THAT(expired, StatusIs(absl::StatusCode::kOutOfRange, "cursor: too old"));
+  EXPECT_THAT(expired, HasReason("CURSOR_EXPIRED"));
+  EXPECT_EQ(MetadataOf(expired, "earliest_cursor"), "c42");
+  EXPECT_THAT(InField("target", InvalidArgument("no cursor")),
+              StatusIs(absl::StatusCode::kInvalidArgument, "target: no cursor"));
+  EXPECT_THAT(InField("target", Unavailable("the disk is full")),
+              StatusIs(absl::StatusCode::kUnavailable, "the disk is full"));
+  EXPECT_THAT(InField("target", absl::OkStatus()), IsOk());
 }
 
 TEST(ToGrpc, WritesReasonsInUpperCase) {

@@ -11,9 +11,8 @@ namespace mmsmo {
 class BrokerStub : public broker::Broker {
  public:
   absl::Status Ready() const override { return absl::OkStatus(); }
-  absl::StatusOr<std::unique_ptr<broker::Feed>> OpenFeed(const v1::StartPosition&,
-                                                         const v1::Filter&) override {
-    return NotFound("no feeds here");
+  void OpenFeed(const v1::StartPosition&, const v1::Filter&, broker::OpenFeedDone done) override {
+    std::move(done)(NotFound("no feeds here"));
   }
   std::string EarliestCursor() const override { return ""; }
   absl::StatusOr<std::string> GetEvent(std::string_view) override { return NotFound("none"); }

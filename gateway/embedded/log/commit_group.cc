@@ -23,9 +23,9 @@ std::string Printable(std::string text) {
 
 }  // namespace
 
-CommitGroup::CommitGroup(const Rooms& rooms, const LogState& state, int64_t accept_micros,
+CommitGroup::CommitGroup(const Parts& parts, const LogState& state, int64_t accept_micros,
                          const AgeStamp& age)
-    : rooms_(rooms),
+    : parts_(parts),
       accept_micros_(accept_micros),
       age_(age),
       state_(state),
@@ -34,9 +34,9 @@ CommitGroup::CommitGroup(const Rooms& rooms, const LogState& state, int64_t acce
 }
 
 absl::StatusOr<bool> CommitGroup::Discard(std::string_view quarantine_id) {
-  auto held = rooms_.quarantine->Find(quarantine_id);
+  auto held = parts_.quarantine->Find(quarantine_id);
   if (!held.ok()) return held.status();
-  if (held->has_value()) rooms_.quarantine->Remove(**held, &batch_);
+  if (held->has_value()) parts_.quarantine->Remove(**held, &batch_);
   return held->has_value();
 }
 
@@ -58,7 +58,7 @@ absl::StatusOr<CommitGroup::Known> CommitGroup::Look(uint64_t sequence,
                                                      const PostbackKey& key) const {
   if (sequence < state_.oldest || sequence > state_.head) return Known{};
   if (sequence >= run_->first()) return published_[sequence - run_->first()];
-  auto header = rooms_.reader->Header(sequence);
+  auto header = parts_.reader->Header(sequence);
   if (absl::IsNotFound(header.status())) return Known{};
   if (!header.ok()) return header.status();
   // The index may hold ids of what has been cut from the log since.
@@ -68,7 +68,7 @@ absl::StatusOr<CommitGroup::Known> CommitGroup::Look(uint64_t sequence,
 
 absl::StatusOr<CommitGroup::Known> CommitGroup::FindNewest(const PostbackKey& key) const {
   if (const auto it = newest_.find(key); it != newest_.end()) return Look(it->second, key);
-  auto sequence = rooms_.ids->Find(key);
+  auto sequence = parts_.ids->Find(key);
   if (!sequence.ok()) return sequence.status();
   return Look(sequence->value_or(0), key);
 }
@@ -84,7 +84,7 @@ absl::StatusOr<CommitGroup::Known> CommitGroup::FindSame(const Known& newest,
 
 std::string CommitGroup::CursorOf(uint64_t sequence) const {
   const bool is_new = sequence >= run_->first();
-  return EncodeCursor(is_new ? rooms_.epochs->next() : rooms_.epochs->Of(sequence), sequence);
+  return EncodeCursor(is_new ? parts_.epochs->next() : parts_.epochs->Of(sequence), sequence);
 }
 
 absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackKey& key,
@@ -95,10 +95,10 @@ absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackK
   prefix_.set_cursor(receipt.cursor);
   prefix_.SerializeToString(&prefix_bytes_);
 
-  const std::string raw = rooms_.keep_raw
+  const std::string raw = parts_.keep_raw
                               ? EncodeRaw(entry.content_type, entry.content_encoding, entry.body)
                               : std::string();
-  if (!raw.empty()) batch_.Put(rooms_.store->raw(), sequence_key, raw);
+  if (!raw.empty()) batch_.Put(parts_.store->raw(), sequence_key, raw);
   state_.log_bytes += prefix_bytes_.size() + entry.event.size() + raw.size();
   record_.clear();
   AppendRecord({.key = key,
@@ -108,7 +108,7 @@ absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackK
                 .log_bytes = state_.log_bytes,
                 .previous = previous},
                prefix_bytes_, entry.event, &record_);
-  batch_.Put(rooms_.store->events(), sequence_key, record_);
+  batch_.Put(parts_.store->events(), sequence_key, record_);
 
   run_->Append(DecodeRecord(record_)->event);
   newest_[key] = sequence;
@@ -135,7 +135,7 @@ absl::StatusOr<Receipt> CommitGroup::Keep(Entry entry) {
   postback.set_trace_parent(entry.trace_parent);
   postback.set_http_status(entry.http_status);
   postback.set_tracking_id(entry.tracking_id);
-  auto id = rooms_.quarantine->Add(entry.shelf, std::move(postback), entry.body, age_, &batch_);
+  auto id = parts_.quarantine->Add(entry.shelf, std::move(postback), entry.body, age_, &batch_);
   if (!id.ok()) return id.status();
   return Receipt{.outcome = Receipt::Outcome::kQuarantined, .quarantine_id = *std::move(id)};
 }

@@ -28,7 +28,7 @@ namespace mmsmo::embedded {
 // Made for one group and thrown away; for one thread.
 class CommitGroup {
  public:
-  struct Rooms {
+  struct Parts {
     Store* store;
     IdIndex* ids;
     const LogReader* reader;
@@ -38,7 +38,7 @@ class CommitGroup {
   };
 
   // What is staged is accepted at `accept_micros`, which is not before `state.accept_micros`.
-  CommitGroup(const Rooms& rooms, const LogState& state, int64_t accept_micros,
+  CommitGroup(const Parts& parts, const LogState& state, int64_t accept_micros,
               const AgeStamp& age);
 
   // Decides what becomes of an entry. The receipt holds once the batch is written.
@@ -74,7 +74,7 @@ class CommitGroup {
                                  const broker::ContentId& content) const;
   std::string CursorOf(uint64_t sequence) const;
 
-  const Rooms rooms_;
+  const Parts parts_;
   const int64_t accept_micros_;
   const AgeStamp age_;
   LogState state_;

@@ -20,41 +20,36 @@ absl::Status Positions::CursorExpired(std::string_view why) const {
                       EarliestCursor());
 }
 
-absl::StatusOr<uint64_t> Positions::LocateStart(std::string_view field,
-                                                std::string_view cursor) const {
+absl::StatusOr<uint64_t> Positions::LocateStart(std::string_view cursor) const {
   auto decoded = DecodeCursor(cursor);
-  if (!decoded.ok()) return InvalidArgument("{}: {}", field, MessageOf(decoded.status()));
-  const auto expired = [&](std::string_view why) {
-    return CursorExpired(fmt::format("{}: {}", field, why));
-  };
+  if (!decoded.ok()) return decoded.status();
   if (decoded->sequence + 1 < journal_.oldest()) {
-    return expired("retention has removed events after the cursor");
+    return CursorExpired("retention has removed events after the cursor");
   }
   if (decoded->epoch != EpochOf(decoded->sequence)) {
-    return expired("the cursor is of another log, or of another incarnation of this one");
+    return CursorExpired("the cursor is of another log, or of another incarnation of this one");
   }
-  if (decoded->sequence > journal_.head().head()) return expired("the cursor lies beyond the head");
+  if (decoded->sequence > journal_.head().head()) {
+    return CursorExpired("the cursor lies beyond the head");
+  }
   return decoded->sequence;
 }
 
-absl::StatusOr<uint64_t> Positions::Locate(std::string_view field, std::string_view cursor) const {
-  auto sequence = LocateStart(field, cursor);
+absl::StatusOr<uint64_t> Positions::Locate(std::string_view cursor) const {
+  auto sequence = LocateStart(cursor);
   if (sequence.ok() && *sequence < journal_.oldest()) {
-    return CursorExpired(fmt::format("{}: the event is not retained", field));
+    return CursorExpired("the event is not retained");
   }
   return sequence;
 }
 
-absl::StatusOr<Positions::Start> Positions::Resolve(std::string_view field,
-                                                    const v1::StartPosition& start) const {
+absl::StatusOr<Positions::Start> Positions::Resolve(const v1::StartPosition& start) const {
   switch (start.position_case()) {
     case v1::StartPosition::kBoundary:
-      if (start.boundary() == v1::BOUNDARY_EARLIEST) return Start{.after = journal_.oldest() - 1};
       if (start.boundary() == v1::BOUNDARY_LATEST) return Start{.after = journal_.head().head()};
-      return InvalidArgument("{}.boundary: {} is neither BOUNDARY_EARLIEST nor BOUNDARY_LATEST",
-                             field, static_cast<int>(start.boundary()));
+      return Start{.after = journal_.oldest() - 1};
     case v1::StartPosition::kAfterCursor: {
-      auto located = LocateStart(fmt::format("{}.after_cursor", field), start.after_cursor());
+      auto located = LocateStart(start.after_cursor());
       if (!located.ok()) return located.status();
       return Start{.after = *located};
     }
@@ -68,7 +63,7 @@ absl::StatusOr<Positions::Start> Positions::Resolve(std::string_view field,
     case v1::StartPosition::POSITION_NOT_SET:
       break;
   }
-  return InvalidArgument("{}: one of boundary, after_cursor and accept_time must be set", field);
+  return InvalidArgument("no start position is set");
 }
 
 }  // namespace mmsmo::embedded

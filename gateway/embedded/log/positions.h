@@ -14,7 +14,7 @@
 
 namespace mmsmo::embedded {
 
-// Thread-safe. Errors are those of broker::Broker::OpenFeed; `field` is what they name.
+// Thread-safe. Errors are those of broker::Broker::OpenFeed.
 class Positions {
  public:
   explicit Positions(const Journal* journal) : journal_(*journal) {}
@@ -28,19 +28,19 @@ class Positions {
   EpochId EpochOf(uint64_t sequence) const { return journal_.epochs().Of(sequence); }
 
   // A retained event.
-  absl::StatusOr<uint64_t> Locate(std::string_view field, std::string_view cursor) const;
+  absl::StatusOr<uint64_t> Locate(std::string_view cursor) const;
 
   struct Start {
     uint64_t after = 0;      // begin behind this event
     int64_t not_before = 0;  // and with those accepted at or after this, in microseconds
   };
-  // May read the store.
-  absl::StatusOr<Start> Resolve(std::string_view field, const v1::StartPosition& start) const;
+  // Reads the store for a time only.
+  absl::StatusOr<Start> Resolve(const v1::StartPosition& start) const;
 
   absl::Status CursorExpired(std::string_view why) const;
 
  private:
-  absl::StatusOr<uint64_t> LocateStart(std::string_view field, std::string_view cursor) const;
+  absl::StatusOr<uint64_t> LocateStart(std::string_view cursor) const;
 
   const Journal& journal_;
 };

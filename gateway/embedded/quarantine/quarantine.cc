@@ -36,7 +36,7 @@ absl::StatusOr<PagePosition> DecodeToken(std::string_view token) {
   if (token.empty()) return position;
   const std::optional<std::string> bytes = DecodeOpaque(token, 1 + sizeof position);
   if (!bytes || (*bytes)[0] != kTokenVersion) {
-    return InvalidArgument("page_token: it is not a next_page_token of this gateway");
+    return InvalidArgument("it is not a next_page_token of this gateway");
   }
   std::string_view rest = std::string_view(*bytes).substr(1);
   for (uint64_t& number : position) {

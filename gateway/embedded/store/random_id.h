@@ -4,7 +4,7 @@
 
 namespace mmsmo::embedded {
 
-// 64 bits of the kernel's chance: for names that no copy of a data directory may draw again.
+// 64 random bits from the kernel: for names that no copy of a data directory may draw again.
 uint64_t RandomId();
 
 }  // namespace mmsmo::embedded

@@ -37,7 +37,7 @@ void SubscriptionChanges::MergeOlder(SubscriptionChanges older) {
 
 void SubscriptionChanges::Put(SubscriptionId id, const SubscriptionRecords& records,
                               const Clock& clock, rocksdb::WriteBatch* batch) const {
-  using Letters = SubscriptionRecords::Letters;
+  using DeadLetters = SubscriptionRecords::DeadLetters;
   if (forget_before > 0) records.DeleteAttemptsBefore(id, forget_before, batch);
   const int64_t now = clock.MonotonicMicros();
   for (const SubscriptionState::Failed& one : failed) {
@@ -47,13 +47,13 @@ void SubscriptionChanges::Put(SubscriptionId id, const SubscriptionRecords& reco
   }
   for (const SubscriptionState::Settled& one : settled) {
     records.DeleteAttempts(id, one.sequence, batch);
-    if (one.replay) records.Delete(Letters::kReplayed, id, one.sequence, batch);
+    if (one.replay) records.Delete(DeadLetters::kReplayed, id, one.sequence, batch);
   }
   for (const uint64_t sequence : removed_dead_letters) {
-    records.Delete(Letters::kDead, id, sequence, batch);
+    records.Delete(DeadLetters::kKept, id, sequence, batch);
   }
   for (const auto& [sequence, bytes] : dead_letters) {
-    records.Put(Letters::kDead, id, sequence, bytes, batch);
+    records.Put(DeadLetters::kKept, id, sequence, bytes, batch);
   }
   for (const uint64_t block : removed_blocks) records.DeleteBlock(id, block, batch);
   for (const auto& [block, words] : blocks) records.PutBlock(id, block, words, batch);

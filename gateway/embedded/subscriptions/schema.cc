@@ -88,8 +88,9 @@ void SubscriptionRecords::DeleteAll(const SubscriptionHeader& header,
   batch->Delete(store_.subscriptions(), Key(kProgress, header.id));
   batch->Delete(store_.subscriptions(), Key(kDeliveredThrough, header.id));
   // Its id will not be used again.
-  for (const char kind : {kBlock, kAttempts, kFailures, kRetry, static_cast<char>(Letters::kDead),
-                          static_cast<char>(Letters::kReplayed)}) {
+  for (const char kind :
+       {kBlock, kAttempts, kFailures, kRetry, static_cast<char>(DeadLetters::kKept),
+        static_cast<char>(DeadLetters::kReplayed)}) {
     DeleteAllOf(kind, header.id, batch);
   }
 }
@@ -114,10 +115,10 @@ absl::StatusOr<uint64_t> SubscriptionRecords::DeleteBehind(SubscriptionId id, ui
                        Key(kind, id) + std::string(9, '\xff'));
   }
   uint64_t deleted = 0;
-  for (const Letters letters : {Letters::kDead, Letters::kReplayed}) {
-    uint64_t& count = letters == Letters::kDead ? progress->dead_letters : progress->replays;
-    auto status = Visit(letters, id, head + 1, [&](uint64_t sequence, std::string_view bytes) {
-      Delete(letters, id, sequence, batch);
+  for (const DeadLetters which : {DeadLetters::kKept, DeadLetters::kReplayed}) {
+    uint64_t& count = which == DeadLetters::kKept ? progress->dead_letters : progress->replays;
+    auto status = Visit(which, id, head + 1, [&](uint64_t sequence, std::string_view bytes) {
+      Delete(which, id, sequence, batch);
       --count;
       progress->dead_letter_bytes -= DeadLetterBytes(bytes);
       ++deleted;
@@ -154,9 +155,9 @@ absl::StatusOr<SubscriptionProgress> SubscriptionRecords::ReadProgress(Subscript
     progress.dead_letter_bytes += DeadLetterBytes(dead_letter);
     return true;
   };
-  auto status = Visit(Letters::kDead, id, 0, count);
+  auto status = Visit(DeadLetters::kKept, id, 0, count);
   if (status.ok()) {
-    status = Visit(Letters::kReplayed, id, 0, [&](uint64_t sequence, std::string_view bytes) {
+    status = Visit(DeadLetters::kReplayed, id, 0, [&](uint64_t sequence, std::string_view bytes) {
       ++progress.replays;
       return count(sequence, bytes);
     });
@@ -288,26 +289,26 @@ void SubscriptionRecords::DeleteAttemptsBefore(SubscriptionId id, uint64_t seque
   }
 }
 
-absl::StatusOr<std::optional<std::string>> SubscriptionRecords::Read(Letters letters,
+absl::StatusOr<std::optional<std::string>> SubscriptionRecords::Read(DeadLetters which,
                                                                      SubscriptionId id,
                                                                      uint64_t sequence) const {
-  return Read(Key(static_cast<char>(letters), id, sequence));
+  return Read(Key(static_cast<char>(which), id, sequence));
 }
 
-void SubscriptionRecords::Put(Letters letters, SubscriptionId id, uint64_t sequence,
+void SubscriptionRecords::Put(DeadLetters which, SubscriptionId id, uint64_t sequence,
                               const std::string& dead_letter, rocksdb::WriteBatch* batch) const {
-  batch->Put(store_.subscriptions(), Key(static_cast<char>(letters), id, sequence), dead_letter);
+  batch->Put(store_.subscriptions(), Key(static_cast<char>(which), id, sequence), dead_letter);
 }
 
-void SubscriptionRecords::Delete(Letters letters, SubscriptionId id, uint64_t sequence,
+void SubscriptionRecords::Delete(DeadLetters which, SubscriptionId id, uint64_t sequence,
                                  rocksdb::WriteBatch* batch) const {
-  batch->Delete(store_.subscriptions(), Key(static_cast<char>(letters), id, sequence));
+  batch->Delete(store_.subscriptions(), Key(static_cast<char>(which), id, sequence));
 }
 
-absl::Status SubscriptionRecords::Visit(Letters letters, SubscriptionId id, uint64_t sequence,
+absl::Status SubscriptionRecords::Visit(DeadLetters which, SubscriptionId id, uint64_t sequence,
                                         const Each& each) const {
   const auto it = store_.Iterate(store_.subscriptions());
-  const std::string prefix = Key(static_cast<char>(letters), id);
+  const std::string prefix = Key(static_cast<char>(which), id);
   for (it->Seek(prefix + BigEndian(sequence)); it->Valid() && it->key().starts_with(prefix);
        it->Next()) {
     if (it->key().size() != kKeyBytes) return Malformed("dead letter", it->value().size());

@@ -111,16 +111,17 @@ class SubscriptionRecords {
                                         rocksdb::WriteBatch* batch) const;
 
   // Dead letters, and those of them that are being delivered again: a serialised v1.DeadLetter.
-  enum class Letters : char { kDead = 'D', kReplayed = 'R' };
-  absl::StatusOr<std::optional<std::string>> Read(Letters letters, SubscriptionId id,
+  enum class DeadLetters : char { kKept = 'D', kReplayed = 'R' };
+  absl::StatusOr<std::optional<std::string>> Read(DeadLetters which, SubscriptionId id,
                                                   uint64_t sequence) const;
-  void Put(Letters letters, SubscriptionId id, uint64_t sequence, const std::string& dead_letter,
+  void Put(DeadLetters which, SubscriptionId id, uint64_t sequence, const std::string& dead_letter,
            rocksdb::WriteBatch* batch) const;
-  void Delete(Letters letters, SubscriptionId id, uint64_t sequence,
+  void Delete(DeadLetters which, SubscriptionId id, uint64_t sequence,
               rocksdb::WriteBatch* batch) const;
   // Calls `each` for those from `sequence` on, as long as it returns true.
   using Each = std::function<bool(uint64_t sequence, std::string_view dead_letter)>;
-  absl::Status Visit(Letters letters, SubscriptionId id, uint64_t sequence, const Each& each) const;
+  absl::Status Visit(DeadLetters which, SubscriptionId id, uint64_t sequence,
+                     const Each& each) const;
 
  private:
   absl::StatusOr<std::optional<std::string>> Read(const std::string& key) const;

@@ -15,7 +15,7 @@
 namespace mmsmo::embedded {
 namespace {
 
-using Letters = SubscriptionRecords::Letters;
+using DeadLetters = SubscriptionRecords::DeadLetters;
 
 SubscriptionPolicy PolicyOf(const v1::Subscription& settings, int64_t resume_window) {
   return {.ack_deadline = broker::MicrosOf(settings.ack_deadline()),
@@ -203,7 +203,7 @@ absl::StatusOr<std::vector<uint64_t>> Subscription::DeadLettersAt(
   std::vector<uint64_t> sequences;
   for (const std::string& cursor : cursors) {
     auto decoded = DecodeCursor(cursor);
-    if (!decoded.ok()) return InvalidArgument("cursors: {}", MessageOf(decoded.status()));
+    if (!decoded.ok()) return decoded.status();
     // A dead letter outlives its epoch, but carries its event's cursor.
     auto bytes = ReadDeadLetter(decoded->sequence);
     if (!bytes.ok()) return bytes.status();
@@ -219,11 +219,11 @@ absl::StatusOr<std::vector<uint64_t>> Subscription::DeadLettersAt(
 absl::StatusOr<std::vector<uint64_t>> Subscription::DeadLettersFrom(uint64_t sequence,
                                                                     size_t at_most) const {
   std::vector<uint64_t> sequences;
-  auto status =
-      shared_.records->Visit(Letters::kDead, id_, sequence, [&](uint64_t found, std::string_view) {
-        sequences.push_back(found);
-        return sequences.size() < at_most;
-      });
+  auto status = shared_.records->Visit(DeadLetters::kKept, id_, sequence,
+                                       [&](uint64_t found, std::string_view) {
+                                         sequences.push_back(found);
+                                         return sequences.size() < at_most;
+                                       });
   if (!status.ok()) return status;
   return sequences;
 }
@@ -234,7 +234,7 @@ absl::StatusOr<v1::ListDeadLettersResponse> Subscription::ListDeadLetters(
   uint64_t from = 0;
   if (!page_token.empty()) {
     auto decoded = DecodeCursor(page_token);
-    if (!decoded.ok()) return InvalidArgument("page_token: it is not one of ListDeadLetters");
+    if (!decoded.ok()) return InvalidArgument("it is not one of ListDeadLetters");
     from = decoded->sequence + 1;
   }
   v1::ListDeadLettersResponse response;
@@ -253,7 +253,7 @@ absl::StatusOr<v1::ListDeadLettersResponse> Subscription::ListDeadLetters(
                                                            static_cast<int>(dead_letter.size()));
     return readable;
   };
-  auto status = shared_.records->Visit(Letters::kDead, id_, from, add);
+  auto status = shared_.records->Visit(DeadLetters::kKept, id_, from, add);
   if (!status.ok()) return status;
   if (!readable) return DataLoss("a dead letter of subscription {} cannot be read", name_);
   return response;

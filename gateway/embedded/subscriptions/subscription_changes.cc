@@ -14,7 +14,7 @@ namespace {
 
 using Effect = SubscriptionState::Effect;
 using Kind = broker::AckChange::Kind;
-using Letters = SubscriptionRecords::Letters;
+using DeadLetters = SubscriptionRecords::DeadLetters;
 
 constexpr int64_t kUseEveryMicros = 60'000'000;
 constexpr int64_t kLogEveryMicros = 60'000'000;
@@ -319,7 +319,7 @@ absl::StatusOr<v1::DeadLetter> Subscription::DeadLetterOf(
     const SubscriptionState::GivenUp& given_up) const {
   v1::DeadLetter dead_letter;
   if (given_up.replay) {
-    auto bytes = shared_.records->Read(Letters::kReplayed, id_, given_up.sequence);
+    auto bytes = shared_.records->Read(DeadLetters::kReplayed, id_, given_up.sequence);
     if (!bytes.ok()) return bytes.status();
     if (!*bytes) return NotFound("there is no such replay");
     if (!dead_letter.ParseFromString(**bytes)) return DataLoss("its event cannot be read");
@@ -345,7 +345,7 @@ absl::StatusOr<std::optional<std::string>> Subscription::ReadDeadLetter(uint64_t
     if (unwritten != changes_.dead_letters.end()) return unwritten->second;
     if (progress_.dead_letters == 0) return std::nullopt;
   }
-  return shared_.records->Read(Letters::kDead, id_, sequence);
+  return shared_.records->Read(DeadLetters::kKept, id_, sequence);
 }
 
 bool Subscription::WantsReplays() const {
@@ -388,7 +388,7 @@ absl::Status Subscription::LoadReplays() {
     from = sequence + 1;
     return true;
   };
-  auto visited = shared_.records->Visit(Letters::kReplayed, id_, from, load);
+  auto visited = shared_.records->Visit(DeadLetters::kReplayed, id_, from, load);
   if (!status.ok()) return status;
   if (!visited.ok()) return visited;
   MutexLock lock(&mu_);
@@ -480,12 +480,12 @@ absl::StatusOr<int64_t> Subscription::Replay(const std::vector<uint64_t>& sequen
   uint64_t first = std::numeric_limits<uint64_t>::max();
   uint64_t replayed = 0;
   for (const uint64_t sequence : sequences) {
-    auto bytes = shared_.records->Read(Letters::kDead, id_, sequence);
+    auto bytes = shared_.records->Read(DeadLetters::kKept, id_, sequence);
     if (!bytes.ok()) return bytes.status();
     v1::DeadLetter dead_letter;
     if (!*bytes || !dead_letter.ParseFromString(**bytes)) continue;
-    shared_.records->Delete(Letters::kDead, id_, sequence, &batch);
-    shared_.records->Put(Letters::kReplayed, id_, sequence, **bytes, &batch);
+    shared_.records->Delete(DeadLetters::kKept, id_, sequence, &batch);
+    shared_.records->Put(DeadLetters::kReplayed, id_, sequence, **bytes, &batch);
     first = std::min(first, sequence);
     ++replayed;
   }
@@ -516,10 +516,10 @@ absl::StatusOr<int64_t> Subscription::Discard(const std::vector<uint64_t>& seque
   uint64_t discarded = 0;
   int64_t discarded_bytes = 0;
   for (const uint64_t sequence : sequences) {
-    auto bytes = shared_.records->Read(Letters::kDead, id_, sequence);
+    auto bytes = shared_.records->Read(DeadLetters::kKept, id_, sequence);
     if (!bytes.ok()) return bytes.status();
     if (!*bytes) continue;
-    shared_.records->Delete(Letters::kDead, id_, sequence, &batch);
+    shared_.records->Delete(DeadLetters::kKept, id_, sequence, &batch);
     discarded_bytes += static_cast<int64_t>(DeadLetterBytes(**bytes));
     ++discarded;
   }

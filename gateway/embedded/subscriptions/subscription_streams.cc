@@ -310,7 +310,8 @@ void Subscription::ReadEvents(const PreparationPtr& preparation) {
 
 absl::StatusOr<std::string> Subscription::EventOf(const SubscriptionState::Lease& lease) const {
   if (!lease.replay) return shared_.journal->reader().Event(lease.sequence);
-  auto bytes = shared_.records->Read(SubscriptionRecords::Letters::kReplayed, id_, lease.sequence);
+  auto bytes =
+      shared_.records->Read(SubscriptionRecords::DeadLetters::kReplayed, id_, lease.sequence);
   if (!bytes.ok()) return bytes.status();
   v1::DeadLetter dead_letter;
   if (!*bytes || !dead_letter.ParseFromString(**bytes)) {

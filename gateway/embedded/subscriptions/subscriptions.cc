@@ -151,7 +151,7 @@ absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Make(const v1::Subscript
     }
     return (*existing)->Describe();
   }
-  auto start = positions_->Resolve("subscription.start_position", subscription.start_position());
+  auto start = positions_->Resolve(subscription.start_position());
   if (!start.ok()) return start.status();
   std::random_device random;
   SubscriptionHeader header{.id = uint64_t{random()} << 32 | random(),
@@ -253,7 +253,7 @@ void EmbeddedSubscriptions::Forget(const std::string& name, std::string_view why
 
 absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Seek(const std::string& name,
                                                              const v1::StartPosition& target) {
-  auto start = positions_->Resolve("target", target);
+  auto start = positions_->Resolve(target);
   if (!start.ok()) return start.status();
   auto status = RunOnWriter([&] {
     auto found = Find(name);

@@ -45,12 +45,6 @@ class QuarantineBudgetTest : public QuarantineShelvesTest {
   }
 };
 
-TEST_F(QuarantineBudgetTest, MakesRoomAmongTheRejected) {
-  for (int i = 0; i < 5; ++i) EXPECT_THAT(Append(Rejected(400, "bad_xml", "body")), IsOk());
-  EXPECT_EQ(StatsOf(Shelf::kRejected).count, 3u);
-  EXPECT_EQ(StatsOf(Shelf::kRejected).dropped, 2u);
-}
-
 // What one commit has put there can be removed by the next one only.
 TEST_F(QuarantineBudgetTest, GoesOverItsBudgetByOneGroup) {
   std::vector<broker::Entry> group;
@@ -60,22 +54,6 @@ TEST_F(QuarantineBudgetTest, GoesOverItsBudgetByOneGroup) {
   EXPECT_EQ(StatsOf(Shelf::kRejected).count, 5u);
   EXPECT_THAT(Append(Rejected(400, "bad_xml", "5")), IsOk());
   EXPECT_THAT(Bodies(), ElementsAre("3", "4", "5"));
-}
-
-TEST_F(QuarantineBudgetTest, MakesRoomAmongOtherKindsByBytes) {
-  for (int i = 0; i < 5; ++i) EXPECT_THAT(Append(Rejected(200, "not_mms_mo", "12345")), IsOk());
-  EXPECT_EQ(StatsOf(Shelf::kNotMmsMo).count, 2u);
-  EXPECT_EQ(StatsOf(Shelf::kNotMmsMo).bytes, 10u);
-}
-
-TEST_F(QuarantineBudgetTest, RefusesWhatItMayNotPushOut) {
-  EXPECT_THAT(Append(Rejected(200, "missing_field", "1")), IsOk());
-  EXPECT_THAT(Append(Rejected(200, "bad_field", "2")), IsOk());
-  EXPECT_THAT(Append(Rejected(200, "bad_field", "3")), HasReason("quarantine_full"));
-  EXPECT_THAT(Append(EventOf("a")), IsOk());
-  Reopen();
-  EXPECT_EQ(StatsOf(Shelf::kKept).count, 2u);
-  EXPECT_THAT(Append(Rejected(200, "bad_field", "3")), HasReason("quarantine_full"));
 }
 
 TEST_F(QuarantineBudgetTest, MakesRoomBehindTheGapsOfDiscards) {
@@ -99,14 +77,6 @@ TEST_F(QuarantineBudgetTest, DiscardsMakeRoomByBytes) {
   Keep("not_mms_mo", "abcde");
   EXPECT_THAT(Bodies(), ElementsAre("67890", "abcde"));
   EXPECT_EQ(StatsOf(Shelf::kNotMmsMo).bytes, 10u);
-}
-
-TEST_F(QuarantineBudgetTest, DiscardsMakeRoomForWhatMayNotPushOut) {
-  Keep("bad_field", "1");
-  const std::string id = Keep("bad_field", "2");
-  EXPECT_THAT(Append(Rejected(200, "bad_field", "3")), HasReason("quarantine_full"));
-  EXPECT_EQ(*Discard({id}), 1);
-  EXPECT_THAT(Append(Rejected(200, "bad_field", "3")), IsOk());
 }
 
 TEST_F(QuarantineShelvesTest, RemovesByAgeBehindTheGapsOfDiscards) {

@@ -178,7 +178,7 @@ TEST_F(SubscriptionDamageTest, SaysThatAReplayCannotBeRead) {
   const auto headers = records.ReadAll();
   ASSERT_THAT(headers, IsOk());
   rocksdb::WriteBatch batch;
-  records.Put(SubscriptionRecords::Letters::kReplayed, headers->at(0).header->id, 1, "\xff",
+  records.Put(SubscriptionRecords::DeadLetters::kReplayed, headers->at(0).header->id, 1, "\xff",
               &batch);
   ASSERT_TRUE(store_->db().Write({}, &batch).ok());
   EXPECT_THAT(Take(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("orders")));
