@@ -62,6 +62,12 @@ class Consumer:
         self.stop()
         self.start()
 
+    def complaint(self):
+        """Where it ended by itself, why."""
+        with open(self.ledger + ".err", errors="replace") as err:
+            text = err.read()
+        return text if "Traceback" in text else ""
+
 
 class Round:
     def __init__(self, seed, long=False):
@@ -193,6 +199,8 @@ class Round:
             self.findings.add("stuck", f"the quarantine cannot be listed: {listed.stderr}")
         quarantined = ledger.tracking_ids(listed.stdout)
         ledger.check_log(self.answers, events, quarantined, self.findings)
+        for complaint in filter(None, (consumer.complaint() for consumer in self.consumers)):
+            self.findings.add("unclear", f"a consumer ended by itself: {complaint}")
         counts = Counter()
         for name in SUBSCRIPTIONS:
             wanted = events if name == "work" else [e for e in events if e.mms_mo.sender.value in SENDERS]

@@ -47,7 +47,7 @@ class Reader:
     def __init__(self, path):
         self.deliveries, self.believed, self.resumed = [], [], 0
         self.chain, self.newest, self.window, self.stream = Chain(), {}, 0, 0.0
-        self.stall = (0.0, 0)  # when the last one began, and how many deliveries there were before it
+        self.stall = (NEVER, 0)  # when the last one began, and how many deliveries there were before it
         self.ended = None  # the time, where it is not known yet whether the next stream has resumed the last
         with open(path) as lines:
             for line in lines:
