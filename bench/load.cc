@@ -19,6 +19,7 @@
 #include "client/subscriber.h"
 #include "fmt/format.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
+#include "mmsmo/v1/subscription_service.grpc.pb.h"
 
 namespace mmsmo {
 namespace {
@@ -261,6 +262,44 @@ int Idle(const std::string& target, int streams, int connections) {
   return started == streams ? 0 : 1;
 }
 
+// Seeks, lists and replays a subscription without a pause, until stdin ends.
+int Administer(const std::string& target, const std::string& name) {
+  const auto stub = v1::SubscriptionService::NewStub(Connect(target, 0));
+  std::atomic<bool> done{false};
+  std::thread reader([&] {
+    while (std::getchar() != EOF) {
+    }
+    done = true;
+  });
+  std::puts("ready");
+  std::fflush(stdout);
+  int64_t calls = 0;
+  bool ok = true;
+  for (bool earliest = true; ok && !done; earliest = !earliest) {
+    grpc::ClientContext seeks, lists, replays;
+    v1::SeekSubscriptionRequest seek;
+    seek.set_name(name);
+    seek.mutable_target()->set_boundary(earliest ? v1::BOUNDARY_EARLIEST : v1::BOUNDARY_LATEST);
+    v1::SeekSubscriptionResponse sought;
+    v1::ListDeadLettersRequest list;
+    list.set_subscription(name);
+    v1::ListDeadLettersResponse listed;
+    v1::ReplayDeadLettersRequest replay;
+    replay.set_subscription(name);
+    replay.set_all(true);
+    v1::ReplayDeadLettersResponse replayed;
+    ok = stub->SeekSubscription(&seeks, seek, &sought).ok() &&
+         stub->ListDeadLetters(&lists, list, &listed).ok() &&
+         stub->ReplayDeadLetters(&replays, replay, &replayed).ok();
+    calls += 3;
+  }
+  fmt::print("{{\"calls\": {}}}\n", calls);
+  std::fflush(stdout);
+  if (ok) reader.join();
+  if (!ok) std::_Exit(1);
+  return 0;
+}
+
 }  // namespace
 }  // namespace mmsmo
 
@@ -273,7 +312,8 @@ int main(int argc, char** argv) {
   bool parse = false;
   app.add_option("mode", mode)
       ->required()
-      ->check(CLI::IsMember({"catch-up", "acknowledged", "live", "latency", "ingest", "idle"}));
+      ->check(CLI::IsMember(
+          {"catch-up", "acknowledged", "live", "latency", "ingest", "idle", "administer"}));
   app.add_option("--grpc", target);
   app.add_option("--url", url);
   app.add_option("--subscription", name);
@@ -288,6 +328,7 @@ int main(int argc, char** argv) {
   if (mode == "acknowledged") return mmsmo::Acknowledged(target, name, count, every);
   if (mode == "live") return mmsmo::Live(target, streams, count);
   if (mode == "ingest") return mmsmo::Ingest(url, rate, count, connections);
+  if (mode == "administer") return mmsmo::Administer(target, name);
   if (mode == "idle") return mmsmo::Idle(target, streams, connections);
   return mmsmo::Latency(target, url, rate, count);
 }

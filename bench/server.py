@@ -15,6 +15,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build", "release")
 WORK = os.path.join(ROOT, "build", "bench")
+GATEWAY = os.environ.get("MMSMO_GATEWAY", os.path.join(BUILD, "gateway", "mmsmo-gateway"))  # another, to compare
 MMSMO = os.path.join(BUILD, "client", "mmsmo")
 LOAD = os.path.join(BUILD, "bench", "bench_load")
 SERVER_CORE, LOAD_CORE = "0", "1"
@@ -186,7 +187,7 @@ class Gateway:
 
     def start(self):
         self.server = Server(
-            [os.path.join(BUILD, "gateway", "mmsmo-gateway"), "--http-listen", self.http, "--grpc-listen", self.grpc,
+            [GATEWAY, "--http-listen", self.http, "--grpc-listen", self.grpc,
              "--admin-listen", self.admin, "--data-dir", os.path.join(self.directory, "data"), *self.flags],
             self.admin, self.directory, "/readyz")
 

@@ -5,6 +5,7 @@ import functools
 import subprocess
 import time
 
+from bench.part import ratios
 from bench.peers import peers
 from bench.server import (EVENT_BYTES, MMSMO, Failed, Gateway, free_address, load, load_command, on_load_core,
                           running_on_load_core, send, url)
@@ -144,17 +145,37 @@ def live(part):
 
 
 def delivered(part):
-    """From the moment a postback is due to its delivery."""
+    """From the moment a postback is due to its delivery: calm, and while another subscription is sought, listed and
+    replayed without a pause."""
     rate = 2_000
+    what = f"{rate:,} postbacks/s"
     with Gateway() as gateway:
+        gateway.mmsmo("subscription", "create", "other", "--from", "earliest")
         command = load_command("latency", gateway.grpc, "--url", url(gateway.http), "--rate", rate, "--count",
                                rate * 2 * part.options.seconds)
-        rounds = [load(command) for _ in range(part.options.rounds)]
-    values = {f"{name}, ms": [r[f"{name}_ms"] for r in rounds] for name in ("p50", "p99", "p99.9", "max")}
-    what = f"{rate:,} postbacks/s"
-    part.row("From POST to delivery", what, values, [gateway.server.command, command])
+
+        def beside_administration():
+            administer = load_command("administer", gateway.grpc, "--subscription", "other")
+            with running_on_load_core(administer) as administration:
+                if administration.stdout.readline() != "ready\n":
+                    raise Failed("the administration did not begin")
+                result = load(command)
+                administration.communicate(timeout=60)
+                if administration.returncode:
+                    raise Failed("a call of the administration failed")
+            return result
+
+        calm, beside = what, f"{what}, beside administration"
+        results = part.interleave({calm: functools.partial(load, command), beside: beside_administration})
+        for name, rounds in results.items():
+            values = {f"{p}, ms": [r[f"{p}_ms"] for r in rounds] for p in ("p50", "p99", "p99.9", "max")}
+            part.row("From POST to delivery", name, values, [gateway.server.command, command])
     for name, goal in (("p50", 1.5), ("p99", 6)):
-        part.target(f"From POST to delivery at {what}, {name}", "ms", values[f"{name}, ms"], at_most=goal)
+        part.target(f"From POST to delivery at {what}, {name}", "ms", [r[f"{name}_ms"] for r in results[calm]],
+                    at_most=goal)
+    p99 = {name: [r["p99_ms"] for r in rounds] for name, rounds in results.items()}
+    part.target(f"From POST to delivery at {what}, p99 beside administration, of calm", "",
+                ratios(p99[beside], p99[calm]), at_most=1.5)
 
 
 STEPS = {"streams": streams, "acknowledged": acknowledged, "live": live, "delivered": delivered}

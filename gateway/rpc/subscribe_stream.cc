@@ -68,9 +68,16 @@ void SubscribeStream::Supersede() {
   AskForStep();
 }
 
-int64_t SubscribeStream::Lag() const {
+// To be asked without the lock: a feed wakes its stream, which takes it, with locks of its own
+// held.
+const broker::Feed* SubscribeStream::Feed() const {
   MutexLock lock(&mu_);
-  return source_.feed ? source_.feed->Backlog() : 0;
+  return source_.feed.get();
+}
+
+int64_t SubscribeStream::Lag() const {
+  const broker::Feed* const feed = Feed();
+  return feed != nullptr ? feed->Backlog() : 0;
 }
 
 void SubscribeStream::Drain(TimePoint close_at) {
@@ -127,11 +134,8 @@ void SubscribeStream::Queue() {
   // A wake-up may come while the last reference goes.
   auto self = weak_from_this().lock();
   if (!self) return;
-  bool reads_store = false;
-  {
-    MutexLock lock(&mu_);
-    reads_store = source_.feed && source_.feed->ReadsStore();
-  }
+  const broker::Feed* const feed = Feed();
+  const bool reads_store = feed != nullptr && feed->ReadsStore();
   (reads_store ? threads_.store : threads_.live)->Run([self = std::move(self)] {
     self->RunSteps();
   });

@@ -88,6 +88,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   SubscribeStream(Settings settings, grpc::CallbackServerContext* context, Threads threads,
                   const Clock& clock, Hooks hooks);
 
+  const broker::Feed* Feed() const;
   void AskForStep();
   void AskForStepAt(TimePoint when);
   void Queue();

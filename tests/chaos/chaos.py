@@ -1,5 +1,6 @@
 """Runs the real gateway under load through everything that can happen to it, and compares what it promised with what it
-has: nothing that was answered 200 or acknowledged may be lost, doubled or out of order.
+has: nothing that was answered 200 or acknowledged may be lost, doubled or out of order, and nothing become a dead letter
+that has not failed.
 
     script/chaos [--minutes N] [--seed N] [--faults NAME,…]
 
@@ -14,22 +15,29 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 
 import grpc
 
-from tests.chaos import ledger
+from tests.chaos import deliveries, ledger
 from tests.chaos.disk import Disk
 from tests.chaos.faults import FAULTS
+from tests.chaos.proxy import Proxy
+from tests.chaos.scenarios import SCENARIOS
 from tests.integration.gateway import COMMAND, SANITIZED, Gateway, Service, earliest
+from mmsmo.v1 import subscription_service_pb2
 
 LIBRARY = os.environ["MMSMO_FAULTS_LIBRARY"]
 SENDERS = [f"1408225714{i}" for i in range(1, 5)]  # who wait for each answer
+OF_SENDERS = [word for sender in SENDERS for word in ("--sender", sender)]
 SUBSCRIPTIONS = {
     "work": [],
-    "ordered": ["--order-by-sender", *(word for sender in SENDERS for word in ("--sender", sender))],
+    "ordered": ["--order-by-sender", *OF_SENDERS],
+    "once": ["--max-attempts", str(deliveries.MAX_ATTEMPTS), *OF_SENDERS],
 }
 READY_SECONDS = 30
+LONG_MINUTES = 5  # from which on scenarios take the time that they take at their worst
 
 
 class Consumer:
@@ -43,7 +51,7 @@ class Consumer:
     def start(self):
         with open(self.ledger + ".err", "ab") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.chaos.consumer", self.round.gateway.grpc, self.subscription, self.ledger,
+                [sys.executable, "-m", "tests.chaos.consumer", self.round.proxy.address, self.subscription, self.ledger,
                  self.kind, str(self.round.chance.randrange(1 << 32))], stderr=err)
 
     def stop(self):
@@ -54,18 +62,26 @@ class Consumer:
         self.stop()
         self.start()
 
+    def complaint(self):
+        """Where it ended by itself, why."""
+        with open(self.ledger + ".err", errors="replace") as err:
+            text = err.read()
+        return text if "Traceback" in text else ""
+
 
 class Round:
-    def __init__(self, seed):
+    def __init__(self, seed, long=False):
         self.chance = random.Random(seed)
         self.findings, self.happened = ledger.Findings(), Counter()
         self.directory = tempfile.mkdtemp(prefix="mmsmo-chaos-")
         data = os.path.join(self.directory, "data")
         self.disk = Disk(self.directory, data, LIBRARY)
-        self.gateway = Gateway(self.directory, "--retention-age", "365d", "--quarantine-age", "365d",
-                               environment=self.disk.environment())
+        self.gateway = Gateway(self.directory, environment=self.disk.environment())
+        self.proxy = Proxy(self.gateway.grpc)
         self.consumers, self.senders, self.answers, self.held = [], [], [], []
         self.power_was_cut, self.dropped = False, 0
+        self.restarts = []  # the times at which the gateway went away
+        self.long, self.measured = long, []  # whether there is time; what scenarios have to report
         self.starved = None  # the process that was once out of memory
 
     def run(self, seconds, faults):
@@ -89,6 +105,9 @@ class Round:
             self.damage()
         except Stop:
             pass
+        except OSError as error:
+            self.findings.add("stuck", f"somebody gets no answer: {''.join(traceback.format_exception(error))}")
+            self.keep_stacks()
         finally:
             self.end()
         return report
@@ -97,6 +116,7 @@ class Round:
         for process in (*self.senders, *(consumer.process for consumer in self.consumers), self.gateway.process):
             process.kill()
             process.wait()
+        self.proxy.close()
         if not self.findings:
             shutil.rmtree(self.directory)
 
@@ -109,7 +129,7 @@ class Round:
             if made.returncode != 0:
                 raise RuntimeError(made.stderr)
         for i, (subscription, kind) in enumerate((("work", "honest"), ("work", "liar"), ("ordered", "honest"),
-                                                  ("ordered", "liar"))):
+                                                  ("ordered", "liar"), ("once", "slow"), ("once", "slow"))):
             self.consumers.append(Consumer(self, i, subscription, kind))
 
     def send(self):
@@ -143,13 +163,16 @@ class Round:
             sender.terminate()
         for sender in self.senders:
             sender.wait(90)
-        self.expect(lambda: all(self.backlog(name) == 0 for name in SUBSCRIPTIONS), 90,
-                    lambda: f"a backlog of {[self.backlog(name) for name in SUBSCRIPTIONS]} stays")
+        while left := self.backlogs():
+            self.expect(lambda: self.backlogs() != left, 60, lambda: f"a backlog of {left} stays")
         for consumer in self.consumers:
             consumer.stop()
 
-    def backlog(self, name):
-        return self.gateway.metric(f'mmsmo_subscription_backlog{{subscription="{name}"}}')
+    def backlogs(self):
+        """Of the subscriptions that have one."""
+        backlogs = {name: self.gateway.metric(f'mmsmo_subscription_backlog{{subscription="{name}"}}')
+                    for name in SUBSCRIPTIONS}
+        return {name: backlog for name, backlog in backlogs.items() if backlog > 0}
 
     def read(self):
         """The log's events, and what came of listing the quarantine."""
@@ -157,19 +180,37 @@ class Round:
             events = Service(channel).events(earliest())
         return events, self.gateway.mmsmo("quarantine", "list", "--json")
 
+    def dead_letters(self, name):
+        """By tracking id."""
+        found, token = {}, ""
+        with self.gateway.channel() as channel:
+            admin = Service(channel, subscription_service_pb2, "SubscriptionService")
+            while True:
+                page = admin.call("ListDeadLetters", subscription=name, page_token=token)
+                for dead_letter in page.dead_letters:
+                    found[dead_letter.event.mms_mo.tracking_id] = dead_letter
+                token = page.next_page_token
+                if not token:
+                    return found
+
     def check(self):
         events, listed = self.read()
         if listed.returncode != 0:
             self.findings.add("stuck", f"the quarantine cannot be listed: {listed.stderr}")
         quarantined = ledger.tracking_ids(listed.stdout)
         ledger.check_log(self.answers, events, quarantined, self.findings)
-        deliveries = 0
+        for complaint in filter(None, (consumer.complaint() for consumer in self.consumers)):
+            self.findings.add("unclear", f"a consumer ended by itself: {complaint}")
+        counts = Counter()
         for name in SUBSCRIPTIONS:
-            ordered = name == "ordered"
-            wanted = [event for event in events if event.mms_mo.sender.value in SENDERS] if ordered else events
-            deliveries += ledger.check_consumers(self.directory, name, wanted, ordered, self.power_was_cut, self.findings)
+            wanted = events if name == "work" else [e for e in events if e.mms_mo.sender.value in SENDERS]
+            dead_letters = self.dead_letters(name)
+            subscription = deliveries.Subscription(self.directory, name, self.restarts)
+            subscription.check(wanted, dead_letters, name == "ordered", self.power_was_cut, self.findings)
+            counts.update(deliveries=len(subscription.deliveries), resumed=subscription.resumed, dead=len(dead_letters))
         return (f"{sum(len(answers.read()) for answers in self.answers)} answered 200, {len(events)} events, "
-                f"{len(quarantined)} quarantined, {deliveries} deliveries, {self.dropped} bytes not synced were dropped")
+                f"{len(quarantined)} quarantined, {counts['deliveries']} deliveries, {counts['dead']} dead letters, "
+                f"{counts['resumed']} streams resumed, {self.dropped} bytes not synced were dropped")
 
     def damage(self):
         """A bit flips while the gateway is away: it may cost what was there, but not silently."""
@@ -200,10 +241,19 @@ class Round:
         self.expect_ready()
 
     def kill(self):
+        self.restarts.append(time.monotonic())
         self.gateway.kill()
         self.start()
 
+    def terminate(self):
+        self.restarts.append(time.monotonic())
+        code = self.gateway.stop()
+        if code != 0:
+            self.findings.add("died", f"after SIGTERM it ended with {code}")
+        self.start()
+
     def cut_power(self):
+        self.restarts.append(time.monotonic())
         self.gateway.kill()
         self.power_was_cut = True
         self.dropped += self.disk.cut_power(self.chance)
@@ -242,21 +292,24 @@ def main():
     parser.add_argument("--minutes", type=float, default=0, help="rounds begin for so long; default: one round")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32), help="of the first round")
     parser.add_argument("--seconds", type=float, default=20, help="of faults in a round")
-    parser.add_argument("--faults", default=",".join(FAULTS), help="which, by name; one named twice is twice as likely")
+    parser.add_argument("--faults", default=",".join((*FAULTS, *SCENARIOS)), help="which, by name; one named twice is twice as likely")
     parser.add_argument("--expect", help="succeed if this is found, and only then: for gateways with a defect")
     options = parser.parse_args()
-    unknown = set(options.faults.split(",")) - set(FAULTS)
+    everything = {**FAULTS, **SCENARIOS}
+    unknown = set(options.faults.split(",")) - set(everything)
     if unknown:
-        parser.error(f"--faults: {', '.join(sorted(unknown))} is none of {', '.join(FAULTS)}")
-    faults = [FAULTS[name] for name in options.faults.split(",")]
+        parser.error(f"--faults: {', '.join(sorted(unknown))} is none of {', '.join(everything)}")
+    faults = [everything[name] for name in options.faults.split(",")]
 
     end = time.monotonic() + options.minutes * 60
     total, seed = Counter(), options.seed
     while True:
-        chaos = Round(seed)
+        chaos = Round(seed, long=options.minutes >= LONG_MINUTES)
         report = chaos.run(options.seconds, faults)
         print(f"seed {seed}: {report}", flush=True)
         print("  " + ", ".join(f"{name} {count}" for name, count in sorted(chaos.happened.items())), flush=True)
+        for line in chaos.measured:
+            print("  " + line, flush=True)
         if chaos.findings:
             print(f"  kept in {chaos.directory}", *chaos.findings.examples, sep="\n  ", flush=True)
         total.update(chaos.findings)

@@ -158,6 +158,16 @@ int Sync(const char* name, int fd) {
   return result;
 }
 
+// These compute deadlines from the clock, which the kernel holds against the true time: they would
+// never wait, or for days.
+bool WaitsByTheClock(const void* caller) {
+  Dl_info info;
+  if (dladdr(caller, &info) == 0 || info.dli_fname == nullptr) return false;
+  const std::string_view library = info.dli_fname;
+  return library.find("libgpr") != library.npos || library.find("libgrpc") != library.npos ||
+         library.find("libabsl") != library.npos;
+}
+
 // Does half of a write that is to fail, so that the file ends anywhere.
 template <typename Write>
 ssize_t DoWrite(int fd, size_t size, Write write) {
@@ -241,6 +251,7 @@ int clock_gettime(clockid_t clock, struct timespec* time) {
   // Without dlsym or memory for the other clocks: allocators ask for the time, too.
   const auto result = static_cast<int>(syscall(SYS_clock_gettime, clock, time));
   if (result != 0 || clock != CLOCK_REALTIME) return result;
+  if (WaitsByTheClock(__builtin_return_address(0))) return result;
   constexpr int64_t kMicrosPerSecond = 1'000'000;
   const int64_t micros = time->tv_sec * kMicrosPerSecond + time->tv_nsec / 1000 +
                          Disk::Instance().settings().clock_offset_micros;

@@ -18,10 +18,7 @@ def power(chaos):
 
 
 def terminate(chaos):
-    code = chaos.gateway.stop()
-    if code != 0:
-        chaos.findings.add("died", f"after SIGTERM it ended with {code}")
-    chaos.start()
+    chaos.terminate()
 
 
 def pause(chaos):
@@ -63,8 +60,17 @@ def stuck_sync(chaos):
 
 
 def clock(chaos):
-    days = chaos.chance.uniform(-30, 30)
-    chaos.disk.settings.clock_offset_micros = int(days * 86_400e6)
+    """By far more than the default retention, for good or for a moment in which all that is done by the clock is done."""
+    before = chaos.disk.settings.clock_offset_micros
+    chaos.disk.settings.clock_offset_micros = int(chaos.chance.choice((-30, -8, 8, 30)) * 86_400e6)
+    if chaos.chance.random() < 0.5:
+        time.sleep(2.5)
+        chaos.disk.settings.clock_offset_micros = before
+
+
+def cut(chaos):
+    """Resets the consumers' connections while they handle what they have."""
+    chaos.proxy.cut()
 
 
 def descriptors(chaos):
@@ -122,6 +128,6 @@ def consumer_stall(chaos):
 
 FAULTS = {fault.__name__: fault for fault in (
     kill, power, terminate, pause, disk_full, write_failure, sync_failure, slow_sync, stuck_sync, clock, descriptors,
-    memory, half_open, consumer_crash, consumer_stall)}
+    memory, half_open, cut, consumer_crash, consumer_stall)}
 if SANITIZED:  # a sanitizer needs both itself
     del FAULTS["descriptors"], FAULTS["memory"]

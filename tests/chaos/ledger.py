@@ -1,8 +1,6 @@
-"""What was promised, to whom: compared with what the gateway has, and with what its consumers were given."""
-import glob
+"""What was promised to whoever sends: compared with what the gateway has."""
 import json
-import os
-from collections import Counter, defaultdict
+from collections import Counter
 
 
 class Findings(Counter):
@@ -37,12 +35,15 @@ class Answers:
 
 def check_log(answers, events, quarantined, findings):
     """`events` are all of the log's, in its order; `quarantined` the tracking ids that the quarantine has."""
-    cursors = {}
+    cursors, time = {}, 0
     for event in events:
         tracking_id = event.mms_mo.tracking_id
         if tracking_id in cursors:
             findings.add("duplicated", f"{tracking_id} has two events")
         cursors[tracking_id] = event.cursor
+        before, time = time, event.accept_time.ToMicroseconds()
+        if time < before:
+            findings.add("misdated", f"{tracking_id} is {(before - time) / 1e6:.6f} s older than the event before it")
     for sent in answers:
         for tracking_id, outcome, cursor in sent.read():
             if outcome == "quarantined":
@@ -71,49 +72,3 @@ def _check_events_of(sent, events, findings):
 def tracking_ids(listed):
     """Of what `mmsmo quarantine list --json` has printed."""
     return {json.loads(line).get("trackingId") for line in listed.splitlines()}
-
-
-def check_consumers(directory, subscription, events, ordered, power_was_cut, findings):
-    """Returns how many deliveries there were."""
-    first, attempts, acking, acked, begun = {}, Counter(), set(), {}, []
-    for path in sorted(glob.glob(os.path.join(directory, subscription + ".consumer-*"))):
-        stream = 0.0
-        with open(path) as lines:
-            for verb, *words in (line.split() for line in lines if line.endswith("\n")):
-                if verb == "stream":
-                    stream = float(words[0])
-                elif verb == "delivered":
-                    tracking_id, attempt, time = words[0], int(words[1]), float(words[2])
-                    first[tracking_id] = min(first.get(tracking_id, time), time)
-                    attempts[tracking_id, attempt] += 1
-                    begun.append((tracking_id, stream))
-                elif verb == "acking":
-                    acking.add(words[0])
-                elif verb == "acked":
-                    acked[words[0]] = min(acked.get(words[0], float("inf")), float(words[1]))
-                else:
-                    findings.add("believed", f"a forged ack id of {subscription}: {words[0]}")
-    for event in events:
-        if event.mms_mo.tracking_id not in acking:
-            findings.add("lost", f"{event.mms_mo.tracking_id}, which nobody of {subscription} acknowledged")
-    for tracking_id, stream in begun:
-        if stream > acked.get(tracking_id, float("inf")):
-            findings.add("forgotten", f"{subscription} was given {tracking_id} again after its acknowledgement")
-    if not power_was_cut:  # which may cost an attempt that was not synced
-        for (tracking_id, attempt), times in attempts.items():
-            if times > 1:
-                findings.add("duplicated", f"attempt {attempt} of {tracking_id} in {subscription}, {times} times")
-    if ordered:
-        _check_senders(subscription, events, first, findings)
-    return sum(attempts.values())
-
-
-def _check_senders(subscription, events, first, findings):
-    """That events of one sender were first delivered in the order of the log."""
-    by_sender = defaultdict(list)
-    for event in events:
-        by_sender[event.mms_mo.sender.value].append(event.mms_mo.tracking_id)
-    for tracking_ids in by_sender.values():
-        for before, after in zip(tracking_ids, tracking_ids[1:]):
-            if first.get(before, 0) > first.get(after, float("inf")):
-                findings.add("reordered", f"{subscription} was given {after} before {before}")

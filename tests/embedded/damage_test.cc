@@ -200,6 +200,41 @@ TEST_F(DamageTest, StopsADamagedSubscriptionAndNothingElse) {
   }
 }
 
+TEST_F(DamageTest, ForgetsOfASubscriptionWhatTheLogHasLost) {
+  Open();
+  for (const char* id : {"a", "b", "c", "d", "e"}) ASSERT_THAT(Append(EventOf(id)), IsOk());
+  CreateSubscription();
+  auto taken = Take();
+  ASSERT_THAT(taken, IsOk());
+  const v1::Delivery lost = taken->at(4);
+  for (const size_t i : {0, 1, 2}) Change(taken->at(i), {});
+  GiveUp(taken->at(3));
+  Close();
+  Tamper([](Store& store) {
+    for (const uint64_t number : {2, 3, 4, 5}) {
+      ASSERT_TRUE(store.db().Delete({}, store.events(), BigEndian(number)).ok());
+    }
+  });
+  Open();
+  EXPECT_EQ(broker().subscriptions().Get("orders")->dead_letter_count(), 0);
+  Close();  // what was cut is cut for good
+  Open();
+  for (const char* id : {"f", "g", "h", "i", "j"}) ASSERT_THAT(Append(EventOf(id)), IsOk());
+  taken = Take();
+  ASSERT_THAT(taken, IsOk());
+  std::vector<std::string> ids;
+  for (const auto& delivery : *taken) {
+    ids.push_back(delivery.event().mms_mo().tracking_id());
+    EXPECT_EQ(delivery.attempt(), 1);
+  }
+  EXPECT_THAT(ids, ElementsAre("f", "g", "h", "i", "j"));
+  std::promise<v1::AckFailureReason> reason;
+  broker().subscriptions().Change("orders", {lost.ack_id()}, {}, [&reason](auto failures) {
+    reason.set_value(failures->at(0).reason());
+  });
+  EXPECT_EQ(reason.get_future().get(), v1::ACK_FAILURE_REASON_EXPIRED);
+}
+
 TEST_F(DamageTest, SaysThatALogHasLostItsId) {
   Open();
   Close();

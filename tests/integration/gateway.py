@@ -147,6 +147,10 @@ def run(*arguments, **environment):
                           env={**os.environ, **environment})
 
 
+# What a call says whose channel had not noticed before that its gateway was started again.
+UNNOTICED_RESTART = ("Broken pipe", "Connection reset by peer", "Socket closed")
+
+
 class Service:
     """A service of mmsmo.v1 over a channel, without generated stubs."""
 
@@ -165,16 +169,23 @@ class Service:
         call = self.channel.unary_unary(f"/mmsmo.v1.{self.name}/{method}",
                                         request_serializer=request.SerializeToString,
                                         response_deserializer=response.FromString)
-        while True:
+        for is_last_try in (False, True):
             try:
                 return call(request(**fields), timeout=timeout)
             except grpc.RpcError as error:
-                # The channel has not noticed before that its gateway was started again.
-                if error.details() not in ("Broken pipe", "Connection reset by peer", "Socket closed"):
+                if is_last_try or error.details() not in UNNOTICED_RESTART:
                     raise
 
     def events(self, start, **fields):
         """Every event from `start` until the stream has caught up."""
+        try:
+            return self.caught_up(start, **fields)
+        except grpc.RpcError as error:
+            if error.details() not in UNNOTICED_RESTART:
+                raise
+        return self.caught_up(start, **fields)
+
+    def caught_up(self, start, **fields):
         events = []
         stream = self.subscribe(start_position=start, **fields)
         for frame in stream:

@@ -1,6 +1,7 @@
 #include "gateway/embedded/log/newest_events.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "gateway/broker/delivery_frame.h"
@@ -36,6 +37,11 @@ void NewestEvents::Add(std::shared_ptr<const EventRun> run) {
     bytes_ -= runs_.front()->bytes();
     runs_.pop_front();
   }
+}
+
+uint64_t NewestEvents::first() const {
+  MutexLock lock(&mu_);
+  return runs_.empty() ? std::numeric_limits<uint64_t>::max() : runs_.front()->first();
 }
 
 std::shared_ptr<const EventRun> NewestEvents::Find(uint64_t sequence) const {

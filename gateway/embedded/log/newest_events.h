@@ -48,6 +48,9 @@ class NewestEvents {
   // Runs come in the order of the log. One that does not follow the last replaces everything.
   void Add(std::shared_ptr<const EventRun> run);
 
+  // The first event that is among the newest; more than any where there is none.
+  uint64_t first() const;
+
   // The run that holds an event; null where it is not among the newest.
   std::shared_ptr<const EventRun> Find(uint64_t sequence) const;
 

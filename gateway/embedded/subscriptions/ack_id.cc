@@ -15,18 +15,20 @@ constexpr size_t kBytes = kOldBytes + 8;
 }  // namespace
 
 std::string EncodeAckId(const AckId& id) {
-  std::string bytes(1, kVersion);
+  std::string bytes;
+  bytes.reserve(kBytes + 4);
+  bytes.push_back(kVersion);
   AppendBigEndian(id.subscription, &bytes);
   AppendBigEndian(id.epoch, &bytes);
   AppendBigEndian(id.sequence, &bytes);
   AppendBigEndian(id.attempt, &bytes);
   AppendBigEndian(id.lease, &bytes);
   AppendBigEndian(id.incarnation, &bytes);
-  return EncodeOpaque(std::move(bytes));
+  return EncodeOpaque(std::move(bytes), OpaqueCheck::kXxh3);
 }
 
 absl::StatusOr<AckId> DecodeAckId(std::string_view text) {
-  std::optional<std::string> bytes = DecodeOpaque(text, kBytes);
+  std::optional<std::string> bytes = DecodeOpaque(text, kBytes, OpaqueCheck::kXxh3);
   const bool old = !bytes;
   if (old) bytes = DecodeOpaque(text, kOldBytes);
   if (!bytes || (*bytes)[0] != (old ? kOldVersion : kVersion)) {

@@ -92,6 +92,18 @@ void AckedSet::MarkChanged() {
   for (const auto& [block, words] : blocks_) changed_.insert(block);
 }
 
+uint64_t AckedSet::last() const {
+  for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) {
+    for (size_t i = block->second->size(); i-- > 0;) {
+      const uint64_t word = (*block->second)[i];
+      if (word == 0) continue;
+      const auto bit = static_cast<uint64_t>(std::bit_width(word)) - 1;
+      return std::max(floor_, block->first * kBlockEvents + i * 64 + bit);
+    }
+  }
+  return floor_;
+}
+
 void AckedSet::CutTo(uint64_t head) {
   floor_ = std::min(floor_, head);
   for (auto it = blocks_.lower_bound(BlockOf(head)); it != blocks_.end();) {

@@ -25,6 +25,8 @@ class AckedSet {
 
   // The last of those that are all done with, from the beginning of the log on.
   uint64_t floor() const { return floor_; }
+  // The last event that is done with.
+  uint64_t last() const;
   // How many above the floor are done with.
   uint64_t count_above() const { return count_above_; }
   bool Contains(uint64_t sequence) const;

@@ -9,6 +9,7 @@
 
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 
 namespace mmsmo::embedded {
 
@@ -28,7 +29,7 @@ inline constexpr GroupSize kAnyGroup = std::numeric_limits<GroupSize>::max();
 // Not thread-safe.
 class Hands {
  public:
-  using Events = absl::btree_set<uint64_t>;
+  using Events = absl::flat_hash_set<uint64_t>;
 
   void Add(StreamId stream, StreamWindow window) { streams_[stream] = {.window = window}; }
   bool Has(StreamId stream) const { return streams_.contains(stream); }

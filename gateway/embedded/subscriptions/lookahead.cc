@@ -2,6 +2,8 @@
 
 #include <absl/hash/hash.h>
 
+#include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -13,6 +15,7 @@ namespace {
 
 // What one Read may hold in memory beside the newest events.
 constexpr size_t kMaxBytes = 512 << 10;
+constexpr size_t kCopiesBytes = 64 << 10;
 // What one Read may spend: so much for each event that has to be parsed, 1 for each other.
 constexpr int kEffort = 10'000;
 constexpr int kEffortToParse = 10;
@@ -33,6 +36,10 @@ absl::StatusOr<std::vector<ReadEvent>> Lookahead::Read(const ReadPlan& plan, int
   std::vector<ReadEvent> events;
   LogScan scan(&journal_, &store_);
   std::shared_ptr<const EventRun> run;
+  std::shared_ptr<std::string> copies;  // one allocation for many
+  // Before a start by time is found, the store has to say when events were accepted.
+  const uint64_t in_memory_from =
+      plan.not_before > 0 ? std::numeric_limits<uint64_t>::max() : journal_.newest().first();
   size_t bytes = 0;
   int effort = 0;
   for (uint64_t sequence = plan.from;
@@ -41,7 +48,7 @@ absl::StatusOr<std::vector<ReadEvent>> Lookahead::Read(const ReadPlan& plan, int
        ++sequence) {
     ReadEvent read{.candidate = {.sequence = sequence}};
     int64_t accept_micros = 0;
-    if (plan.not_before == 0 && (!run || sequence > run->last())) {
+    if (sequence >= in_memory_from && (!run || sequence > run->last())) {
       run = journal_.newest().Find(sequence);
     }
     if (run && sequence >= run->first()) {
@@ -55,9 +62,14 @@ absl::StatusOr<std::vector<ReadEvent>> Lookahead::Read(const ReadPlan& plan, int
         if (events.empty()) return stored.status();
         break;
       }
-      auto copy = std::make_shared<const std::string>(stored->event);
-      read.event = *copy;
-      read.owner = std::move(copy);
+      if (!copies || copies->size() + stored->event.size() > copies->capacity()) {
+        copies = std::make_shared<std::string>();
+        copies->reserve(std::max(kCopiesBytes, stored->event.size()));
+      }
+      const size_t begin = copies->size();
+      copies->append(stored->event);
+      read.event = std::string_view(*copies).substr(begin);
+      read.owner = copies;
       accept_micros = stored->accept_micros;
       bytes += read.event.size();
     }

@@ -108,6 +108,7 @@ absl::Status SubscriptionRecords::DeletePositions(SubscriptionId id,
 }
 
 absl::StatusOr<uint64_t> SubscriptionRecords::DeleteBehind(SubscriptionId id, uint64_t head,
+                                                           SubscriptionProgress* progress,
                                                            rocksdb::WriteBatch* batch) const {
   for (const char kind : {kAttempts, kFailures, kRetry}) {
     batch->DeleteRange(store_.subscriptions(), Key(kind, id, head + 1),
@@ -115,8 +116,11 @@ absl::StatusOr<uint64_t> SubscriptionRecords::DeleteBehind(SubscriptionId id, ui
   }
   uint64_t deleted = 0;
   for (const DeadLetters which : {DeadLetters::kKept, DeadLetters::kReplayed}) {
-    auto status = Visit(which, id, head + 1, [&](uint64_t sequence, std::string_view) {
+    uint64_t& count = which == DeadLetters::kKept ? progress->dead_letters : progress->replays;
+    auto status = Visit(which, id, head + 1, [&](uint64_t sequence, std::string_view bytes) {
       Delete(which, id, sequence, batch);
+      --count;
+      progress->dead_letter_bytes -= DeadLetterBytes(bytes);
       ++deleted;
       return true;
     });

@@ -104,9 +104,10 @@ class SubscriptionRecords {
 
   // Forgets what acknowledgements and attempts are stored.
   absl::Status DeletePositions(SubscriptionId id, rocksdb::WriteBatch* batch) const;
-  // Forgets what is known of events behind `head`, whose numbers will be given again; returns how
-  // many dead letters are among that.
+  // Forgets what is known of single events behind `head`, and counts the dead letters among that
+  // out of the progress. Returns how many there were.
   absl::StatusOr<uint64_t> DeleteBehind(SubscriptionId id, uint64_t head,
+                                        SubscriptionProgress* progress,
                                         rocksdb::WriteBatch* batch) const;
 
   // Dead letters, and those of them that are being delivered again: a serialised v1.DeadLetter.

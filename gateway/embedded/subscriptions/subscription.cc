@@ -27,41 +27,65 @@ SubscriptionPolicy PolicyOf(const v1::Subscription& settings, int64_t resume_win
           .resume_window = resume_window};
 }
 
-// What lies behind the head was lost with the end of the log, and its numbers are given again.
+// What the store has of a subscription.
+struct Stored {
+  SubscriptionProgress progress;
+  AckedSet acked;
+  uint64_t delivered_through = 0;
+};
+
+absl::StatusOr<Stored> Read(const SubscriptionRecords& records, SubscriptionId id) {
+  Stored stored;
+  auto progress = records.ReadProgress(id);
+  if (!progress.ok()) return progress.status();
+  stored.progress = *progress;
+  stored.acked = AckedSet(progress->floor);
+  if (auto status = records.ReadBlocks(id, &stored.acked); !status.ok()) return status;
+  auto delivered_through = records.ReadDeliveredThrough(id, progress->epoch);
+  if (!delivered_through.ok()) return delivered_through.status();
+  stored.delivered_through = *delivered_through;
+  return stored;
+}
+
+// What lies behind the head was lost with the end of the log, and its numbers are given again:
+// before they are, nothing may be known of them.
 absl::Status CutToHead(const Subscription::Shared& shared, const SubscriptionHeader& header,
-                       uint64_t head, SubscriptionProgress* progress, AckedSet* acked) {
-  acked->CutTo(head);
-  progress->floor = acked->floor();
+                       uint64_t head, Stored* stored) {
+  const SubscriptionRecords& records = *shared.records;
   rocksdb::WriteBatch batch;
-  auto deleted = shared.records->DeleteBehind(header.id, head, &batch);
+  auto deleted = records.DeleteBehind(header.id, head, &stored->progress, &batch);
   if (!deleted.ok()) return deleted.status();
-  if (*deleted == 0 && batch.Count() == 0) return absl::OkStatus();
-  if (*deleted > 0) {
-    Log()->error("subscription {}: {} dead letters of events that the log has lost are removed",
-                 header.settings.name(), *deleted);
+  const bool ends_behind = stored->acked.last() > head || stored->delivered_through > head;
+  if (*deleted == 0 && !ends_behind) return absl::OkStatus();
+  Log()->error(
+      "subscription {} knows events that the log has lost, {} dead letters among them: it "
+      "forgets them",
+      header.settings.name(), *deleted);
+  stored->acked.CutTo(head);
+  stored->progress.floor = stored->acked.floor();
+  stored->delivered_through = std::min(stored->delivered_through, head);
+  const AckedSet::Changes blocks = stored->acked.TakeChanges();
+  for (const uint64_t block : blocks.written) {
+    records.PutBlock(header.id, block, stored->acked.words(block), &batch);
   }
-  return FromRocks(shared.store->db().Write({}, &batch), "cutting a subscription to the log");
+  for (const uint64_t block : blocks.removed) records.DeleteBlock(header.id, block, &batch);
+  records.PutDeliveredThrough(header.id, stored->progress.epoch, stored->delivered_through, &batch);
+  records.Put(header.id, stored->progress, &batch);
+  return shared.store->Write(&batch, "cutting a subscription to the log");
 }
 
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Subscription>> Subscription::Open(const Shared& shared,
                                                                  SubscriptionHeader header) {
-  const SubscriptionRecords& records = *shared.records;
+  auto stored = Read(*shared.records, header.id);
+  if (!stored.ok()) return stored.status();
   const uint64_t head = shared.journal->head().head();
-  AckedSet acked;
-  auto progress = records.ReadProgress(header.id);
-  if (!progress.ok()) return progress.status();
-  acked = AckedSet(progress->floor);
-  if (auto status = records.ReadBlocks(header.id, &acked); !status.ok()) return status;
-  if (auto status = CutToHead(shared, header, head, &*progress, &acked); !status.ok())
-    return status;
-  auto delivered_through = records.ReadDeliveredThrough(header.id, progress->epoch);
-  if (!delivered_through.ok()) return delivered_through.status();
-  SubscriptionState state(PolicyOf(header.settings, shared.resume_window_micros), std::move(acked),
-                          std::min(*delivered_through, head));
+  if (auto status = CutToHead(shared, header, head, &*stored); !status.ok()) return status;
+  SubscriptionState state(PolicyOf(header.settings, shared.resume_window_micros),
+                          std::move(stored->acked), stored->delivered_through);
   std::shared_ptr<Subscription> subscription(
-      new Subscription(shared, std::move(header), *progress, std::move(state)));
+      new Subscription(shared, std::move(header), stored->progress, std::move(state)));
   if (auto status = subscription->LoadReplays(); !status.ok()) return status;
   return subscription;
 }

@@ -571,7 +571,7 @@ bool Subscription::DeleteIfAbandoned(const Write& write) {
 absl::Status Subscription::DeleteNow(const Write& write) {
   rocksdb::WriteBatch batch;
   shared_.records->DeleteAll(header(), &batch);
-  const absl::Status status = write(&batch);
+  absl::Status status = write(&batch);
   MutexLock lock(&mu_);
   deleting_ = false;
   if (!status.ok()) return status;

@@ -142,15 +142,14 @@ std::optional<SubscriptionState::Lease> SubscriptionState::Offer(const Candidate
     return std::nullopt;
   }
   next_ = candidate.sequence + 1;
-  const auto it = pending_
-                      .emplace(candidate.sequence,
-                               Pending{.sender = candidate.sender,
-                                       .attempts = candidate.attempts,
-                                       .bytes = candidate.bytes,
-                                       .failures = static_cast<uint16_t>(candidate.failures),
-                                       .failed = candidate.failures > 0})
-                      .first;
-  ready_.insert(candidate.sequence);
+  const auto it =
+      pending_.emplace_hint(pending_.end(), candidate.sequence,
+                            Pending{.sender = candidate.sender,
+                                    .attempts = candidate.attempts,
+                                    .bytes = candidate.bytes,
+                                    .failures = static_cast<uint16_t>(candidate.failures),
+                                    .failed = candidate.failures > 0});
+  // It goes out at once, or waits: so it is not among the ready ones.
   EnterQueue(it, candidate.retry_at);
   if (it->second.phase == Phase::kHeld) return std::nullopt;
   if (candidate.attempts > 0) Again(it, candidate.retry_at, now);
@@ -167,7 +166,7 @@ std::optional<int64_t> SubscriptionState::Send(const Lease& lease, uint32_t fram
   }
   pending.sent = true;
   pending.frame = frame;
-  SetPhase(it, Phase::kLeased, now + policy_.ack_deadline);
+  SetDeadline(it, now + policy_.ack_deadline);
   return pending.due;
 }
 
@@ -223,7 +222,7 @@ SubscriptionState::Effect SubscriptionState::Acknowledge(const Lease& lease) {
   if (it == pending_.end()) return effect;
   ++totals_.acked;
   if (it->second.phase == Phase::kGivenUp) --totals_.dead_lettered;  // Settle counts it
-  Settle(lease.sequence);
+  Settle(it);
   return Effect::kDone;
 }
 
@@ -232,7 +231,7 @@ SubscriptionState::Effect SubscriptionState::Extend(const Lease& lease, int64_t 
   const auto it = FindNewest(lease, &effect);
   if (it == pending_.end()) return effect == Effect::kBefore ? Effect::kExpired : effect;
   if (it->second.phase != Phase::kLeased || !it->second.sent) return Effect::kExpired;
-  SetPhase(it, Phase::kLeased, until);
+  SetDeadline(it, until);
   return Effect::kDone;
 }
 
@@ -392,8 +391,11 @@ std::vector<SubscriptionState::Failed> SubscriptionState::TakeFailed() {
 }
 
 void SubscriptionState::Settle(uint64_t sequence) {
-  const auto it = pending_.find(sequence);
-  if (it == pending_.end()) return;
+  if (const auto it = pending_.find(sequence); it != pending_.end()) Settle(it);
+}
+
+void SubscriptionState::Settle(Iterator it) {
+  const uint64_t sequence = it->first;
   const Pending& pending = it->second;
   if (pending.phase == Phase::kGivenUp) ++totals_.dead_lettered;
   if (pending.replay || pending.failures > 0 || pending.failed ||
@@ -536,7 +538,7 @@ void SubscriptionState::LeavePhase(Iterator it) {
       (pending.group == kAnyGroup ? ready_ : suspects_).erase(it->first);
       break;
     case Phase::kLeased:
-      timers_.erase({pending.due, it->first});
+      if (pending.due != kNever) timers_.erase({pending.due, it->first});
       --leased_;
       hands_.Drop(pending.stream, it->first, pending.bytes, pending.group);
       break;
@@ -565,7 +567,7 @@ void SubscriptionState::SetPhase(Iterator it, Phase phase, int64_t due) {
       (pending.group == kAnyGroup ? ready_ : suspects_).insert(it->first);
       break;
     case Phase::kLeased:
-      if (due != kNever) timers_.emplace(due, it->first);
+      if (due != kNever) timers_.emplace_hint(timers_.end(), due, it->first);
       ++leased_;
       hands_.Take(pending.stream, it->first, pending.bytes, pending.group);
       break;
@@ -576,6 +578,14 @@ void SubscriptionState::SetPhase(Iterator it, Phase phase, int64_t due) {
       ++given_up_count_;
       break;
   }
+}
+
+// Of a lease.
+void SubscriptionState::SetDeadline(Iterator it, int64_t due) {
+  int64_t& now = it->second.due;
+  if (now != kNever) timers_.erase({now, it->first});
+  now = due;
+  timers_.emplace_hint(timers_.end(), due, it->first);
 }
 
 void SubscriptionState::Forget(Iterator it) {

@@ -250,6 +250,8 @@ class SubscriptionState {
   void LetGo(Iterator it);
   void LeavePhase(Iterator it);
   void SetPhase(Iterator it, Phase phase, int64_t due = 0);
+  void SetDeadline(Iterator it, int64_t due);
+  void Settle(Iterator it);
   void Again(Iterator it, int64_t retry_at, int64_t now);
   void Fail(Iterator it, std::optional<int64_t> delay, int64_t now);
   void ReturnAtEnd(Iterator it, size_t at_end, int64_t now);

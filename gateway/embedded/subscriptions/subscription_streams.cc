@@ -171,10 +171,13 @@ Subscription::PreparationPtr Subscription::Choose(StreamId stream,
   const auto has_room_for = [&](uint32_t event_bytes) {
     return preparation->items.empty() || bytes + event_bytes + kLeaseBytes <= limits.max_bytes;
   };
-  const auto add = [&](const SubscriptionState::Lease& lease, std::string_view event,
-                       std::shared_ptr<const void> owner) {
-    bytes += state_.bytes(lease.sequence) + kLeaseBytes;
-    preparation->items.push_back({.lease = lease, .event = event, .owner = std::move(owner)});
+  const auto add = [&](const SubscriptionState::Lease& lease, ReadEvent* read = nullptr) {
+    mu_.AssertHeld();
+    bytes += (read ? read->candidate.bytes : state_.bytes(lease.sequence)) + kLeaseBytes;
+    Item& item = preparation->items.emplace_back(Item{.lease = lease});
+    if (!read) return;  // its event is found later
+    item.event = read->event;
+    item.owner = std::move(read->owner);
   };
   const auto full = [&](int at_most) {
     return static_cast<int>(preparation->items.size()) >= at_most || bytes >= limits.max_bytes;
@@ -182,25 +185,25 @@ Subscription::PreparationPtr Subscription::Choose(StreamId stream,
   while (!full(limits.max_events)) {
     const auto cut = state_.RedeliverCut(stream);
     if (!cut) break;
-    add(*cut, {}, nullptr);
+    add(*cut);
   }
   const int room = std::min(limits.max_events, static_cast<int>(preparation->items.size()) +
                                                    state_.Room(stream, Unscanned()));
   while (!full(room)) {
     const auto lease = state_.Redeliver(stream);
     if (!lease) break;
-    add(*lease, {}, nullptr);
+    add(*lease);
   }
   const int64_t now = shared_.clock->MonotonicMicros();
   PassUnwanted();
   while (!full(room) && !read_.empty() && state_.MayTake(stream) && state_.MayOffer() &&
          has_room_for(read_.front().candidate.bytes)) {
-    const ReadEvent read = std::move(read_.front());
+    ReadEvent read = std::move(read_.front());
     read_.pop_front();
     // Events are accepted in the order of their times: once one has passed, all do.
     if (std::exchange(progress_.not_before, 0) > 0) progress_changed_ = true;
     if (const auto lease = state_.Offer(read.candidate, stream, now)) {
-      add(*lease, read.event, read.owner);
+      add(*lease, &read);
     }
     PassUnwanted();
   }

@@ -106,5 +106,25 @@ TEST(AckedSet, AgreesWithASetOfNumbers) {
   }
 }
 
+TEST(AckedSet, IsCutToTheHead) {
+  AckedSet acked(10);
+  for (const uint64_t event : {12, 20, 5000, 9000}) acked.Add(event);
+  acked.TakeChanges();
+  EXPECT_EQ(acked.last(), 9000u);
+  acked.CutTo(5000);
+  EXPECT_EQ(acked.last(), 5000u);
+  EXPECT_EQ(acked.count_above(), 3u);
+  EXPECT_TRUE(acked.Contains(5000));
+  EXPECT_FALSE(acked.Contains(9000));
+  acked.CutTo(15);
+  EXPECT_EQ(acked.count_above(), 1u);
+  EXPECT_TRUE(acked.Contains(12));
+  EXPECT_FALSE(acked.Contains(20));
+  acked.CutTo(3);
+  EXPECT_EQ(acked.floor(), 3u);
+  EXPECT_EQ(acked.count_above(), 0u);
+  EXPECT_EQ(acked.last(), 3u);
+}
+
 }  // namespace
 }  // namespace mmsmo::embedded
