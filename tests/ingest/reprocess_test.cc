@@ -93,6 +93,7 @@ TEST_F(ReprocessTest, RemovesWhatWasPublishedBefore) {
 
 TEST_F(ReprocessTest, TakesAboutAMebibyteAtOnce) {
   std::vector<std::string> ids;
+  ids.reserve(5);
   for (int i = 0; i < 5; ++i) ids.push_back(KeepBody("<a>" + std::string(500'000, 'x')));
   EXPECT_EQ(Reprocess(ids).size(), 3u);
 }
