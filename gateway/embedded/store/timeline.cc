@@ -14,7 +14,7 @@ constexpr int64_t kStands = 60 * kSecond;
 // What is less is no jump: a clock that is slewed.
 constexpr int64_t kJump = kSecond;
 // Of a machine that was off for longer, the wall clock waits for its minute like any jump.
-constexpr int64_t kPlausibleOff = 24 * 3600 * kSecond;
+constexpr int64_t kPlausibleOff = int64_t{24} * 3600 * kSecond;
 
 }  // namespace
 
