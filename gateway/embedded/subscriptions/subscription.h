@@ -184,7 +184,9 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
 
   // --- Turns, or parts of them.
 
-  bool Resume(const broker::StreamWish& wish, StreamId stream) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Also says whom to tell that his stream was resumed.
+  bool Resume(const broker::StreamWish& wish, StreamId stream, std::function<void()>* on_superseded)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status CheckStream(StreamId stream) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Use() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int64_t BacklogLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

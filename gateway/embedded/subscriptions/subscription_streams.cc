@@ -27,22 +27,29 @@ constexpr int kReadsATake = 8;
 
 absl::StatusOr<Subscription::OpenedStream> Subscription::AddStream(const broker::StreamWish& wish,
                                                                    StreamWindow window) {
-  MutexLock lock(&mu_);
-  if (deleted_ || deleting_) return NotFound("subscription: there is no '{}'", name_);
-  Use();
-  const StreamId stream = ++last_stream_;
-  state_.AddStream(stream, window);
-  streams_[stream] = {.on_superseded = wish.superseded};
-  const bool resumed = Resume(wish, stream);
-  if (!wish.stream_id.empty()) {
-    resumable_[wish.stream_id] = {.stream = stream};
-    streams_[stream].names.push_back(wish.stream_id);
+  OpenedStream opened;
+  std::function<void()> on_superseded;
+  {
+    MutexLock lock(&mu_);
+    if (deleted_ || deleting_) return NotFound("subscription: there is no '{}'", name_);
+    Use();
+    opened.id = ++last_stream_;
+    state_.AddStream(opened.id, window);
+    streams_[opened.id] = {.on_superseded = wish.superseded};
+    opened.resumed = Resume(wish, opened.id, &on_superseded);
+    if (!wish.stream_id.empty()) {
+      resumable_[wish.stream_id] = {.stream = opened.id};
+      streams_[opened.id].names.push_back(wish.stream_id);
+    }
+    Changed();
   }
-  Changed();
-  return OpenedStream{.id = stream, .resumed = resumed};
+  // Without the lock: who is told may be the last to let go of its feed, which takes it then.
+  if (on_superseded) on_superseded();
+  return opened;
 }
 
-bool Subscription::Resume(const broker::StreamWish& wish, StreamId stream) {
+bool Subscription::Resume(const broker::StreamWish& wish, StreamId stream,
+                          std::function<void()>* on_superseded) {
   if (wish.resume_stream_id.empty()) return false;
   const auto last = resumable_.find(wish.resume_stream_id);
   if (last == resumable_.end()) return false;
@@ -50,7 +57,7 @@ bool Subscription::Resume(const broker::StreamWish& wish, StreamId stream) {
   if (const auto living = streams_.find(from); living != streams_.end()) {
     Drop(&living->second);
     living->second.superseded = true;
-    if (living->second.on_superseded) living->second.on_superseded();
+    *on_superseded = living->second.on_superseded;
   }
   // Of a successor that it does not know the client has received nothing.
   const auto received = static_cast<uint32_t>(std::clamp<int64_t>(
@@ -215,7 +222,9 @@ broker::Batch Subscription::Nothing(StreamId stream) {
   using Left = broker::Batch::Left;
   broker::Batch batch{.cursor = shared_.positions->Cursor(state_.next() - 1)};
   const bool at_tail = state_.next() > shared_.journal->head().head() && state_.ready() == 0;
-  if (streams_.at(stream).preparation || reading_) {
+  if (streams_.at(stream).superseded) {
+    batch.left = Left::kMore;  // the next Take says so; it has nothing in hand to ask for
+  } else if (streams_.at(stream).preparation || reading_) {
     batch.left = Left::kComing;
     told_to_wait_ = told_to_wait_ || reading_;
   } else if (state_.Room(stream, Unscanned()) > 0 || state_.HasCut(stream)) {
