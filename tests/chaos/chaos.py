@@ -204,7 +204,11 @@ class Round:
         counts = Counter()
         for name in SUBSCRIPTIONS:
             wanted = events if name == "work" else [e for e in events if e.mms_mo.sender.value in SENDERS]
-            dead_letters = self.dead_letters(name)
+            try:
+                dead_letters = self.dead_letters(name)
+            except grpc.RpcError as error:
+                self.findings.add("lost", f"what the subscription {name} had: {error.details()}")
+                continue
             subscription = deliveries.Subscription(self.directory, name, self.restarts)
             subscription.check(wanted, dead_letters, name == "ordered", self.power_was_cut, self.findings)
             counts.update(deliveries=len(subscription.deliveries), resumed=subscription.resumed, dead=len(dead_letters))
