@@ -131,8 +131,6 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   bool IsDue() const;
   // Whether Save has something to do that can wait.
   bool HasMoved() const;
-  // Whether there are more given up events than PutDeadLetters has taken.
-  bool HasGivenUp() const;
 
   // Makes dead letters of a limited number of events that were given up. Reads the store.
   void PutDeadLetters();

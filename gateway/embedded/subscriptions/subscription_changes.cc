@@ -221,11 +221,6 @@ bool Subscription::HasMoved() const {
   return state_.acked().floor() != saved_floor_;
 }
 
-bool Subscription::HasGivenUp() const {
-  MutexLock lock(&mu_);
-  return state_.given_up() > 0 && HasDeadLetterRoom();
-}
-
 void Subscription::ExpireRemoved() {
   const uint64_t oldest = shared_.journal->oldest();
   if (state_.acked().floor() + 1 >= oldest) return;
