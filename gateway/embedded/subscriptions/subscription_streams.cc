@@ -222,13 +222,12 @@ broker::Batch Subscription::Nothing(StreamId stream) {
   using Left = broker::Batch::Left;
   broker::Batch batch{.cursor = shared_.positions->Cursor(state_.next() - 1)};
   const bool at_tail = state_.next() > shared_.journal->head().head() && state_.ready() == 0;
-  if (streams_.at(stream).superseded) {
-    batch.left = Left::kMore;  // the next Take says so; it has nothing in hand to ask for
-  } else if (streams_.at(stream).preparation || reading_) {
+  const Stream& asking = streams_.at(stream);
+  if (!asking.superseded && (asking.preparation || reading_)) {
     batch.left = Left::kComing;
     told_to_wait_ = told_to_wait_ || reading_;
-  } else if (state_.Room(stream, Unscanned()) > 0 || state_.HasCut(stream)) {
-    batch.left = Left::kMore;
+  } else if (asking.superseded || state_.Room(stream, Unscanned()) > 0 || state_.HasCut(stream)) {
+    batch.left = Left::kMore;  // a superseded stream is told so by its next Take
   } else {
     batch.left = at_tail ? Left::kNothing : Left::kBlocked;
   }
