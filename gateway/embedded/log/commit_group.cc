@@ -14,6 +14,10 @@ namespace {
 using broker::Entry;
 using broker::Receipt;
 
+// Room for the cursor and the time in an event, and for what else the batch has of an entry.
+constexpr size_t kBesideEvent = 64;
+constexpr size_t kBesideRecord = 192;
+
 // A header's bytes need not be UTF-8, a protobuf string's must.
 std::string Printable(std::string text) {
   std::replace_if(
@@ -23,14 +27,16 @@ std::string Printable(std::string text) {
 
 }  // namespace
 
-CommitGroup::CommitGroup(const Parts& parts, const LogState& state, int64_t accept_micros,
-                         const AgeStamp& age)
+CommitGroup::CommitGroup(const Parts& parts, const CommitSize& size, const LogState& state,
+                         int64_t accept_micros, const AgeStamp& age)
     : parts_(parts),
       accept_micros_(accept_micros),
       age_(age),
       state_(state),
+      batch_(size.entries * (kBesideEvent + kBesideRecord) + size.event_bytes + size.body_bytes),
       run_(std::make_shared<EventRun>(state.head + 1)) {
   *prefix_.mutable_accept_time() = broker::ToTimestamp(accept_micros_);
+  run_->Reserve(size.entries, size.entries * kBesideEvent + size.event_bytes);
 }
 
 absl::StatusOr<bool> CommitGroup::Discard(std::string_view quarantine_id) {

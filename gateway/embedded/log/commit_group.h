@@ -5,6 +5,7 @@
 
 #include <rocksdb/write_batch.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -25,6 +26,13 @@
 
 namespace mmsmo::embedded {
 
+// What is to be staged: how many entries, and the bytes of their events and bodies.
+struct CommitSize {
+  size_t entries = 0;
+  size_t event_bytes = 0;
+  size_t body_bytes = 0;
+};
+
 // Made for one group and thrown away; for one thread.
 class CommitGroup {
  public:
@@ -37,9 +45,10 @@ class CommitGroup {
     bool keep_raw;
   };
 
-  // What is staged is accepted at `accept_micros`, which is not before `state.accept_micros`.
-  CommitGroup(const Parts& parts, const LogState& state, int64_t accept_micros,
-              const AgeStamp& age);
+  // Takes memory for `size` at once. What is staged is accepted at `accept_micros`, which is not
+  // before `state.accept_micros`.
+  CommitGroup(const Parts& parts, const CommitSize& size, const LogState& state,
+              int64_t accept_micros, const AgeStamp& age);
 
   // Decides what becomes of an entry. The receipt holds once the batch is written.
   absl::StatusOr<broker::Receipt> Stage(broker::Entry entry);

@@ -164,10 +164,11 @@ std::vector<Submission> Journal::TakeGroup() {
   // Whoever is about to append on this core goes first: the larger the groups, the fewer the syncs.
   std::this_thread::yield();
   MutexLock lock(&mu_);
-  size_t submissions = 0, entries = 0, bytes = 0;
-  for (; submissions < pending_.size() && entries < kMaxGroupEntries; ++submissions) {
-    bytes += pending_[submissions].bytes();
-    if (submissions > 0 && bytes > kMaxGroupBytes) break;
+  size_t submissions = 0, entries = 0;
+  for (CommitSize size; submissions < pending_.size() && entries < kMaxGroupEntries;
+       ++submissions) {
+    pending_[submissions].AddTo(&size);
+    if (submissions > 0 && size.event_bytes + size.body_bytes > kMaxGroupBytes) break;
     entries += pending_[submissions].size();
   }
   if (submissions == pending_.size()) return std::exchange(pending_, {});
@@ -185,13 +186,15 @@ void Journal::Commit(std::vector<Submission> group) {
   }
   const auto start = steady_clock::now();
   UpdateTime();
+  CommitSize expected;
+  for (const Submission& submission : group) submission.AddTo(&expected);
   CommitGroup staged({.store = store_,
                       .ids = ids_.get(),
                       .reader = &reader_,
                       .epochs = &epochs_,
                       .quarantine = quarantine_.get(),
                       .keep_raw = options_.keep_raw},
-                     state_, std::max(timeline_->accept_micros(), state_.accept_micros),
+                     expected, state_, std::max(timeline_->accept_micros(), state_.accept_micros),
                      timeline_->stamp());
   std::vector<Answer> answers;
   answers.reserve(group.size());

@@ -8,6 +8,17 @@
 
 namespace mmsmo::embedded {
 
+void EventRun::Reserve(size_t events, size_t event_bytes) {
+  constexpr size_t kMaxBesideEvent = 16;  // two keys and two lengths below 2^49
+  deliveries_.reserve(event_bytes + events * kMaxBesideEvent);
+  ends_.reserve(events);
+  event_sizes_.reserve(events);
+}
+
+size_t EventRun::bytes() const {
+  return deliveries_.capacity() + sizeof(uint32_t) * (ends_.capacity() + event_sizes_.capacity());
+}
+
 void EventRun::Append(std::string_view event) {
   broker::AppendDelivery(event, &deliveries_);
   ends_.push_back(static_cast<uint32_t>(deliveries_.size()));

@@ -20,13 +20,16 @@ class EventRun {
  public:
   explicit EventRun(uint64_t first_sequence) : first_(first_sequence) {}
 
+  // Takes memory at once for what will be appended, instead of again and again.
+  void Reserve(size_t events, size_t event_bytes);
+
   // Appends the next event.
   void Append(std::string_view event);
 
   uint64_t first() const { return first_; }
   uint64_t last() const { return first_ + ends_.size() - 1; }  // not of an empty run
   bool empty() const { return ends_.empty(); }
-  size_t bytes() const { return deliveries_.size(); }
+  size_t bytes() const;  // what it holds of memory
 
   // As it stands in v1.DeliveryBatch. `sequence` must be in first()..last().
   std::string_view Delivery(uint64_t sequence) const;
@@ -43,6 +46,7 @@ class EventRun {
 // Thread-safe.
 class NewestEvents {
  public:
+  // `max_bytes` is the memory of all runs together.
   explicit NewestEvents(size_t max_bytes) : max_bytes_(max_bytes) {}
 
   // Runs come in the order of the log. One that does not follow the last replaces everything.

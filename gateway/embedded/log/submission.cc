@@ -15,10 +15,12 @@ absl::Status NotDurable(const absl::Status& why) {
 
 }  // namespace
 
-size_t Submission::bytes() const {
-  size_t bytes = 0;
-  for (const broker::Entry& entry : entries) bytes += entry.body.size() + entry.event.size();
-  return bytes;
+void Submission::AddTo(CommitSize* size) const {
+  size->entries += entries.size();
+  for (const broker::Entry& entry : entries) {
+    size->event_bytes += entry.event.size();
+    size->body_bytes += entry.body.size();
+  }
 }
 
 Answer::Answer(Submission submission, CommitGroup* group) : submission_(std::move(submission)) {

@@ -23,7 +23,8 @@ struct Submission {
   broker::DiscardDone discarded;
 
   size_t size() const { return entries.size() + discards.size(); }
-  size_t bytes() const;  // of bodies and events
+  // Adds what it has to append.
+  void AddTo(CommitSize* size) const;
 };
 
 class Answer {

@@ -25,6 +25,15 @@ TEST(EventRun, GivesEachEventAndItsFrame) {
   EXPECT_EQ(run->Delivery(6), framed);
 }
 
+TEST(EventRun, TakesItsMemoryOnce) {
+  EventRun run(1);
+  run.Reserve(100, 100 * 20'000);
+  const size_t reserved = run.bytes();
+  EXPECT_LT(reserved, 101u * 20'000);
+  for (int i = 0; i < 100; ++i) run.Append(std::string(20'000, 'a'));
+  EXPECT_EQ(run.bytes(), reserved);
+}
+
 TEST(NewestEvents, FindsTheRunOfAnEvent) {
   NewestEvents newest(1 << 20);
   newest.Add(MakeRun(1, 3));
@@ -36,7 +45,7 @@ TEST(NewestEvents, FindsTheRunOfAnEvent) {
 }
 
 TEST(NewestEvents, KeepsToItsBudget) {
-  NewestEvents newest(3 * broker::DeliverySize(100));
+  NewestEvents newest(3 * MakeRun(1, 1, 100)->bytes());
   for (uint64_t i = 1; i <= 10; ++i) newest.Add(MakeRun(i, 1, 100));
   EXPECT_EQ(newest.Find(7), nullptr);
   EXPECT_NE(newest.Find(8), nullptr);
