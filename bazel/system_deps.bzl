@@ -9,6 +9,7 @@ _LIBRARIES = [
     "fmt",
     "grpc",
     "gtest",
+    "icu",
     "prometheus",
     "protobuf",
     "pugixml",
@@ -18,6 +19,7 @@ _LIBRARIES = [
     "tcmalloc",
     "tomlplusplus",
     "xxhash",
+    "zlib",
 ]
 
 def system_deps():

@@ -41,7 +41,8 @@ Judgement Judge(const Postback& postback, v1::Event* event) {
   event->Clear();
   return postback::Judge({.body = postback.body,
                           .content_type = postback.content_type,
-                          .content_encoding = postback.content_encoding},
+                          .content_encoding = postback.content_encoding,
+                          .max_bytes = postback.max_bytes},
                          event->mutable_mms_mo());
 }
 
@@ -81,7 +82,14 @@ broker::Entry Conflicting(broker::Entry entry, std::string_view cursor) {
 
 int StatusOf(const Judgement& judgement) {
   if (judgement.verdict != Verdict::kRejected) return 200;
-  return judgement.reason == postback::Reason::kUnsupportedMediaType ? 415 : 400;
+  switch (judgement.reason) {
+    case postback::Reason::kUnsupportedMediaType:
+      return 415;
+    case postback::Reason::kBodyTooLarge:
+      return 413;
+    default:
+      return 400;
+  }
 }
 
 }  // namespace mmsmo::ingest

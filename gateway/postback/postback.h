@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,11 +19,15 @@
 
 namespace mmsmo::postback {
 
-// One POST as received. The size limit was applied by whoever read the body.
+// The largest body that can be asked for.
+inline constexpr size_t kMostBodyBytes = 1 << 20;
+
+// One POST as received. The size limit was applied to that by whoever read the body.
 struct Postback {
   std::string_view body;
   std::string_view content_type;      // the field's value; empty where there is none
   std::string_view content_encoding;  // likewise
+  size_t max_bytes = kMostBodyBytes;  // of the body once it is inflated
 };
 
 enum class Verdict {
@@ -46,8 +51,8 @@ struct Judgement {
   Verdict verdict = Verdict::kAccepted;
   Reason reason = Reason::kNone;  // kNone exactly when accepted
   // One sentence for a person: what is wrong and where, with line and column of a syntax error
-  // (from 1, in the body as received). Never a value of the postback: those are people's data.
-  // Empty when accepted.
+  // (from 1, in the body without its coding). Never a value of the postback: those are people's
+  // data. Empty when accepted.
   std::string detail;
   // The postback's tracking id where one could be read; always set when accepted.
   std::string tracking_id;

@@ -20,6 +20,8 @@ std::string_view Name(Reason reason) {
       return "dtd_forbidden";
     case Reason::kTooDeep:
       return "too_deep";
+    case Reason::kBodyTooLarge:
+      return "body_too_large";
     case Reason::kMissingField:
       return "missing_field";
     case Reason::kBadField:

@@ -18,6 +18,7 @@ enum class Reason {
   kUnsupportedMediaType,
   kDtdForbidden,
   kTooDeep,
+  kBodyTooLarge,
   // Well-formed, but not a usable MMS MO: quarantined.
   kMissingField,
   kBadField,
@@ -25,7 +26,7 @@ enum class Reason {
   kNotMmsMo,
   kUnknownShape,
 };
-inline constexpr int kReasons = 13;
+inline constexpr int kReasons = 14;
 
 // "bad_xml" and so on; empty for kNone.
 std::string_view Name(Reason reason);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "gateway/postback/ascii.h"
+#include "gateway/postback/encoding.h"
 #include "gateway/postback/xml_check.h"
 
 namespace mmsmo::postback {
@@ -84,6 +85,18 @@ pugi::xml_node OnlyChild(pugi::xml_node element) {
   return only;
 }
 
+// Each pair as the character that it is.
+void Copy(std::string_view xml, const std::vector<SurrogatePair>& pairs, std::string* out) {
+  out->clear();
+  size_t copied = 0;
+  for (const SurrogatePair& pair : pairs) {
+    out->append(xml.substr(copied, pair.begin - copied));
+    AppendUtf8(pair.character, out);
+    copied = pair.end;
+  }
+  out->append(xml.substr(copied));
+}
+
 }  // namespace
 
 std::optional<SyntaxError> DecodeXml(std::string_view xml, Fields* fields) {
@@ -93,7 +106,7 @@ std::optional<SyntaxError> DecodeXml(std::string_view xml, Fields* fields) {
 
   // pugixml parses in place: the values stay in this buffer when the document is gone.
   static thread_local std::string buffer;
-  buffer.assign(xml);
+  Copy(xml, facts.surrogate_pairs, &buffer);
   pugi::xml_document document;
   const unsigned flags = facts.parted_text ? kParseFlags | pugi::parse_ws_pcdata : kParseFlags;
   const pugi::xml_parse_result parsed =
