@@ -9,6 +9,8 @@ _LIBRARIES = [
     "fmt",
     "grpc",
     "gtest",
+    "icu",
+    "phonenumber",
     "prometheus",
     "protobuf",
     "pugixml",

@@ -6,9 +6,11 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gateway/postback/ascii.h"
 #include "gateway/postback/encoding.h"
+#include "gateway/postback/extra.h"
 #include "gateway/postback/fields.h"
 #include "gateway/postback/fingerprint.h"
 #include "gateway/postback/form.h"
@@ -41,7 +43,8 @@ Judgement Reject(Reason reason, std::string detail) {
           .reason = reason,
           .detail = std::move(detail),
           .tracking_id = {},
-          .fingerprint = {}};
+          .fingerprint = {},
+          .earlier_fingerprint = {}};
 }
 
 Judgement RejectSyntax(const SyntaxError& error, std::string_view text) {
@@ -243,8 +246,11 @@ Judgement Judge(const Postback& postback, v1::MmsMo* message) {
     judgement.detail = std::move(finding.detail);
     return judgement;
   }
-  judgement.fingerprint = FingerprintOf(fields);
-  FillMessage(fields, message);
+  const std::vector<ExtraText> extras = ExtraTexts(fields);
+  const Fingerprints fingerprints = FingerprintsOf(fields, extras);
+  judgement.fingerprint = fingerprints.current;
+  judgement.earlier_fingerprint = fingerprints.earlier;
+  FillMessage(fields, extras, message);
   return judgement;
 }
 
