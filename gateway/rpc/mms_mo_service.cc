@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <random>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -162,7 +164,7 @@ MmsMoService::MmsMoService(const Options& options, broker::Broker* broker,
       deliveries_(metrics.Counter("mmsmo_deliveries_total", "Events handed to streams.")),
       streams_total_(metrics.Counter("mmsmo_streams_total", "Subscribe calls that began.")),
       streams_now_(metrics.Gauge("mmsmo_streams", "Subscribe calls under way.")) {
-  metrics.AddSampler([this] { return SampleLag(); });
+  metrics.AddSampler([this] { return SampleStreams(); });
 }
 
 void MmsMoService::Drain(std::chrono::steady_clock::time_point close_at) {
@@ -300,16 +302,25 @@ void MmsMoService::Unregister(SubscribeStream* stream) {
   streams_now_.Set(static_cast<double>(streams_.size()));
 }
 
-std::vector<prometheus::MetricFamily> MmsMoService::SampleLag() {
+std::vector<prometheus::MetricFamily> MmsMoService::SampleStreams() {
   int64_t largest = 0;
+  int most = 0;
   {
     MutexLock lock(&mu_);
-    for (const SubscribeStream* stream : streams_) largest = std::max(largest, stream->Lag());
+    std::unordered_map<std::string_view, int> of_peers;
+    for (const SubscribeStream* stream : streams_) {
+      largest = std::max(largest, stream->Lag());
+      most = std::max(most, ++of_peers[stream->peer()]);
+    }
   }
   return {Metrics::GaugeFamily("mmsmo_stream_lag_events",
                                "Events that the stream furthest behind has not taken yet, before "
                                "filtering.",
-                               static_cast<double>(largest))};
+                               static_cast<double>(largest)),
+          Metrics::GaugeFamily("mmsmo_grpc_connection_streams",
+                               "Subscribe calls of the connection that has most, beside "
+                               "max-streams-per-connection; unix sockets count as one connection.",
+                               most)};
 }
 
 template <typename Request, typename Response>

@@ -83,7 +83,7 @@ class MmsMoService final : public MmsMoServiceBase {
               grpc::ServerUnaryReactor* reactor);
   void Register(const std::shared_ptr<SubscribeStream>& stream);
   void Unregister(SubscribeStream* stream);
-  std::vector<prometheus::MetricFamily> SampleLag();
+  std::vector<prometheus::MetricFamily> SampleStreams();
 
   const Options options_;
   broker::Broker* const broker_;

@@ -40,6 +40,7 @@ SubscribeStream::SubscribeStream(Settings settings, grpc::CallbackServerContext*
                                  Threads threads, const Clock& clock, Hooks hooks)
     : settings_(std::move(settings)),
       context_(context),
+      peer_(context->peer()),
       threads_(threads),
       clock_(clock),
       hooks_(std::move(hooks)),

@@ -75,6 +75,8 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void Drain(TimePoint close_at);
 
   const Settings& settings() const { return settings_; }
+  // Whom it is for: one address a connection, but for unix sockets, which have none.
+  const std::string& peer() const { return peer_; }
   // How many events the stream has not taken yet. Thread-safe.
   int64_t Lag() const;
 
@@ -107,6 +109,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   const Settings settings_;
   grpc::CallbackServerContext* const context_;
+  const std::string peer_;
   const Threads threads_;
   const Clock& clock_;
   const Hooks hooks_;

@@ -120,6 +120,7 @@ class Subscription:
         self.by_id = defaultdict(list)
         for delivery in self.deliveries:
             self.by_id[delivery.tracking_id].append(delivery)
+        self._bound_times(readers)
 
     def check(self, events, dead_letters, ordered, power_was_cut, findings):
         for ack_id in self.believed:
@@ -140,6 +141,21 @@ class Subscription:
                 continue
             if not any(delivery.said == "acking" for delivery in self.by_id.get(tracking_id, ())):
                 findings.add("lost", f"{tracking_id}, which nobody of {self.name} acknowledged")
+
+    def _bound_times(self, readers):
+        """An attempt was sent before any later one was read, and what a consumer read before it was sent before that, however
+        late it reads."""
+        sent_by = {}
+        for deliveries in self.by_id.values():
+            latest = NEVER
+            for delivery in sorted(deliveries, key=lambda one: -one.attempt):
+                sent_by[delivery] = latest
+                latest = min(latest, delivery.time)
+        for reader in readers:
+            latest = NEVER
+            for delivery in reversed(reader.deliveries):
+                latest = min(latest, sent_by[delivery])
+                delivery.since = min(delivery.since, latest)
 
     def _check_acknowledged(self, deliveries, findings):
         acked = min(delivery.acked for delivery in deliveries)

@@ -47,6 +47,13 @@ class DeliveriesTest(unittest.TestCase):
         self.assertEqual(self.findings((*resumed, "delivered A 1 2.3", "acking A")), {"duplicated": 1})
         self.assertEqual(self.findings((*resumed, "delivered A 2 2.3", "acking A"), restarts=[2.05]), {})
 
+    def test_finds_nothing_where_a_consumer_reads_late(self):
+        late = (*(f"delivered {i} 1 19.9" for i in range(60)), "delivered A 1 20", "delivered A 2 20.5")
+        self.assertEqual(self.findings((*late, "acking A")), {"repeated": 1})
+        self.assertEqual(self.findings(late, ("delivered A 3 5", "acking A")), {})
+        then = ("delivered B 1 20.6", "refusing B")
+        self.assertEqual(self.findings((*late, "acking A", *then), ("delivered B 2 5",)), {})
+
     def test_finds_an_acknowledgement_in_time_that_had_no_effect(self):
         self.assertEqual(self.findings(("delivered A 1 2", "acking A", "expired A 2.1")), {"refused": 1})
         self.assertEqual(self.findings(("delivered A 1 2", "acking A", "expired A 4.5")), {})

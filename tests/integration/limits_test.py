@@ -38,6 +38,7 @@ class LimitsTest(TestCase):
             self.assertEqual(next(stream).WhichOneof("content"), "started")
         self.assertTrue(self.too_many(lambda: next(rpc.subscribe(start_position=latest()))))
         self.assertEqual(gateway.metric('mmsmo_grpc_calls{kind="stream"}'), 2)
+        self.assertEqual(gateway.metric("mmsmo_grpc_connection_streams"), 2)
         self.assertEqual(gateway.metric('mmsmo_grpc_refused_total{limit="stream"}'), 1)
         streams[0].cancel()
         self.until(lambda: not self.too_many(lambda: next(rpc.subscribe(start_position=latest()))))

@@ -235,6 +235,8 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   void Prepared(const PreparationPtr& preparation, const absl::Status& status);
   absl::StatusOr<v1::DeadLetter> DeadLetterOf(const SubscriptionState::GivenUp& given_up) const;
   absl::StatusOr<std::optional<std::string>> ReadDeadLetter(uint64_t sequence) const;
+  absl::StatusOr<int64_t> MoveDeadLetters(const std::vector<uint64_t>& sequences, bool replays,
+                                          const Write& write);
   absl::Status DeleteNow(const Write& write);
 
   const Shared shared_;

@@ -471,52 +471,37 @@ absl::Status Subscription::Seek(const Positions::Start& start, const Write& writ
 
 absl::StatusOr<int64_t> Subscription::Replay(const std::vector<uint64_t>& sequences,
                                              const Write& write) {
-  rocksdb::WriteBatch batch;
-  uint64_t first = std::numeric_limits<uint64_t>::max();
-  uint64_t replayed = 0;
-  for (const uint64_t sequence : sequences) {
-    auto bytes = shared_.records->Read(DeadLetters::kKept, id_, sequence);
-    if (!bytes.ok()) return bytes.status();
-    v1::DeadLetter dead_letter;
-    if (!*bytes || !dead_letter.ParseFromString(**bytes)) continue;
-    shared_.records->Delete(DeadLetters::kKept, id_, sequence, &batch);
-    shared_.records->Put(DeadLetters::kReplayed, id_, sequence, **bytes, &batch);
-    first = std::min(first, sequence);
-    ++replayed;
-  }
-  SubscriptionProgress progress;
-  {
-    MutexLock lock(&mu_);
-    if (deleted_) return NotFound("subscription: there is no '{}'", name_);
-    progress = progress_;
-  }
-  if (replayed == 0) return 0;
-  progress.dead_letters -= replayed;
-  progress.replays += replayed;
-  shared_.records->Put(id_, progress, &batch);
-  if (auto status = write(&batch); !status.ok()) return status;
-  {
-    MutexLock lock(&mu_);
-    progress_.dead_letters -= replayed;
-    progress_.replays += replayed;
-    next_replay_ = std::min(next_replay_, first);
-  }
+  auto replayed = MoveDeadLetters(sequences, /*replays=*/true, write);
+  if (!replayed.ok()) return replayed;
   if (auto status = LoadReplays(); !status.ok()) return status;
-  return static_cast<int64_t>(replayed);
+  return replayed;
 }
 
 absl::StatusOr<int64_t> Subscription::Discard(const std::vector<uint64_t>& sequences,
                                               const Write& write) {
+  return MoveDeadLetters(sequences, /*replays=*/false, write);
+}
+
+// Those that there are, to the replays or away.
+absl::StatusOr<int64_t> Subscription::MoveDeadLetters(const std::vector<uint64_t>& sequences,
+                                                      bool replays, const Write& write) {
   rocksdb::WriteBatch batch;
-  uint64_t discarded = 0;
-  int64_t discarded_bytes = 0;
+  uint64_t first = std::numeric_limits<uint64_t>::max();
+  uint64_t moved = 0;
+  uint64_t discarded_bytes = 0;
   for (const uint64_t sequence : sequences) {
     auto bytes = shared_.records->Read(DeadLetters::kKept, id_, sequence);
     if (!bytes.ok()) return bytes.status();
     if (!*bytes) continue;
+    if (replays) {
+      if (v1::DeadLetter parsed; !parsed.ParseFromString(**bytes)) continue;
+      shared_.records->Put(DeadLetters::kReplayed, id_, sequence, **bytes, &batch);
+    } else {
+      discarded_bytes += DeadLetterBytes(**bytes);
+    }
     shared_.records->Delete(DeadLetters::kKept, id_, sequence, &batch);
-    discarded_bytes += static_cast<int64_t>(DeadLetterBytes(**bytes));
-    ++discarded;
+    first = std::min(first, sequence);
+    ++moved;
   }
   SubscriptionProgress progress;
   {
@@ -524,17 +509,23 @@ absl::StatusOr<int64_t> Subscription::Discard(const std::vector<uint64_t>& seque
     if (deleted_) return NotFound("subscription: there is no '{}'", name_);
     progress = progress_;
   }
-  if (discarded == 0) return 0;
-  progress.dead_letters -= discarded;
-  progress.dead_letter_bytes -= static_cast<uint64_t>(discarded_bytes);
+  if (moved == 0) return 0;
+  progress.dead_letters -= moved;
+  progress.dead_letter_bytes -= discarded_bytes;
+  if (replays) progress.replays += moved;
   shared_.records->Put(id_, progress, &batch);
   if (auto status = write(&batch); !status.ok()) return status;
   MutexLock lock(&mu_);
-  progress_.dead_letters -= discarded;
-  AddDeadLetterBytes(-discarded_bytes);
-  dead_letters_again_at_ = 0;  // there is room
+  progress_.dead_letters -= moved;
+  AddDeadLetterBytes(-static_cast<int64_t>(discarded_bytes));
+  if (replays) {
+    progress_.replays += moved;
+    next_replay_ = std::min(next_replay_, first);
+  } else {
+    dead_letters_again_at_ = 0;  // there is room
+  }
   Changed();
-  return static_cast<int64_t>(discarded);
+  return static_cast<int64_t>(moved);
 }
 
 // --- The end.
