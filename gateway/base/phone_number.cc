@@ -1,5 +1,6 @@
 #include "gateway/base/phone_number.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -8,6 +9,8 @@ namespace mmsmo {
 namespace {
 
 constexpr std::string_view kSuffix = "/type=plmn";
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 std::string_view WithoutSuffix(std::string_view text) {
   if (text.size() < kSuffix.size()) return text;
@@ -21,17 +24,21 @@ std::string_view WithoutSuffix(std::string_view text) {
 }  // namespace
 
 std::optional<PhoneNumber> ReadPhoneNumber(std::string_view text) {
-  PhoneNumber number;
+  std::optional<PhoneNumber> number(std::in_place);
+  if (!text.empty() && std::all_of(text.begin(), text.end(), IsDigit)) {  // nearly always
+    number->digits = text;
+    return number;
+  }
   for (const char c : WithoutSuffix(text)) {
-    if (absl::ascii_isdigit(static_cast<unsigned char>(c))) {
-      number.digits += c;
+    if (IsDigit(c)) {
+      number->digits += c;
     } else if (c == '+') {
-      number.has_plus |= number.digits.empty();
+      number->has_plus |= number->digits.empty();
     } else if (c != ' ' && c != '(' && c != ')' && c != '-' && c != '.') {
       return std::nullopt;
     }
   }
-  if (number.digits.empty()) return std::nullopt;
+  if (number->digits.empty()) return std::nullopt;
   return number;
 }
 

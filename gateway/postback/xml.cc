@@ -57,7 +57,7 @@ void ReadBlock(Field list, std::string_view entry_name, pugi::xml_node block, Fi
       loose += child.value();
       continue;
     }
-    AddLooseText(list, std::exchange(loose, {}), fields);
+    if (!loose.empty()) AddLooseText(list, std::exchange(loose, {}), fields);
     if (IsNamed(LocalName(child), entry_name)) {
       fields->Add(list, ValueOf(child, fields));
     } else {
