@@ -13,6 +13,8 @@ namespace {
 using postback::Judgement;
 using postback::Verdict;
 
+static_assert(postback::Fingerprint::kVersion == broker::kContentVersion);
+
 broker::ContentId ContentOf(const postback::Fingerprint& fingerprint) {
   broker::ContentId content;
   static_assert(std::tuple_size_v<broker::ContentId> == 1 + sizeof(fingerprint.digest));
@@ -58,8 +60,11 @@ broker::Entry MakeEntry(std::string endpoint, Postback postback, Judgement judge
     event->set_endpoint(entry.endpoint);
     event->set_trace_parent(entry.trace_parent);
     event->SerializeToString(&entry.event);
-    entry.key = broker::MakePostbackKey(entry.endpoint, entry.tracking_id);
+    entry.key = broker::MakePostbackKey(entry.endpoint, entry.tracking_id,
+                                        event->mms_mo().recipient().value());
     entry.content = ContentOf(judgement.fingerprint);
+    entry.earlier_key = broker::MakePostbackKey(entry.endpoint, entry.tracking_id);
+    entry.earlier_content = ContentOf(judgement.earlier_fingerprint);
     if (entry.event.size() > broker::kMaxEventBytes) RefuseEvent(&entry);
   } else {
     entry.shelf = ShelfOf(judgement);
@@ -75,8 +80,8 @@ broker::Entry Conflicting(broker::Entry entry, std::string_view cursor) {
   entry.shelf = broker::Shelf::kKept;
   entry.http_status = 200;
   entry.reason = "id_conflict";
-  entry.detail =
-      fmt::format("the event at cursor {} has the same tracking id and other content", cursor);
+  entry.detail = fmt::format(
+      "the event at cursor {} has the same tracking id and recipient, and other content", cursor);
   return entry;
 }
 

@@ -206,9 +206,10 @@ std::optional<ByteOrderMark> FindByteOrderMark(std::string_view bytes) {
 }
 
 std::optional<Encoding> EncodingLabelled(std::string_view label) {
+  label = Trim(label);
+  if (label.empty()) return std::nullopt;
   std::string word = " ";
-  for (char c : Trim(label)) word += c == ' ' ? '\0' : ToLower(c);
-  if (word.size() == 1) return std::nullopt;
+  for (char c : label) word += c == ' ' ? '\0' : ToLower(c);
   word += ' ';
   for (const Labels& one : kLabels) {
     if (one.labels.find(word) != std::string_view::npos) return one.encoding;

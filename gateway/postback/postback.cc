@@ -6,10 +6,12 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gateway/postback/ascii.h"
 #include "gateway/postback/content_coding.h"
 #include "gateway/postback/encoding.h"
+#include "gateway/postback/extra.h"
 #include "gateway/postback/fields.h"
 #include "gateway/postback/fingerprint.h"
 #include "gateway/postback/form.h"
@@ -49,7 +51,8 @@ Judgement Reject(Reason reason, std::string detail) {
           .reason = reason,
           .detail = std::move(detail),
           .tracking_id = {},
-          .fingerprint = {}};
+          .fingerprint = {},
+          .earlier_fingerprint = {}};
 }
 
 Judgement RejectSyntax(const SyntaxError& error, std::string_view text) {
@@ -162,6 +165,7 @@ Rejection DecodeXmlBody(const Body& body, Fields* fields) {
 // nothing.
 std::optional<Encoding> NarrowEncoding(const Body& body) {
   if (body.mark) return body.IsWide() ? std::nullopt : body.mark;
+  if (body.type.charset.empty()) return kUtf8;
   if (IsAsciiLabel(body.type.charset)) return kAscii;
   const Encoding labelled = EncodingLabelled(body.type.charset).value_or(kUtf8);
   return labelled == kUtf8 ? std::optional(kUtf8) : std::nullopt;
@@ -262,8 +266,11 @@ Judgement Judge(const Postback& postback, v1::MmsMo* message) {
     judgement.detail = std::move(finding.detail);
     return judgement;
   }
-  judgement.fingerprint = FingerprintOf(fields);
-  FillMessage(fields, message);
+  const std::vector<ExtraText> extras = ExtraTexts(fields);
+  const Fingerprints fingerprints = FingerprintsOf(fields, extras);
+  judgement.fingerprint = fingerprints.current;
+  judgement.earlier_fingerprint = fingerprints.earlier;
+  FillMessage(fields, extras, message);
   return judgement;
 }
 

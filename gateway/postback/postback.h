@@ -40,7 +40,7 @@ enum class Verdict {
 // order. Never over warnings, derived fields or the format.
 struct Fingerprint {
   static constexpr uint8_t kVersion =
-      1;  // changes with the rule that says which facts are hashed, and how
+      2;  // changes with the rule that says which facts are hashed, and how
   uint8_t version = kVersion;
   std::array<uint8_t, 16> digest{};
 
@@ -56,8 +56,10 @@ struct Judgement {
   std::string detail;
   // The postback's tracking id where one could be read; always set when accepted.
   std::string tracking_id;
-  // Only when accepted.
+  // Only when accepted. The earlier one is what version 1 would have made, of which events may
+  // still be stored.
   Fingerprint fingerprint;
+  Fingerprint earlier_fingerprint;
 };
 
 // Judges `postback`. `message` must be empty; it is filled only when the verdict is kAccepted, and

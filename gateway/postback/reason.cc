@@ -54,6 +54,8 @@ std::string_view Name(Warning warning) {
       return "sender_not_a_number";
     case Warning::kRecipientNotANumber:
       return "recipient_not_a_number";
+    case Warning::kCopyToNotANumber:
+      return "copy_to_not_a_number";
     case Warning::kUnknownNamespace:
       return "unknown_namespace";
   }

@@ -41,9 +41,10 @@ enum class Warning {
   kFileUrlInvalid,
   kSenderNotANumber,
   kRecipientNotANumber,
+  kCopyToNotANumber,
   kUnknownNamespace,
 };
-inline constexpr int kWarnings = 9;
+inline constexpr int kWarnings = 10;
 
 // "content_type_mismatch" and so on.
 std::string_view Name(Warning warning);

@@ -3,6 +3,7 @@
 #include <pugixml.hpp>
 #include <sstream>
 #include <string>
+#include <utility>
 
 #include "gateway/postback/ascii.h"
 #include "gateway/postback/encoding.h"
@@ -42,23 +43,29 @@ Value ValueOf(pugi::xml_node element, Fields* fields) {
   return {.text = Trim(fields->Keep(std::move(joined)))};
 }
 
+// Text where elements are documented is taken for what they would hold.
+void AddLooseText(Field list, std::string text, Fields* fields) {
+  if (Trim(text).empty()) return;
+  fields->Warn(Warning::kContentShape);
+  fields->Add(list, {.text = Trim(fields->Keep(std::move(text)))});
+}
+
 // <content><file>…</file>…</content>, and <copy-to> with <number>: a block of one list.
 void ReadBlock(Field list, std::string_view entry_name, pugi::xml_node block, Fields* fields) {
-  bool has_elements = false;
-  bool has_entries = false;
+  std::string loose;  // comments and CDATA sections part it
   for (pugi::xml_node child : block) {
-    if (!IsElement(child)) continue;
-    has_elements = true;
-    if (!IsNamed(LocalName(child), entry_name)) continue;
-    has_entries = true;
-    fields->Add(list, ValueOf(child, fields));
+    if (!IsElement(child)) {
+      loose += child.value();
+      continue;
+    }
+    if (!loose.empty()) AddLooseText(list, std::exchange(loose, {}), fields);
+    if (IsNamed(LocalName(child), entry_name)) {
+      fields->Add(list, ValueOf(child, fields));
+    } else {
+      fields->AddMember(list, child.name(), ValueOf(child, fields));
+    }
   }
-  if (has_entries) return;
-  if (has_elements) return fields->SetBad(list, "child elements of other names");
-  const Value value = ValueOf(block, fields);
-  if (value.text.empty()) return;
-  fields->Warn(Warning::kContentShape);
-  fields->Add(list, value);
+  AddLooseText(list, std::move(loose), fields);
 }
 
 void ReadField(pugi::xml_node element, Fields* fields) {

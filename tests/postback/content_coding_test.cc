@@ -49,7 +49,7 @@ TEST(Inflate, RefusesOtherFormatsAndBrokenStreams) {
 TEST(Inflate, StopsAtTheLimit) {
   std::string out;
   const std::string bomb = Deflate(std::string(64 << 20, '\0'), true);
-  ASSERT_LT(bomb.size(), 100'000u);
+  ASSERT_LT(bomb.size(), 512u << 10);
   EXPECT_EQ(Inflate(bomb, ContentCoding::kGzip, 1 << 20, &out), Inflated::kTooLarge);
   EXPECT_LE(out.capacity(), (2u << 20));
 }

@@ -89,7 +89,8 @@ TEST(Judge, JoinsTheHalvesOfASurrogatePair) {
     v1::MmsMo message;
     const auto judgement =
         Judge({.body = body, .content_type = "text/xml", .content_encoding = ""}, &message);
-    return judgement.reason == Reason::kNone ? message.subject() : Name(judgement.reason);
+    return judgement.reason == Reason::kNone ? message.subject()
+                                             : std::string(Name(judgement.reason));
   };
   EXPECT_EQ(subject("&#55357;&#56832;"), "😀");
   EXPECT_EQ(subject("a&#xD83D;&#xde00;b&#55357;&#xDE00;&amp;"), "a😀b😀&");
