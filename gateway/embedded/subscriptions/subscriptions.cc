@@ -129,16 +129,19 @@ std::vector<EmbeddedSubscriptions::SubscriptionPtr> EmbeddedSubscriptions::All()
 
 absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Create(
     const v1::Subscription& subscription) {
-  absl::StatusOr<v1::Subscription> made;
+  // Here, as its description is: what reads the store may wait, and the writer's clients with it.
+  const auto start = positions_->Resolve(subscription.start_position());
+  absl::StatusOr<SubscriptionPtr> made;
   auto status = RunOnWriter([&] {
-    made = Make(subscription);
+    made = Make(subscription, start);
     return made.status();
   });
   if (!status.ok()) return status;
-  return made;
+  return (*made)->Describe();
 }
 
-absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Make(const v1::Subscription& subscription) {
+absl::StatusOr<EmbeddedSubscriptions::SubscriptionPtr> EmbeddedSubscriptions::Make(
+    const v1::Subscription& subscription, const absl::StatusOr<Positions::Start>& start) {
   auto existing = Find(subscription.name());
   if (!existing.ok() && !absl::IsNotFound(existing.status())) return existing.status();
   if (existing.ok()) {
@@ -149,9 +152,8 @@ absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Make(const v1::Subscript
                         fmt::format("subscription {} exists with other settings: {}",
                                     subscription.name(), difference));
     }
-    return (*existing)->Describe();
+    return existing;
   }
-  auto start = positions_->Resolve(subscription.start_position());
   if (!start.ok()) return start.status();
   std::random_device random;
   SubscriptionHeader header{.id = uint64_t{random()} << 32 | random(),
@@ -167,7 +169,7 @@ absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Make(const v1::Subscript
   Log()->info("subscription {} was created", subscription.name());
   MutexLock lock(&mu_);
   subscriptions_[subscription.name()] = *opened;
-  return (*opened)->Describe();
+  return opened;
 }
 
 absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Get(const std::string& name) {

@@ -86,7 +86,9 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   // Runs a task on the writing thread, after the changes that came before it; waits for its end.
   // The task itself finds the subscriptions that it needs: until it runs they may be deleted.
   absl::Status RunOnWriter(absl::AnyInvocable<absl::Status()> task);
-  absl::StatusOr<v1::Subscription> Make(const v1::Subscription& subscription);
+  // One that starts there, unless there is one of that name.
+  absl::StatusOr<SubscriptionPtr> Make(const v1::Subscription& subscription,
+                                       const absl::StatusOr<Positions::Start>& start);
 
   absl::StatusOr<broker::SubscriptionStream> OpenStream(const std::string& name,
                                                         const broker::StreamWish& wish);
