@@ -65,7 +65,8 @@ EmbeddedSubscriptions::EmbeddedSubscriptions(const Options& options, Journal* jo
               .resume_window_micros = options.resume_window_micros,
               .max_dead_letters = options.max_dead_letters,
               .max_dead_letter_bytes = options.max_dead_letter_bytes,
-              .dead_letter_bytes = &dead_letter_bytes_} {}
+              .dead_letter_bytes = &dead_letter_bytes_},
+      watch_(clock) {}
 
 absl::StatusOr<std::unique_ptr<EmbeddedSubscriptions>> EmbeddedSubscriptions::Open(
     const Options& options, Journal* journal, Store* store, const Positions* positions,
@@ -394,7 +395,9 @@ absl::Status EmbeddedSubscriptions::RunOnWriter(absl::AnyInvocable<absl::Status(
 void EmbeddedSubscriptions::Run() {
   next_housekeeping_ = steady_clock::now() + kHousekeepingEvery;
   while (true) {
-    Serve(TakeRequests());
+    std::vector<Request> requests = TakeRequests();
+    const auto working = watch_.Begin();
+    Serve(std::move(requests));
     const auto now = steady_clock::now();
     if (now >= next_check_) {
       next_check_ = now + kCheckEvery;

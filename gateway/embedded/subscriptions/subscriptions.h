@@ -24,6 +24,7 @@
 #include "gateway/broker/subscriptions.h"
 #include "gateway/embedded/log/positions.h"
 #include "gateway/embedded/store/options.h"
+#include "gateway/embedded/store/writer_watch.h"
 #include "gateway/embedded/subscriptions/delivery_recorder.h"
 #include "gateway/embedded/subscriptions/lookahead.h"
 #include "gateway/embedded/subscriptions/schema.h"
@@ -44,6 +45,9 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
                                                                      const Positions* positions,
                                                                      const Clock& clock);
   ~EmbeddedSubscriptions() override;
+
+  // Unavailable while the writer waits for the disk for too long.
+  absl::Status CheckWriter() const { return watch_.Check(); }
 
   absl::StatusOr<v1::Subscription> Create(const v1::Subscription& subscription) override;
   absl::StatusOr<v1::Subscription> Get(const std::string& name) override;
@@ -128,6 +132,7 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   DeliveryRecorder recorder_;
   ThreadPool readers_;
   const Subscription::Shared shared_;
+  WriterWatch watch_;
   std::chrono::steady_clock::time_point next_check_;         // the writing thread's
   std::chrono::steady_clock::time_point next_housekeeping_;  // likewise
   bool failed_ = false;                                      // likewise: the last write
