@@ -129,7 +129,7 @@ http::ServerOptions PostbackServerOptions(const Config& config) {
           .write_timeout = milliseconds(config.write_timeout)};
 }
 
-rpc::ServerOptions GrpcServerOptions(const Config& config) {
+rpc::ServerOptions GrpcServerOptions(const Config& config, ByteBudget* in_flight) {
   return {.listen = config.grpc_listen,
           .delivery_threads = ThreadsFor(config.delivery_threads),
           .heartbeat_interval = milliseconds(config.heartbeat_interval),
@@ -137,7 +137,9 @@ rpc::ServerOptions GrpcServerOptions(const Config& config) {
                      .streams = config.max_streams,
                      .streams_a_connection = config.max_streams_per_connection,
                      .calls = config.max_calls,
-                     .frame_bytes = static_cast<int64_t>(config.max_frame_bytes)}};
+                     .call_bytes = static_cast<int64_t>(config.max_call_bytes),
+                     .frame_bytes = static_cast<int64_t>(config.max_frame_bytes)},
+          .in_flight = in_flight};
 }
 
 // Declared in the order in which they depend on each other. The broker goes before the HTTP
@@ -194,8 +196,8 @@ absl::Status Open(const Config& config, Parts& parts) {
   if (!admin.ok()) return admin.status();
   parts.admin = *std::move(admin);
 
-  auto grpc = rpc::Server::Start(GrpcServerOptions(config), parts.broker.get(), SystemClock(),
-                                 parts.metrics);
+  auto grpc = rpc::Server::Start(GrpcServerOptions(config, parts.postbacks->in_flight()),
+                                 parts.broker.get(), SystemClock(), parts.metrics);
   if (!grpc.ok()) return grpc.status();
   parts.grpc = *std::move(grpc);
   return absl::OkStatus();

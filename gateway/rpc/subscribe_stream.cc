@@ -171,7 +171,8 @@ void SubscribeStream::RunSteps() {
 void SubscribeStream::Step() {
   {
     MutexLock lock(&mu_);
-    if (writing_ || cancelling_ || !opened_) return;
+    if (writing_ || cancelling_) return;
+    if (!opened_ && !cancelled_) return;
   }
   if (finished_) return;
   sizer_.WriteEnds(steady_clock::now());
