@@ -95,7 +95,7 @@ class DeadLettersTest(TestCase):
         self.until(lambda: sorted(self.names()) == ["C", "D"])
 
     def test_has_a_budget_of_bytes_for_all_subscriptions(self):
-        self.start("--dead-letters-bytes", "9000")
+        self.start("--dead-letters-bytes", "10000")
         first, second = self.deliver("A", "B", note="x" * 9_000)
         self.assertEqual(self.give_up(first), [])
         self.assertEqual(self.give_up(second), [service_pb2.ACK_FAILURE_REASON_TRANSIENT])

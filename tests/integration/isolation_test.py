@@ -8,7 +8,7 @@ from tests.chaos.disk import Disk
 from tests.chaos.watch import Watch
 from tests.integration.gateway import COMMAND, SANITIZED, Service, TestCase, earliest, latest, xml
 from mmsmo.v1 import subscription_pb2, subscription_service_pb2
-from google.protobuf import duration_pb2
+from google.protobuf import duration_pb2, field_mask_pb2
 
 HEARTBEAT = duration_pb2.Duration(nanos=100_000_000)
 
@@ -59,6 +59,55 @@ class IsolationTest(TestCase):
         while sum(handled) < count:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
+
+    def test_what_is_acknowledged_in_time_counts_however_long_the_disk_takes(self):
+        disk = Disk(self.directory, os.path.join(self.directory, "data"), os.environ["MMSMO_FAULTS_LIBRARY"])
+        gateway = self.gateway(environment=disk.environment())
+        rpc = self.service(gateway)
+        count = 100
+        for i in range(count):
+            self.accepted(gateway, f"S{i}")
+        self.create(rpc, "orders", ack_deadline=duration_pb2.Duration(seconds=1))
+        disk.settings.sync_delay_micros = 3_000_000
+        delivered, expired = [], []
+
+        def acknowledge(ack_ids):
+            expired.extend(rpc.call("Acknowledge", subscription="orders", ack_ids=ack_ids).failures)
+
+        for frame in rpc.subscribe(subscription="orders", heartbeat_interval=HEARTBEAT, max_batch_size=10):
+            deliveries = frame.batch.deliveries
+            delivered += [delivery.event.mms_mo.tracking_id for delivery in deliveries]
+            if deliveries:
+                self.in_background(lambda ids=[delivery.ack_id for delivery in deliveries]: acknowledge(ids))
+            if len(set(delivered)) == count and frame.HasField("heartbeat"):
+                break
+        disk.heal()
+        self.assertEqual(len(delivered), count)
+        self.assertEqual(expired, [])
+
+    def test_an_update_is_not_undone_by_who_connects_meanwhile(self):
+        disk = Disk(self.directory, os.path.join(self.directory, "data"), os.environ["MMSMO_FAULTS_LIBRARY"])
+        gateway = self.gateway(environment=disk.environment())
+        rpc = self.service(gateway)
+        self.create(rpc, "orders", max_attempts=1, expiration_ttl=duration_pb2.Duration(seconds=86400))
+        admin = Service(rpc.channel, subscription_service_pb2, "SubscriptionService")
+        disk.settings.sync_delay_micros = 1_000_000
+        update = threading.Thread(target=lambda: admin.call(
+            "UpdateSubscription", subscription=subscription_pb2.Subscription(name="orders", max_attempts=7),
+            update_mask=field_mask_pb2.FieldMask(paths=["max_attempts"])))
+        update.start()
+        while update.is_alive():  # consumers come and go
+            stream = rpc.subscribe(subscription="orders", heartbeat_interval=HEARTBEAT)
+            self.assertEqual(next(stream).WhichOneof("content"), "started")
+            stream.cancel()
+        disk.heal()
+        admin.call("CreateSubscription", subscription=subscription_pb2.Subscription(
+            name="other", start_position=latest()))  # after what was to be written
+        gateway.kill()
+        gateway.start()
+        found = Service(self.service(gateway).channel, subscription_service_pb2, "SubscriptionService").call(
+            "GetSubscription", name="orders")
+        self.assertEqual(found.subscription.max_attempts, 7)
 
     def test_a_sync_that_hangs_delays_nobody_else(self):
         disk = Disk(self.directory, os.path.join(self.directory, "data"), os.environ["MMSMO_FAULTS_LIBRARY"])

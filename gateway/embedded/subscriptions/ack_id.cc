@@ -9,8 +9,9 @@ namespace {
 
 constexpr char kOldVersion = 1;  // without the incarnation
 constexpr char kVersion = 2;
-constexpr size_t kOldBytes = 1 + 8 + 4 + 8 + 4 + 2;
-constexpr size_t kBytes = kOldBytes + 8;
+constexpr size_t kCommonBytes = 1 + 8 + 4 + 8 + 4;
+constexpr size_t kOldBytes = kCommonBytes + 2;
+constexpr size_t kBytes = kCommonBytes + 4 + 8;
 
 }  // namespace
 
@@ -36,11 +37,12 @@ absl::StatusOr<AckId> DecodeAckId(std::string_view text) {
   }
   const std::string_view view = *bytes;
   return AckId{.subscription = LoadBigEndian<uint64_t>(view.substr(1)),
-               .incarnation = old ? 0 : LoadBigEndian<uint64_t>(view.substr(kOldBytes)),
+               .incarnation = old ? 0 : LoadBigEndian<uint64_t>(view.substr(kCommonBytes + 4)),
                .epoch = LoadBigEndian<uint32_t>(view.substr(9)),
                .sequence = LoadBigEndian<uint64_t>(view.substr(13)),
                .attempt = LoadBigEndian<uint32_t>(view.substr(21)),
-               .lease = LoadBigEndian<uint16_t>(view.substr(25))};
+               .lease = old ? LoadBigEndian<uint16_t>(view.substr(kCommonBytes))
+                            : LoadBigEndian<uint32_t>(view.substr(kCommonBytes))};
 }
 
 }  // namespace mmsmo::embedded

@@ -19,12 +19,12 @@ struct AckId {
   uint32_t epoch = 0;        // how often the subscription was moved by a seek
   uint64_t sequence = 0;     // the event
   uint32_t attempt = 0;
-  uint16_t lease = 0;  // tells two leases of one attempt apart: that of a replay, say
+  uint32_t lease = 0;  // tells two leases of one attempt apart: that of a replay or a copy, say
 
   friend bool operator==(const AckId&, const AckId&) = default;
 };
 
-// 52 characters of URL-safe base64.
+// 55 characters of URL-safe base64.
 std::string EncodeAckId(const AckId& id);
 
 // InvalidArgument for what EncodeAckId did not make, nor an older gateway's.

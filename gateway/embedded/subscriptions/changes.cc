@@ -21,8 +21,6 @@ bool SubscriptionChanges::empty() const {
 }
 
 void SubscriptionChanges::MergeOlder(SubscriptionChanges older) {
-  if (!header) header = std::move(older.header);
-  if (!progress) progress = older.progress;
   Prepend(std::move(older.removed_blocks), &removed_blocks);
   Prepend(std::move(older.settled), &settled);
   Prepend(std::move(older.failed), &failed);

@@ -31,8 +31,8 @@ struct SubscriptionChanges {
   uint64_t forget_before = 0;  // records of attempts before this event
 
   bool empty() const;
-  // Takes in what came about before, and could not be written. Blocks of acknowledgements are not
-  // taken in: AckedSet gives them again.
+  // Takes in what came about before, and could not be written. Header, progress and blocks of
+  // acknowledgements are not taken in: they are given again as they are then.
   void MergeOlder(SubscriptionChanges older);
   void Put(SubscriptionId id, const SubscriptionRecords& records, const Clock& clock,
            rocksdb::WriteBatch* batch) const;

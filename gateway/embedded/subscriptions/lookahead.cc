@@ -13,8 +13,6 @@
 namespace mmsmo::embedded {
 namespace {
 
-// What one Read may hold in memory beside the newest events.
-constexpr size_t kMaxBytes = 512 << 10;
 constexpr size_t kCopiesBytes = 64 << 10;
 // What one Read may spend: so much for each event that has to be parsed, 1 for each other.
 constexpr int kEffort = 10'000;
@@ -44,7 +42,7 @@ absl::StatusOr<std::vector<ReadEvent>> Lookahead::Read(const ReadPlan& plan, int
   int effort = 0;
   for (uint64_t sequence = plan.from;
        sequence <= plan.through && static_cast<int>(events.size()) < max_events &&
-       bytes < kMaxBytes && effort < kEffort;
+       bytes < plan.max_bytes && effort < kEffort;
        ++sequence) {
     ReadEvent read{.candidate = {.sequence = sequence}};
     int64_t accept_micros = 0;
@@ -64,15 +62,15 @@ absl::StatusOr<std::vector<ReadEvent>> Lookahead::Read(const ReadPlan& plan, int
       }
       if (!copies || copies->size() + stored->event.size() > copies->capacity()) {
         copies = std::make_shared<std::string>();
-        copies->reserve(std::max(kCopiesBytes, stored->event.size()));
+        copies->reserve(std::max(std::min(kCopiesBytes, plan.max_bytes), stored->event.size()));
       }
       const size_t begin = copies->size();
       copies->append(stored->event);
       read.event = std::string_view(*copies).substr(begin);
       read.owner = copies;
       accept_micros = stored->accept_micros;
-      bytes += read.event.size();
     }
+    bytes += read.event.size();
     if (auto status = Judge(plan, accept_micros, &read); !status.ok()) {
       if (events.empty()) return status;
       break;

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -35,6 +36,7 @@ struct ReadPlan {
   uint64_t through = 0;           // the last, at most
   int64_t not_before = 0;         // what was accepted before is unwanted, in microseconds
   uint64_t recorded_through = 0;  // up to here, attempts may have been made before the restart
+  size_t max_bytes = 0;           // of events, but for the last
   bool order_by_sender = false;
   uint32_t unrecorded_attempts = 0;
   std::shared_ptr<const broker::EventFilter> filter;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <random>
 
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
@@ -83,7 +84,8 @@ absl::StatusOr<std::shared_ptr<Subscription>> Subscription::Open(const Shared& s
   const uint64_t head = shared.journal->head().head();
   if (auto status = CutToHead(shared, header, head, &*stored); !status.ok()) return status;
   SubscriptionState state(PolicyOf(header.settings, shared.resume_window_micros),
-                          std::move(stored->acked), stored->delivered_through);
+                          std::move(stored->acked), stored->delivered_through,
+                          std::random_device()());
   std::shared_ptr<Subscription> subscription(
       new Subscription(shared, std::move(header), stored->progress, std::move(state)));
   if (auto status = subscription->LoadReplays(); !status.ok()) return status;
@@ -99,6 +101,7 @@ Subscription::Subscription(const Shared& shared, SubscriptionHeader header,
       progress_(progress),
       state_(std::move(state)),
       filter_(std::make_shared<const broker::EventFilter>(header_.settings.filter())),
+      read_part_(shared.read_ahead),
       recorded_through_(state_.delivered_through()),
       saved_floor_(progress.floor),
       opened_at_(shared.journal->AgeMicros()) {
@@ -115,6 +118,7 @@ SubscriptionHeader Subscription::header() const {
 
 void Subscription::SetHeader(SubscriptionHeader header) {
   MutexLock lock(&mu_);
+  header.last_used_micros = header_.last_used_micros;  // it may have been used since
   header_ = std::move(header);
   state_.set_policy(PolicyOf(header_.settings, shared_.resume_window_micros));
   filter_ = std::make_shared<const broker::EventFilter>(header_.settings.filter());

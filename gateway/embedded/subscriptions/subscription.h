@@ -18,6 +18,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gateway/base/byte_budget.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/mutex.h"
 #include "gateway/base/thread_pool.h"
@@ -56,6 +57,7 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
     const Lookahead* lookahead;
     ThreadPool* readers;  // may wait for the store
     DeliveryRecorder* recorder;
+    ByteBudget* read_ahead;  // what all have read and not offered yet
     int64_t resume_window_micros;
     uint64_t max_dead_letters;       // of one subscription
     uint64_t max_dead_letter_bytes;  // of all together
@@ -113,14 +115,16 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
     v1::AckFailureReason reason = v1::ACK_FAILURE_REASON_UNSPECIFIED;
     AckId id;
   };
-  // One verdict for each ack id. Errors: NotFound once the subscription was deleted. All but
-  // extensions are for the writer.
+  // One verdict for each ack id, at once: what is said in time counts, however long the disk takes.
+  // But for extensions it has its effect for good with the next TakeChanges that is written.
+  // Errors: NotFound once the subscription was deleted.
   absl::StatusOr<std::vector<Verdict>> Apply(const std::vector<std::string>& ack_ids,
                                              const broker::AckChange& change);
-  // Settles what only the store knows.
+  // Settles what only the store knows. For the writer, as what follows.
   void LookUp(const broker::AckChange& change, std::vector<Verdict>* verdicts);
-  // Settles what was to become a dead letter: it is one now, or that may work later.
-  void JudgeDeadLetters(std::vector<Verdict>* verdicts) const;
+  // Settles what was to become a dead letter: it is one now, or cannot be one yet. False where the
+  // next PutDeadLetters may tell of more.
+  bool JudgeDeadLetters(std::vector<Verdict>* verdicts) const;
 
   // --- For the writer.
 
@@ -132,7 +136,8 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   // Whether Save has something to do that can wait.
   bool HasMoved() const;
 
-  // Makes dead letters of a limited number of events that were given up. Reads the store.
+  // Makes dead letters of events that were given up, as far as that takes little time and memory.
+  // Reads the store.
   void PutDeadLetters();
   // Reads what of the replays there is room for.
   absl::Status LoadReplays();
@@ -147,9 +152,14 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   // Moves it; `write` makes the batch durable.
   using Write = std::function<absl::Status(rocksdb::WriteBatch*)>;
   absl::Status Seek(const Positions::Start& start, const Write& write);
-  // How many of these dead letters will be delivered again, or are removed.
-  absl::StatusOr<int64_t> Replay(const std::vector<uint64_t>& sequences, const Write& write);
-  absl::StatusOr<int64_t> Discard(const std::vector<uint64_t>& sequences, const Write& write);
+  // How many of these dead letters will be delivered again, or are removed; and how many of them
+  // were looked at, the first ones: at least one, as far as that takes little time and memory.
+  struct Moved {
+    uint64_t count = 0;
+    size_t seen = 0;
+  };
+  absl::StatusOr<Moved> Replay(const std::vector<uint64_t>& sequences, const Write& write);
+  absl::StatusOr<Moved> Discard(const std::vector<uint64_t>& sequences, const Write& write);
   absl::Status Delete(const Write& write);
   // The same, if it is abandoned; returns whether it was.
   bool DeleteIfAbandoned(const Write& write);
@@ -167,10 +177,10 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
     uint32_t epoch = 0;
     std::vector<Item> items;
     bool ready = false;
+    int64_t ready_at = 0;
   };
   using PreparationPtr = std::shared_ptr<Preparation>;
   struct Stream {
-    std::vector<std::string> names;  // by which it can be resumed
     PreparationPtr preparation;
     absl::Status error;       // for its next Take
     bool superseded = false;  // by one that resumed it
@@ -187,6 +197,8 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status CheckStream(StreamId stream) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Use() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Name(StreamId stream, std::string name, bool is_successor)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int64_t BacklogLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   uint64_t Unscanned() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   broker::Batch Nothing(StreamId stream) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -196,12 +208,15 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   void EndReading(const ReadPlan& plan, absl::StatusOr<std::vector<ReadEvent>> events)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PassUnwanted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  ReadEvent PopRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ForgetRead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Drop(Stream* stream) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool IsCurrent(const PreparationPtr& preparation) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ForgetEndedStreams(int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ForgetWhatIsNotTaken(int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ExpireRemoved() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  bool IsOfThisLog(const AckId& id) const;
+  bool IsOfThisLog(const AckId& id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  EpochId IncarnationOf(const AckId& id) const;
   Verdict ApplyOne(const AckId& id, const broker::AckChange& change)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Verdict VerdictOn(SubscriptionState::Effect effect, const AckId& id,
@@ -210,13 +225,17 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
                                   const std::optional<std::string>& dead_letter)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   v1::AckFailureReason LookUpUnscanned(const AckId& id, const broker::AckChange& change,
-                                       const AttemptRecord& record)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+                                       const AttemptRecord& record, const v1::DeadLetter& given_up,
+                                       bool replaces) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void RetryUnscanned(uint64_t sequence, const broker::AckChange& change,
+                      const AttemptRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Correct(SubscriptionState::Candidate* candidate) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void TakeSettled() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CountLost() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void KeepDeadLetter(const SubscriptionState::GivenUp& given_up, const v1::DeadLetter& dead_letter,
                       bool replaces) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool WantsReplays() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  bool HasDeadLetterRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool HasDeadLetterRoomFor(uint64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddDeadLetterBytes(int64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool IsAbandoned() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // After a change that may let streams take something, or that is to be saved.
@@ -235,8 +254,9 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   void Prepared(const PreparationPtr& preparation, const absl::Status& status);
   absl::StatusOr<v1::DeadLetter> DeadLetterOf(const SubscriptionState::GivenUp& given_up) const;
   absl::StatusOr<std::optional<std::string>> ReadDeadLetter(uint64_t sequence) const;
-  absl::StatusOr<int64_t> MoveDeadLetters(const std::vector<uint64_t>& sequences, bool replays,
-                                          const Write& write);
+  v1::AckFailureReason LookUpOne(const AckId& id, const broker::AckChange& change);
+  absl::StatusOr<Moved> MoveDeadLetters(const std::vector<uint64_t>& sequences, bool replays,
+                                        const Write& write);
   absl::Status DeleteNow(const Write& write);
 
   const Shared shared_;
@@ -261,13 +281,18 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
     bool is_successor = false;
   };
   absl::flat_hash_map<std::string, Resumable> resumable_ ABSL_GUARDED_BY(mu_);
-  std::deque<std::pair<int64_t, std::string>> ended_ ABSL_GUARDED_BY(mu_);  // until when
+  absl::flat_hash_map<StreamId, std::deque<std::string>> names_ ABSL_GUARDED_BY(mu_);
+  std::deque<std::pair<int64_t, StreamId>> ended_ ABSL_GUARDED_BY(mu_);  // until when
   StreamId last_stream_ ABSL_GUARDED_BY(mu_) = 0;
   bool deleted_ ABSL_GUARDED_BY(mu_) = false;
   bool deleting_ ABSL_GUARDED_BY(mu_) = false;
 
   // What was read of the log from state_.next() on. One reads at a time.
   std::deque<ReadEvent> read_ ABSL_GUARDED_BY(mu_);
+  size_t read_bytes_ ABSL_GUARDED_BY(mu_) = 0;  // of them
+  ByteBudget::Part read_part_ ABSL_GUARDED_BY(mu_);
+  int64_t read_at_ ABSL_GUARDED_BY(mu_) = 0;  // when something was last read or taken of them
+  int64_t look_at_ ABSL_GUARDED_BY(mu_) = 0;  // when to look for what is not taken
   bool reading_ ABSL_GUARDED_BY(mu_) = false;
   bool told_to_wait_ ABSL_GUARDED_BY(mu_) = false;    // a stream, for the end of that
   uint64_t reading_number_ ABSL_GUARDED_BY(mu_) = 0;  // tells what was read from what is wanted
@@ -276,10 +301,15 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   uint64_t recorded_through_ ABSL_GUARDED_BY(mu_) = 0;
   // The first replay that may not be in state_ yet.
   uint64_t next_replay_ ABSL_GUARDED_BY(mu_) = 0;
+  // The replays that are in state_, with the incarnation of the log that each is of.
+  absl::flat_hash_map<uint64_t, EpochId> replayed_ ABSL_GUARDED_BY(mu_);
+  // Events that failed before they were offered since the restart.
+  absl::flat_hash_map<uint64_t, SubscriptionState::Failed> retried_ ABSL_GUARDED_BY(mu_);
 
   // What is to be written, beside what state_ knows.
   SubscriptionChanges changes_ ABSL_GUARDED_BY(mu_);
   bool progress_changed_ ABSL_GUARDED_BY(mu_) = false;
+  bool header_changed_ ABSL_GUARDED_BY(mu_) = false;
   uint64_t saved_floor_ ABSL_GUARDED_BY(mu_) = 0;
 
   // The oldest event that is not done with, and when it was accepted; 0 where that is not known.

@@ -7,6 +7,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/broker/proto_time.h"
+#include "gateway/embedded/log/cursor.h"
 #include "gateway/embedded/subscriptions/subscription.h"
 
 namespace mmsmo::embedded {
@@ -20,9 +21,12 @@ constexpr int64_t kUseEveryMicros = 60'000'000;
 constexpr int64_t kLogEveryMicros = 60'000'000;
 // A dead letter that cannot be written is tried again after so long.
 constexpr int64_t kDeadLettersAgainMicros = 1'000'000;
-// So many become dead letters with one write, and so many replays are in memory.
+// At most so many become dead letters with one write, and so many replays are in memory.
 constexpr size_t kDeadLettersAtOnce = 1'000;
 constexpr size_t kMaxReplays = 10'000;
+// What one turn of the writer may read or move for one subscription, while all others wait.
+constexpr size_t kPieceBytes = 4 << 20;
+constexpr int64_t kPieceMicros = 20'000;
 // Whoever could not use it while there was no gateway has so long to come back.
 constexpr int64_t kGraceMicros = 300'000'000;
 
@@ -42,7 +46,7 @@ absl::StatusOr<std::vector<Subscription::Verdict>> Subscription::Apply(
   if (deleted_) return NotFound("subscription: there is no '{}'", name_);
   for (const std::string& text : ack_ids) {
     const auto id = DecodeAckId(text);
-    if (!id.ok() || id->subscription != id_ || id->epoch > progress_.epoch) {
+    if (!id.ok() || id->subscription != id_) {
       verdicts.push_back({.reason = v1::ACK_FAILURE_REASON_INVALID});
     } else {
       verdicts.push_back(ApplyOne(*id, change));
@@ -53,12 +57,17 @@ absl::StatusOr<std::vector<Subscription::Verdict>> Subscription::Apply(
 }
 
 // Numbers that were given before a copy was restored, or before the end of the log was lost, are
-// other events now. What retention has removed is a replay's, and its epoch may be forgotten.
+// other events now. The epoch of what retention has removed may be forgotten.
 bool Subscription::IsOfThisLog(const AckId& id) const {
-  if (id.sequence > shared_.journal->head().head()) return false;
-  if (id.sequence < shared_.journal->oldest()) return true;
-  const EpochId incarnation = id.incarnation != 0 ? id.incarnation : shared_.store->journal_id();
-  return shared_.positions->EpochOf(id.sequence) == incarnation;
+  if (id.epoch > progress_.epoch || id.sequence > shared_.journal->head().head()) return false;
+  const auto replay = replayed_.find(id.sequence);
+  if (replay != replayed_.end()) return replay->second == IncarnationOf(id);
+  return id.sequence < shared_.journal->oldest() ||
+         shared_.positions->EpochOf(id.sequence) == IncarnationOf(id);
+}
+
+EpochId Subscription::IncarnationOf(const AckId& id) const {
+  return id.incarnation != 0 ? id.incarnation : shared_.store->journal_id();
 }
 
 Subscription::Verdict Subscription::ApplyOne(const AckId& id, const broker::AckChange& change) {
@@ -83,7 +92,7 @@ Subscription::Verdict Subscription::ApplyOne(const AckId& id, const broker::AckC
     case Kind::kRelease:
       return VerdictOn(state_.Release(lease), id, change);
     case Kind::kDeadLetter:
-      if (!HasDeadLetterRoom() && !state_.acked().Contains(id.sequence)) {
+      if (!HasDeadLetterRoomFor(0) && !state_.acked().Contains(id.sequence)) {
         return {.reason = v1::ACK_FAILURE_REASON_TRANSIENT};
       }
       return VerdictOn(state_.GiveUp(lease, change.reason), id, change);
@@ -107,8 +116,7 @@ Subscription::Verdict Subscription::VerdictOn(Effect effect, const AckId& id,
       if (acknowledges) return {};
       break;
     case Effect::kUnscanned:
-      if (acknowledges) return {.kind = VerdictKind::kLookUp, .id = id};
-      break;
+      return {.kind = VerdictKind::kLookUp, .id = id};
     case Effect::kExpired:
       break;
   }
@@ -118,36 +126,52 @@ Subscription::Verdict Subscription::VerdictOn(Effect effect, const AckId& id,
 void Subscription::LookUp(const broker::AckChange& change, std::vector<Verdict>* verdicts) {
   for (Verdict& verdict : *verdicts) {
     if (verdict.kind != Verdict::Kind::kLookUp) continue;
-    const AckId& id = verdict.id;
-    uint32_t epoch = 0;
-    {
-      MutexLock lock(&mu_);
-      epoch = progress_.epoch;
-    }
-    const auto dead_letter = ReadDeadLetter(id.sequence);
-    const auto record = shared_.records->ReadAttempts(id_, epoch, id.sequence);
     verdict.kind = Verdict::Kind::kSettled;
-    if (!dead_letter.ok() || !record.ok()) {
-      verdict.reason = v1::ACK_FAILURE_REASON_TRANSIENT;
-      continue;
-    }
-    MutexLock lock(&mu_);
-    verdict.reason = state_.acked().Contains(id.sequence) ? LookUpDone(id, change, *dead_letter)
-                                                          : LookUpUnscanned(id, change, *record);
+    verdict.reason = LookUpOne(verdict.id, change);
   }
   MutexLock lock(&mu_);
   Changed();
 }
 
-// What is done with may be a dead letter, which a late acknowledgement removes.
+v1::AckFailureReason Subscription::LookUpOne(const AckId& id, const broker::AckChange& change) {
+  uint32_t epoch = 0;
+  bool done = false;
+  {
+    MutexLock lock(&mu_);
+    epoch = progress_.epoch;
+    done = state_.acked().Contains(id.sequence);
+  }
+  const auto dead_letter = ReadDeadLetter(id.sequence);
+  const auto record = shared_.records->ReadAttempts(id_, epoch, id.sequence);
+  if (!dead_letter.ok() || !record.ok()) return v1::ACK_FAILURE_REASON_TRANSIENT;
+  absl::StatusOr<v1::DeadLetter> given_up = v1::DeadLetter();
+  if (!done && change.kind == Kind::kDeadLetter) {
+    given_up = DeadLetterOf(
+        {.sequence = id.sequence, .attempts = id.attempt, .bytes = 0, .reason = change.reason});
+    if (!given_up.ok()) return v1::ACK_FAILURE_REASON_TRANSIENT;
+  }
+  MutexLock lock(&mu_);
+  return state_.acked().Contains(id.sequence)
+             ? LookUpDone(id, change, *dead_letter)
+             : LookUpUnscanned(id, change, *record, *given_up, dead_letter->has_value());
+}
+
+// What is done with may be a dead letter, which a late acknowledgement removes: of the same event,
+// and of the time since the last seek.
 v1::AckFailureReason Subscription::LookUpDone(const AckId& id, const broker::AckChange& change,
                                               const std::optional<std::string>& dead_letter) {
-  if (change.kind == Kind::kDeadLetter) {  // said again, perhaps since the answer was lost
-    return dead_letter ? v1::ACK_FAILURE_REASON_UNSPECIFIED : v1::ACK_FAILURE_REASON_EXPIRED;
+  if (!dead_letter) {
+    return change.kind == Kind::kAcknowledge ? v1::ACK_FAILURE_REASON_UNSPECIFIED
+                                             : v1::ACK_FAILURE_REASON_EXPIRED;
   }
-  if (!dead_letter) return v1::ACK_FAILURE_REASON_UNSPECIFIED;
   v1::DeadLetter parsed;
-  if (!parsed.ParseFromString(*dead_letter) ||
+  if (!parsed.ParseFromString(*dead_letter)) return v1::ACK_FAILURE_REASON_EXPIRED;
+  const auto cursor = DecodeCursor(parsed.event().cursor());
+  const bool same = cursor.ok() && cursor->epoch == IncarnationOf(id);
+  if (same && change.kind == Kind::kDeadLetter) {  // said again, perhaps since the answer was lost
+    return v1::ACK_FAILURE_REASON_UNSPECIFIED;
+  }
+  if (!same || change.kind != Kind::kAcknowledge || id.epoch < progress_.epoch ||
       static_cast<uint32_t>(parsed.attempts()) != id.attempt) {
     return v1::ACK_FAILURE_REASON_EXPIRED;
   }
@@ -159,30 +183,86 @@ v1::AckFailureReason Subscription::LookUpDone(const AckId& id, const broker::Ack
   return v1::ACK_FAILURE_REASON_UNSPECIFIED;
 }
 
+// Delivered before the restart: what is said of it now is heard by the record that it will be
+// offered with.
 v1::AckFailureReason Subscription::LookUpUnscanned(const AckId& id, const broker::AckChange& change,
-                                                   const AttemptRecord& record) {
-  if (change.kind != Kind::kAcknowledge) return v1::ACK_FAILURE_REASON_EXPIRED;
+                                                   const AttemptRecord& record,
+                                                   const v1::DeadLetter& given_up, bool replaces) {
+  if (id.epoch < progress_.epoch) return v1::ACK_FAILURE_REASON_EXPIRED;  // it was sought meanwhile
   if (state_.IsPending(id.sequence)) {  // it was offered meanwhile
-    return state_.Acknowledge(LeaseOf(id)) == Effect::kDone ? v1::ACK_FAILURE_REASON_UNSPECIFIED
-                                                            : v1::ACK_FAILURE_REASON_EXPIRED;
+    const Verdict verdict = ApplyOne(id, change);
+    return verdict.kind == Verdict::Kind::kSettled ? verdict.reason
+                                                   : v1::ACK_FAILURE_REASON_TRANSIENT;
   }
   if (record.attempts.value_or(state_.unrecorded_attempts()) != id.attempt) {
     return v1::ACK_FAILURE_REASON_EXPIRED;
   }
-  state_.AcknowledgeUnscanned(id.sequence);
+  switch (change.kind) {
+    case Kind::kAcknowledge:
+      state_.AcknowledgeUnscanned(id.sequence);
+      break;
+    case Kind::kRelease:  // it is offered again anyway
+      break;
+    case Kind::kRetry:
+    case Kind::kRedeliver:
+      RetryUnscanned(id.sequence, change, record);
+      break;
+    case Kind::kDeadLetter:
+      if (!HasDeadLetterRoomFor(given_up.event().ByteSizeLong())) {
+        return v1::ACK_FAILURE_REASON_TRANSIENT;
+      }
+      KeepDeadLetter({.sequence = id.sequence}, given_up, replaces);
+      state_.AcknowledgeUnscanned(id.sequence);
+      break;
+    case Kind::kExtend:  // its lease has ended with the gateway's
+      return v1::ACK_FAILURE_REASON_EXPIRED;
+  }
   return v1::ACK_FAILURE_REASON_UNSPECIFIED;
 }
 
-void Subscription::JudgeDeadLetters(std::vector<Verdict>* verdicts) const {
-  MutexLock lock(&mu_);
+void Subscription::RetryUnscanned(uint64_t sequence, const broker::AckChange& change,
+                                  const AttemptRecord& record) {
+  const uint32_t failures = record.failures + 1;
+  const int64_t delay = change.kind == Kind::kRedeliver ? change.micros : state_.Backoff(failures);
+  const SubscriptionState::Failed failed{.sequence = sequence,
+                                         .failures = failures,
+                                         .retry_at = shared_.clock->MonotonicMicros() + delay};
+  if (!retried_.emplace(sequence, failed).second) return;  // said once more
+  changes_.failed.push_back(failed);
+  for (ReadEvent& read : read_) Correct(&read.candidate);
+}
+
+// What was read of the store before a failure was written there.
+void Subscription::Correct(SubscriptionState::Candidate* candidate) const {
+  const auto failed = retried_.find(candidate->sequence);
+  if (failed == retried_.end()) return;
+  candidate->failures = failed->second.failures;
+  candidate->retry_at = failed->second.retry_at;
+}
+
+bool Subscription::JudgeDeadLetters(std::vector<Verdict>* verdicts) const {
+  bool all = true;
   for (Verdict& verdict : *verdicts) {
     if (verdict.kind != Verdict::Kind::kDeadLetter) continue;
+    bool waits = false, stuck = false;
+    {
+      MutexLock lock(&mu_);
+      waits = state_.IsGivenUp(verdict.id.sequence);
+      stuck = shared_.clock->MonotonicMicros() < dead_letters_again_at_;
+    }
+    if (waits && !stuck) {
+      all = false;
+      continue;
+    }
     verdict.kind = Verdict::Kind::kSettled;
-    if (changes_.dead_letters.contains(verdict.id.sequence)) continue;
-    verdict.reason = state_.IsGivenUp(verdict.id.sequence)
-                         ? v1::ACK_FAILURE_REASON_TRANSIENT
-                         : v1::ACK_FAILURE_REASON_EXPIRED;  // retention has removed the event
+    const auto dead_letter = ReadDeadLetter(verdict.id.sequence);
+    if (waits || !dead_letter.ok()) {
+      verdict.reason = v1::ACK_FAILURE_REASON_TRANSIENT;
+    } else if (!*dead_letter) {  // retention or a seek has taken the event
+      verdict.reason = v1::ACK_FAILURE_REASON_EXPIRED;
+    }
   }
+  return all;
 }
 
 // --- Time.
@@ -194,6 +274,7 @@ void Subscription::OnTime() {
     const int64_t now = shared_.clock->MonotonicMicros();
     state_.OnTime(now);
     ForgetEndedStreams(now);
+    ForgetWhatIsNotTaken(now);
     ExpireRemoved();
     if (state_.streams() > 0 && last_used_ + kUseEveryMicros < shared_.journal->AgeMicros()) {
       Use();
@@ -235,9 +316,10 @@ void Subscription::ExpireRemoved() {
 
 // --- Dead letters.
 
-bool Subscription::HasDeadLetterRoom() const {
+bool Subscription::HasDeadLetterRoomFor(uint64_t bytes) const {
   return progress_.dead_letters + progress_.replays < shared_.max_dead_letters &&
-         *shared_.dead_letter_bytes < static_cast<int64_t>(shared_.max_dead_letter_bytes);
+         *shared_.dead_letter_bytes + static_cast<int64_t>(bytes) <=
+             static_cast<int64_t>(shared_.max_dead_letter_bytes);
 }
 
 void Subscription::AddDeadLetterBytes(int64_t bytes) {
@@ -246,31 +328,37 @@ void Subscription::AddDeadLetterBytes(int64_t bytes) {
 }
 
 void Subscription::PutDeadLetters() {
-  std::vector<SubscriptionState::GivenUp> given_up;
   const int64_t now = shared_.clock->MonotonicMicros();
-  {
-    MutexLock lock(&mu_);
-    if (state_.given_up() == 0 || now < dead_letters_again_at_) return;
-    if (HasDeadLetterRoom()) {
-      const uint64_t left = shared_.max_dead_letters - progress_.dead_letters - progress_.replays;
-      given_up = state_.TakeGivenUp(std::min<uint64_t>(kDeadLettersAtOnce, left));
-    }
-  }
   absl::Status why;
-  if (given_up.empty()) {
-    why = MakeStatus(absl::StatusCode::kResourceExhausted,
-                     "the budget of dead letters is spent; replay or discard some");
-  }
   bool any = false;
-  for (SubscriptionState::GivenUp& one : given_up) {
-    auto dead_letter = DeadLetterOf(one);
+  size_t bytes = 0;
+  std::vector<SubscriptionState::GivenUp> unread;
+  for (size_t i = 0; i < kDeadLettersAtOnce && bytes < kPieceBytes; ++i) {
+    if (shared_.clock->MonotonicMicros() >= now + kPieceMicros) break;
+    SubscriptionState::GivenUp one;
+    {
+      MutexLock lock(&mu_);
+      // Those that could not be written yet come first.
+      if (now < dead_letters_again_at_ || (i == 0 && !changes_.dead_letters.empty())) return;
+      const SubscriptionState::GivenUp* const first = state_.FirstGivenUp();
+      if (first == nullptr) break;
+      // A replay has its room already.
+      if (!first->replay && !HasDeadLetterRoomFor(first->bytes)) {
+        why = MakeStatus(absl::StatusCode::kResourceExhausted,
+                         "the budget of dead letters is spent; replay or discard some");
+        break;
+      }
+      one = state_.TakeGivenUp();
+    }
+    bytes += one.bytes;
+    const auto dead_letter = DeadLetterOf(one);
     const auto before = ReadDeadLetter(one.sequence);
     const bool lost = absl::IsNotFound(dead_letter.status());
     MutexLock lock(&mu_);
     if (!state_.IsGivenUp(one.sequence)) continue;
     if (!lost && (!dead_letter.ok() || !before.ok())) {
       why = dead_letter.ok() ? before.status() : dead_letter.status();
-      state_.GiveUpAgain(std::move(one));
+      unread.push_back(std::move(one));
       continue;
     }
     any = true;
@@ -278,6 +366,7 @@ void Subscription::PutDeadLetters() {
     state_.Settle(one.sequence);
   }
   MutexLock lock(&mu_);
+  for (SubscriptionState::GivenUp& one : unread) state_.GiveUpAgain(std::move(one));
   Changed();
   if (why.ok()) return;
   if (!any) dead_letters_again_at_ = now + kDeadLettersAgainMicros;
@@ -359,6 +448,7 @@ absl::Status Subscription::LoadReplays() {
     epoch = progress_.epoch;
   }
   std::vector<SubscriptionState::Candidate> replays;
+  std::vector<std::pair<uint64_t, EpochId>> incarnations;
   absl::Status status;
   bool more = false;
   const auto load = [&](uint64_t sequence, std::string_view bytes) {
@@ -369,10 +459,13 @@ absl::Status Subscription::LoadReplays() {
     v1::DeadLetter dead_letter;
     auto record = shared_.records->ReadAttempts(id_, epoch, sequence);
     if (!record.ok()) status = record.status();
-    if (!dead_letter.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    const bool parsed = dead_letter.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+    const auto cursor = DecodeCursor(dead_letter.event().cursor());
+    if (!parsed || !cursor.ok()) {
       status = DataLoss("a dead letter of subscription {} cannot be read", name_);
     }
     if (!status.ok()) return false;
+    incarnations.emplace_back(sequence, cursor->epoch);
     replays.push_back({.sequence = sequence,
                        .sender = SenderHash(dead_letter.event().mms_mo()),
                        .bytes = static_cast<uint32_t>(dead_letter.event().ByteSizeLong()),
@@ -389,6 +482,7 @@ absl::Status Subscription::LoadReplays() {
   MutexLock lock(&mu_);
   const int64_t now = shared_.clock->MonotonicMicros();
   for (const auto& replay : replays) state_.Replay(replay, now);
+  replayed_.insert(incarnations.begin(), incarnations.end());
   next_replay_ = more ? from : 0;
   Changed();
   return absl::OkStatus();
@@ -398,16 +492,10 @@ absl::Status Subscription::LoadReplays() {
 
 SubscriptionChanges Subscription::TakeChanges() {
   MutexLock lock(&mu_);
+  TakeSettled();
   SubscriptionChanges changes = std::exchange(changes_, {});
   if (deleted_) return {};
-  const auto settled = state_.TakeSettled();
-  for (const SubscriptionState::Settled& one : settled) {
-    if (!one.replay || changes.dead_letters.contains(one.sequence)) continue;
-    --progress_.replays;
-    AddDeadLetterBytes(-static_cast<int64_t>(one.bytes));
-    progress_changed_ = true;
-  }
-  changes.settled.insert(changes.settled.end(), settled.begin(), settled.end());
+  if (std::exchange(header_changed_, false)) changes.header = header_;
   const auto failed = state_.TakeFailed();
   changes.failed.insert(changes.failed.end(), failed.begin(), failed.end());
   AckedSet::Changes blocks = state_.acked().TakeChanges();
@@ -424,11 +512,22 @@ SubscriptionChanges Subscription::TakeChanges() {
   return changes;
 }
 
+void Subscription::TakeSettled() {
+  for (const SubscriptionState::Settled& one : state_.TakeSettled()) {
+    changes_.settled.push_back(one);
+    if (!one.replay) continue;
+    replayed_.erase(one.sequence);
+    if (changes_.dead_letters.contains(one.sequence)) continue;
+    --progress_.replays;
+    AddDeadLetterBytes(-static_cast<int64_t>(one.bytes));
+    progress_changed_ = true;
+  }
+}
+
 void Subscription::GiveBack(SubscriptionChanges changes) {
   MutexLock lock(&mu_);
-  changes.blocks.clear();
+  header_changed_ = header_changed_ || changes.header.has_value();
   changes_.MergeOlder(std::move(changes));
-  changes_.progress.reset();
   state_.acked().MarkChanged();
   progress_changed_ = true;
   Changed();
@@ -459,40 +558,50 @@ absl::Status Subscription::Seek(const Positions::Start& start, const Write& writ
   shared_.records->Put(id_, progress, &batch);
   if (auto status = write(&batch); !status.ok()) return status;
   MutexLock lock(&mu_);
+  TakeSettled();  // of what was acknowledged during that write, the replays
+  std::erase_if(changes_.settled, [](const auto& one) { return !one.replay; });
   progress_.floor = saved_floor_ = progress.floor;
   progress_.not_before = progress.not_before;
   progress_.epoch = progress.epoch;
   recorded_through_ = 0;
+  retried_.clear();
   state_.Seek(start.after, shared_.clock->MonotonicMicros());
   ForgetRead();
   Changed();
   return absl::OkStatus();
 }
 
-absl::StatusOr<int64_t> Subscription::Replay(const std::vector<uint64_t>& sequences,
-                                             const Write& write) {
+absl::StatusOr<Subscription::Moved> Subscription::Replay(const std::vector<uint64_t>& sequences,
+                                                         const Write& write) {
   auto replayed = MoveDeadLetters(sequences, /*replays=*/true, write);
   if (!replayed.ok()) return replayed;
   if (auto status = LoadReplays(); !status.ok()) return status;
   return replayed;
 }
 
-absl::StatusOr<int64_t> Subscription::Discard(const std::vector<uint64_t>& sequences,
-                                              const Write& write) {
+absl::StatusOr<Subscription::Moved> Subscription::Discard(const std::vector<uint64_t>& sequences,
+                                                          const Write& write) {
   return MoveDeadLetters(sequences, /*replays=*/false, write);
 }
 
-// Those that there are, to the replays or away.
-absl::StatusOr<int64_t> Subscription::MoveDeadLetters(const std::vector<uint64_t>& sequences,
-                                                      bool replays, const Write& write) {
+// The first of those that there are, to the replays or away.
+absl::StatusOr<Subscription::Moved> Subscription::MoveDeadLetters(
+    const std::vector<uint64_t>& sequences, bool replays, const Write& write) {
+  const int64_t begin = shared_.clock->MonotonicMicros();
   rocksdb::WriteBatch batch;
+  Moved moved;
   uint64_t first = std::numeric_limits<uint64_t>::max();
-  uint64_t moved = 0;
+  size_t read_bytes = 0;
   uint64_t discarded_bytes = 0;
   for (const uint64_t sequence : sequences) {
+    const bool enough =
+        read_bytes >= kPieceBytes || shared_.clock->MonotonicMicros() >= begin + kPieceMicros;
+    if (enough && moved.seen > 0) break;
     auto bytes = shared_.records->Read(DeadLetters::kKept, id_, sequence);
     if (!bytes.ok()) return bytes.status();
+    ++moved.seen;
     if (!*bytes) continue;
+    read_bytes += (*bytes)->size();
     if (replays) {
       if (v1::DeadLetter parsed; !parsed.ParseFromString(**bytes)) continue;
       shared_.records->Put(DeadLetters::kReplayed, id_, sequence, **bytes, &batch);
@@ -501,7 +610,7 @@ absl::StatusOr<int64_t> Subscription::MoveDeadLetters(const std::vector<uint64_t
     }
     shared_.records->Delete(DeadLetters::kKept, id_, sequence, &batch);
     first = std::min(first, sequence);
-    ++moved;
+    ++moved.count;
   }
   SubscriptionProgress progress;
   {
@@ -509,23 +618,23 @@ absl::StatusOr<int64_t> Subscription::MoveDeadLetters(const std::vector<uint64_t
     if (deleted_) return NotFound("subscription: there is no '{}'", name_);
     progress = progress_;
   }
-  if (moved == 0) return 0;
-  progress.dead_letters -= moved;
+  if (moved.count == 0) return moved;
+  progress.dead_letters -= moved.count;
   progress.dead_letter_bytes -= discarded_bytes;
-  if (replays) progress.replays += moved;
+  if (replays) progress.replays += moved.count;
   shared_.records->Put(id_, progress, &batch);
   if (auto status = write(&batch); !status.ok()) return status;
   MutexLock lock(&mu_);
-  progress_.dead_letters -= moved;
+  progress_.dead_letters -= moved.count;
   AddDeadLetterBytes(-static_cast<int64_t>(discarded_bytes));
   if (replays) {
-    progress_.replays += moved;
+    progress_.replays += moved.count;
     next_replay_ = std::min(next_replay_, first);
   } else {
     dead_letters_again_at_ = 0;  // there is room
   }
   Changed();
-  return static_cast<int64_t>(moved);
+  return moved;
 }
 
 // --- The end.

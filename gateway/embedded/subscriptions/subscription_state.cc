@@ -13,11 +13,12 @@ constexpr size_t kSmaller = 4;
 }  // namespace
 
 SubscriptionState::SubscriptionState(const SubscriptionPolicy& policy, AckedSet acked,
-                                     uint64_t delivered_through)
+                                     uint64_t delivered_through, uint32_t first_lease)
     : policy_(policy),
       acked_(std::move(acked)),
       next_(acked_.floor() + 1),
-      delivered_through_(std::max(delivered_through, acked_.floor())) {}
+      delivered_through_(std::max(delivered_through, acked_.floor())),
+      last_lease_(first_lease) {}
 
 // --- Streams.
 
@@ -28,17 +29,17 @@ void SubscriptionState::EndStream(StreamId stream, int64_t now) {
   hands_.End(stream, now + policy_.resume_window);
 }
 
-bool SubscriptionState::Resume(StreamId from, StreamId to, uint32_t received) {
+bool SubscriptionState::Resume(StreamId from, StreamId to, uint32_t received, int64_t now) {
   if (!hands_.Has(from)) return false;
   const Hands::Events events = hands_.events(from);
   for (const uint64_t sequence : events) {
-    Pending& pending = pending_.at(sequence);
+    const auto it = pending_.find(sequence);
+    Pending& pending = it->second;
     hands_.Drop(from, sequence, pending.bytes, pending.group);
     hands_.Take(to, sequence, pending.bytes, pending.group);
     pending.stream = to;
     if (pending.frame > received || !pending.sent) {
-      timers_.erase({pending.due, sequence});
-      pending.due = kNever;
+      if (pending.due == kNever) SetDeadline(it, now + policy_.ack_deadline);
       pending.sent = false;
       cut_[to].insert(sequence);
     }
@@ -57,7 +58,10 @@ int SubscriptionState::Room(StreamId stream, uint64_t unscanned) {
   };
   uint64_t available = ready_.size() + unscanned;
   if (!suspects_.empty()) {
-    if (!hands_.Has(isolating_) || hands_.HasEnded(isolating_)) isolating_ = stream;
+    if (!hands_.Has(isolating_) || hands_.HasEnded(isolating_) || isolating_until_ <= now_) {
+      isolating_ = stream;
+      isolating_until_ = now_ + policy_.ack_deadline;
+    }
     if (MustIsolate(stream)) return 0;
     if (hands_.MayJoin(stream, pending_.at(*suspects_.begin()).group))
       available += suspects_.size();
@@ -84,14 +88,15 @@ bool SubscriptionState::MayTake(StreamId stream) const {
 
 SubscriptionState::Lease SubscriptionState::MakeLease(Iterator it, StreamId stream) {
   Pending& pending = it->second;
-  const uint16_t number_before = pending.lease_number;
-  const bool failed_before = pending.failed;
+  pending.number_before = pending.lease_number;
+  pending.failed_before = pending.failed;
   ++pending.attempts;
   pending.stream = stream;
   if (++last_lease_ == 0) ++last_lease_;
   pending.lease_number = last_lease_;
   pending.frame = 0;
   pending.sent = pending.failed = false;
+  pending.is_new = true;
   SetPhase(it, Phase::kLeased, kNever);
   ++totals_.delivered;
   if (pending.attempts > 1) ++totals_.redelivered;
@@ -99,9 +104,7 @@ SubscriptionState::Lease SubscriptionState::MakeLease(Iterator it, StreamId stre
   return {.sequence = it->first,
           .attempt = pending.attempts,
           .number = pending.lease_number,
-          .replay = pending.replay,
-          .number_before = number_before,
-          .failed_before = failed_before};
+          .replay = pending.replay};
 }
 
 std::optional<SubscriptionState::Lease> SubscriptionState::RedeliverCut(StreamId stream) {
@@ -113,8 +116,8 @@ std::optional<SubscriptionState::Lease> SubscriptionState::RedeliverCut(StreamId
     cut->second.erase(cut->second.begin());
     const auto it = pending_.find(sequence);
     if (it == pending_.end() || it->second.phase != Phase::kLeased || it->second.sent ||
-        it->second.stream != stream) {
-      continue;  // it was acknowledged meanwhile
+        it->second.is_new || it->second.stream != stream) {
+      continue;  // it was acknowledged meanwhile, or its lease has ended
     }
     lease = {.sequence = sequence,
              .attempt = it->second.attempts,
@@ -165,6 +168,7 @@ std::optional<int64_t> SubscriptionState::Send(const Lease& lease, uint32_t fram
     return std::nullopt;
   }
   pending.sent = true;
+  pending.is_new = false;
   pending.frame = frame;
   SetDeadline(it, now + policy_.ack_deadline);
   return pending.due;
@@ -181,11 +185,18 @@ void SubscriptionState::TakeBack(const Lease& lease) {
     cut_[pending.stream].insert(lease.sequence);
     return;
   }
+  Recall(it);
+}
+
+// Takes a lease back that is new.
+void SubscriptionState::Recall(Iterator it) {
+  Pending& pending = it->second;
   --totals_.delivered;
   if (pending.attempts > 1) --totals_.redelivered;
   --pending.attempts;
-  pending.lease_number = lease.number_before;
-  pending.failed = lease.failed_before;
+  pending.lease_number = pending.number_before;
+  pending.failed = pending.failed_before;
+  pending.is_new = false;
   SetPhase(it, Phase::kReady);
 }
 
@@ -193,11 +204,10 @@ void SubscriptionState::TakeBack(const Lease& lease) {
 
 bool SubscriptionState::IsNewest(const Lease& lease, const Pending& pending) {
   // One that is not sent yet leaves the one before it in force.
-  if (pending.phase == Phase::kLeased && !pending.sent && pending.attempts == lease.attempt + 1) {
-    return true;
-  }
-  return pending.attempts == lease.attempt &&
-         (pending.lease_number == lease.number || pending.lease_number == 0);
+  const bool waits = pending.is_new && pending.phase == Phase::kLeased;
+  const uint32_t attempt = waits ? pending.attempts - 1 : pending.attempts;
+  const uint32_t number = waits ? pending.number_before : pending.lease_number;
+  return attempt > 0 && attempt == lease.attempt && (number == lease.number || number == 0);
 }
 
 SubscriptionState::Iterator SubscriptionState::FindNewest(const Lease& lease, Effect* effect) {
@@ -216,9 +226,16 @@ SubscriptionState::Iterator SubscriptionState::FindNewest(const Lease& lease, Ef
   return it;
 }
 
+// What is said of the newest one makes a lease that is not sent yet one in vain.
+SubscriptionState::Iterator SubscriptionState::RecallNewest(const Lease& lease, Effect* effect) {
+  const auto it = FindNewest(lease, effect);
+  if (it != pending_.end() && it->second.is_new && it->second.phase == Phase::kLeased) Recall(it);
+  return it;
+}
+
 SubscriptionState::Effect SubscriptionState::Acknowledge(const Lease& lease) {
   Effect effect;
-  const auto it = FindNewest(lease, &effect);
+  const auto it = RecallNewest(lease, &effect);
   if (it == pending_.end()) return effect;
   ++totals_.acked;
   if (it->second.phase == Phase::kGivenUp) --totals_.dead_lettered;  // Settle counts it
@@ -238,7 +255,7 @@ SubscriptionState::Effect SubscriptionState::Extend(const Lease& lease, int64_t 
 SubscriptionState::Effect SubscriptionState::Retry(const Lease& lease, std::optional<int64_t> delay,
                                                    int64_t now) {
   Effect effect;
-  const auto it = FindNewest(lease, &effect);
+  const auto it = RecallNewest(lease, &effect);
   if (it == pending_.end()) return effect == Effect::kBefore ? Effect::kExpired : effect;
   // It failed already where its lease has ended, or this is said once more.
   const bool counted = it->second.failed && it->second.phase != Phase::kLeased;
@@ -248,7 +265,7 @@ SubscriptionState::Effect SubscriptionState::Retry(const Lease& lease, std::opti
 
 SubscriptionState::Effect SubscriptionState::Release(const Lease& lease) {
   Effect effect;
-  const auto it = FindNewest(lease, &effect);
+  const auto it = RecallNewest(lease, &effect);
   if (it == pending_.end()) return effect == Effect::kBefore ? Effect::kExpired : effect;
   Pending& pending = it->second;
   switch (pending.phase) {
@@ -272,7 +289,7 @@ SubscriptionState::Effect SubscriptionState::Release(const Lease& lease) {
 
 SubscriptionState::Effect SubscriptionState::GiveUp(const Lease& lease, std::string reason) {
   Effect effect;
-  const auto it = FindNewest(lease, &effect);
+  const auto it = RecallNewest(lease, &effect);
   if (it == pending_.end()) return effect;
   if (it->second.phase == Phase::kGivenUp) return Effect::kDone;
   GiveUpOn(it, std::move(reason));
@@ -291,6 +308,7 @@ void SubscriptionState::AcknowledgeUnscanned(uint64_t sequence) {
 // --- Time.
 
 void SubscriptionState::OnTime(int64_t now) {
+  now_ = now;
   while (!timers_.empty() && timers_.begin()->first <= now) {
     EndTime(pending_.find(timers_.begin()->second), now);
   }
@@ -304,7 +322,8 @@ void SubscriptionState::OnTime(int64_t now) {
 
 void SubscriptionState::EndTime(Iterator it, int64_t now) {
   const Pending& pending = it->second;
-  if (pending.phase == Phase::kWaiting) return SetPhase(it, Phase::kReady);
+  // One that was cut off and never sent again is nobody's failure.
+  if (pending.phase == Phase::kWaiting || !pending.sent) return SetPhase(it, Phase::kReady);
   if (hands_.HasEnded(pending.stream)) {
     return ReturnAtEnd(it, hands_.AtEnd(pending.stream), now);
   }
@@ -358,6 +377,7 @@ void SubscriptionState::GiveUpOn(Iterator it, std::string reason) {
   SetPhase(it, Phase::kGivenUp);
   given_up_.push_back({.sequence = it->first,
                        .attempts = it->second.attempts,
+                       .bytes = it->second.bytes,
                        .reason = std::move(reason),
                        .replay = it->second.replay});
 }
@@ -368,12 +388,14 @@ bool SubscriptionState::IsGivenUp(uint64_t sequence) const {
 }
 
 // But for those that retention has taken since, or that were acknowledged late.
-std::vector<SubscriptionState::GivenUp> SubscriptionState::TakeGivenUp(size_t at_most) {
-  std::vector<GivenUp> taken;
-  while (!given_up_.empty() && taken.size() < at_most) {
-    if (IsGivenUp(given_up_.front().sequence)) taken.push_back(std::move(given_up_.front()));
-    given_up_.pop_front();
-  }
+const SubscriptionState::GivenUp* SubscriptionState::FirstGivenUp() {
+  while (!given_up_.empty() && !IsGivenUp(given_up_.front().sequence)) given_up_.pop_front();
+  return given_up_.empty() ? nullptr : &given_up_.front();
+}
+
+SubscriptionState::GivenUp SubscriptionState::TakeGivenUp() {
+  GivenUp taken = std::move(given_up_.front());
+  given_up_.pop_front();
   return taken;
 }
 

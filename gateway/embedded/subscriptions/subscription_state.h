@@ -54,12 +54,9 @@ class SubscriptionState {
   struct Lease {
     uint64_t sequence = 0;
     uint32_t attempt = 0;  // from 1
-    uint16_t number = 0;   // tells it from other leases of the same event
+    uint32_t number = 0;   // tells it from other leases of the same event
     bool replay = false;
     bool again = false;  // of a frame that a stream's end cut off
-    // What TakeBack restores: of the delivery before.
-    uint16_t number_before = 0;
-    bool failed_before = false;
 
     friend bool operator==(const Lease&, const Lease&) = default;
   };
@@ -78,6 +75,7 @@ class SubscriptionState {
   struct GivenUp {
     uint64_t sequence = 0;
     uint32_t attempts = 0;
+    uint32_t bytes = 0;  // of the event
     std::string reason;
     bool replay = false;
   };
@@ -113,7 +111,9 @@ class SubscriptionState {
 
   // The attempts of an event up to `delivered_through` are those that a record of it says, or
   // unrecorded_attempts().
-  SubscriptionState(const SubscriptionPolicy& policy, AckedSet acked, uint64_t delivered_through);
+  // Leases are numbered from `first_lease` on: at random, so that they are not those of a copy.
+  SubscriptionState(const SubscriptionPolicy& policy, AckedSet acked, uint64_t delivered_through,
+                    uint32_t first_lease = 0);
 
   void set_policy(const SubscriptionPolicy& policy) { policy_ = policy; }
   const SubscriptionPolicy& policy() const { return policy_; }
@@ -133,9 +133,9 @@ class SubscriptionState {
   // Its deliveries stay its client's for policy().resume_window.
   void EndStream(StreamId stream, int64_t now);
   // The deliveries of `from`, which has ended or is ended by this, become those of `to`. What was
-  // in frames after the first `received` ones is to be sent again: RedeliverCut gives it. False
-  // where `from` is not known any more.
-  bool Resume(StreamId from, StreamId to, uint32_t received);
+  // in frames after the first `received` ones is to be sent again: RedeliverCut gives it, until its
+  // lease ends, which is no failure. False where `from` is not known any more.
+  bool Resume(StreamId from, StreamId to, uint32_t received, int64_t now);
   // How many events the stream may take now, if `unscanned` of the log can be offered: within its
   // window, the subscription's ceiling and its fair share of both.
   int Room(StreamId stream, uint64_t unscanned);
@@ -164,12 +164,12 @@ class SubscriptionState {
   // The lease goes out in this frame of its stream, now; returns when it ends. Nothing where it is
   // no lease any more.
   std::optional<int64_t> Send(const Lease& lease, uint32_t frame, int64_t now);
-  // The lease was made in vain: as if it had not been.
+  // The lease was made in vain: as if it had not been. It may have ended since.
   void TakeBack(const Lease& lease);
 
-  // --- What becomes of deliveries. The newest one of an event counts until the event is handed out
-  // again, whatever became of its stream. Once more has the effect of once: kBefore for what is
-  // done with, kDone otherwise.
+  // --- What becomes of deliveries. The newest one that was sent of an event counts until the event
+  // is sent again, whatever became of its stream: a lease that is not sent yet is taken back. Once
+  // more has the effect of once: kBefore for what is done with, kDone otherwise.
 
   Effect Acknowledge(const Lease& lease);
   Effect Extend(const Lease& lease, int64_t until);
@@ -181,16 +181,21 @@ class SubscriptionState {
   // What is kUnscanned, once a record has shown that it was the newest.
   void AcknowledgeUnscanned(uint64_t sequence);
 
+  // How long an event waits after so many failures.
+  int64_t Backoff(uint32_t failures) const;
+
   // Ends what ends by now.
   void OnTime(int64_t now);
   // When OnTime is due; INT64_MAX for never.
   int64_t NextDue() const;
 
-  // At most so many events that are to become dead letters: to be made durable as such, and settled
-  // then.
-  std::vector<GivenUp> TakeGivenUp(size_t at_most);
+  // The first event that is to become a dead letter; null where there is none.
+  const GivenUp* FirstGivenUp();
+  // That one: to be made durable as such, and settled then.
+  GivenUp TakeGivenUp();
   // How many wait for that; nobody gets them, and they count against the ceiling.
   size_t given_up() const { return given_up_count_; }
+  // After all others.
   void GiveUpAgain(GivenUp given_up) { given_up_.push_back(std::move(given_up)); }
   bool IsGivenUp(uint64_t sequence) const;
   void Settle(uint64_t sequence);
@@ -228,14 +233,17 @@ class SubscriptionState {
     uint32_t attempts = 0;
     uint32_t bytes = 0;
     StreamId stream = 0;
-    uint32_t frame = 0;         // of its stream
-    uint16_t lease_number = 0;  // 0 for a lease from before the restart
+    uint32_t frame = 0;          // of its stream
+    uint32_t lease_number = 0;   // 0 for a lease from before the restart
+    uint32_t number_before = 0;  // while is_new: of the lease before
     uint16_t failures = 0;
     GroupSize group = kAnyGroup;
     Phase phase = Phase::kReady;
     bool replay : 1 = false;
-    bool sent : 1 = false;
-    bool failed : 1 = false;  // the newest attempt is one of the failures
+    bool sent : 1 = false;           // on its way, or there
+    bool is_new : 1 = false;         // the lease has never been sent
+    bool failed : 1 = false;         // the newest attempt is one of the failures
+    bool failed_before : 1 = false;  // while is_new: so was the one before
   };
   using PendingMap = absl::btree_map<uint64_t, Pending>;
   using Iterator = PendingMap::iterator;
@@ -243,6 +251,8 @@ class SubscriptionState {
   Lease MakeLease(Iterator it, StreamId stream);
   static bool IsNewest(const Lease& lease, const Pending& pending);
   Iterator FindNewest(const Lease& lease, Effect* effect);
+  Iterator RecallNewest(const Lease& lease, Effect* effect);
+  void Recall(Iterator it);
   bool MustIsolate(StreamId stream) const;
   bool HadLastFailure(const Pending& pending) const;
   void EnterQueue(Iterator it, int64_t retry_at);
@@ -258,13 +268,12 @@ class SubscriptionState {
   void EndTime(Iterator it, int64_t now);
   void GiveUpOn(Iterator it, std::string reason);
   void Forget(Iterator it);
-  int64_t Backoff(uint32_t failures) const;
 
   SubscriptionPolicy policy_;
   AckedSet acked_;
   uint64_t next_;
   uint64_t delivered_through_;
-  uint16_t last_lease_ = 0;
+  uint32_t last_lease_;
   size_t leased_ = 0;
   size_t held_ = 0;
   size_t replays_ = 0;  // pending ones
@@ -275,8 +284,11 @@ class SubscriptionState {
   absl::btree_set<std::pair<int64_t, uint64_t>> timers_;  // of kLeased and kWaiting
   absl::btree_set<uint64_t> ready_;                       // to anybody
   absl::btree_set<uint64_t> suspects_;                    // ready too, but in a limited group only
-  // The stream that takes nothing else until it may have the first suspect.
+  // The stream that takes nothing else until it may have the first suspect, or until that takes too
+  // long; and the time as OnTime has heard it.
   StreamId isolating_ = 0;
+  int64_t isolating_until_ = 0;
+  int64_t now_ = 0;
   // With order_by_sender, what is pending of each. The others wait while there is one that is not
   // kHeld; there are more of those only where one that was held is given up.
   struct SenderQueue {

@@ -17,6 +17,14 @@ constexpr size_t kLeaseBytes = 128;
 // So many events are read of the store at once, and while fewer wait to be offered.
 constexpr int kReadEvents = 1'000;
 constexpr size_t kReadAgainBelow = 250;
+constexpr size_t kReadAgainBelowBytes = 128 << 10;
+// What one reading may hold in memory, and where all subscriptions together have read too much.
+constexpr size_t kReadBytes = 512 << 10;
+constexpr size_t kLeastReadBytes = 16 << 10;
+// What was read and is not taken for so long is forgotten.
+constexpr int64_t kReadMicros = 1'000'000;
+// A client that never learns of the streams that it has opened can resume so many at once.
+constexpr size_t kMaxNames = 8;
 // One Take reads so often from memory, so that a filter that lets little through shows its
 // progress.
 constexpr int kReadsATake = 8;
@@ -37,10 +45,7 @@ absl::StatusOr<Subscription::OpenedStream> Subscription::AddStream(const broker:
     state_.AddStream(opened.id, window);
     streams_[opened.id] = {.on_superseded = wish.superseded};
     opened.resumed = Resume(wish, opened.id, &on_superseded);
-    if (!wish.stream_id.empty()) {
-      resumable_[wish.stream_id] = {.stream = opened.id};
-      streams_[opened.id].names.push_back(wish.stream_id);
-    }
+    if (!wish.stream_id.empty()) Name(opened.id, wish.stream_id, /*is_successor=*/false);
     Changed();
   }
   // Without the lock: who is told may be the last to let go of its feed, which takes it then.
@@ -62,10 +67,20 @@ bool Subscription::Resume(const broker::StreamWish& wish, StreamId stream,
   // Of a successor that it does not know the client has received nothing.
   const auto received = static_cast<uint32_t>(std::clamp<int64_t>(
       is_successor ? 0 : wish.received_frames, 0, std::numeric_limits<uint32_t>::max()));
-  const bool resumed = state_.Resume(from, stream, received);
-  last->second = {.stream = stream, .is_successor = true};
-  streams_[stream].names.push_back(wish.resume_stream_id);
+  const bool resumed = state_.Resume(from, stream, received, shared_.clock->MonotonicMicros());
+  const std::deque<std::string> names = std::move(names_[from]);
+  names_.erase(from);
+  for (const std::string& name : names) Name(stream, name, /*is_successor=*/true);
   return resumed;
+}
+
+void Subscription::Name(StreamId stream, std::string name, bool is_successor) {
+  resumable_[name] = {.stream = stream, .is_successor = is_successor};
+  std::deque<std::string>& names = names_[stream];
+  names.push_back(std::move(name));
+  if (names.size() <= kMaxNames) return;
+  resumable_.erase(names.front());
+  names.pop_front();
 }
 
 void Subscription::RemoveStream(StreamId stream) {
@@ -76,9 +91,7 @@ void Subscription::RemoveStream(StreamId stream) {
   if (!it->second.superseded) {
     Drop(&it->second);
     state_.EndStream(stream, now);
-    for (const std::string& name : it->second.names) {
-      ended_.emplace_back(now + shared_.resume_window_micros, name);
-    }
+    ended_.emplace_back(now + shared_.resume_window_micros, stream);
   }
   streams_.erase(it);
   Use();
@@ -92,10 +105,25 @@ void Subscription::RemoveStream(StreamId stream) {
 
 void Subscription::ForgetEndedStreams(int64_t now) {
   for (; !ended_.empty() && ended_.front().first <= now; ended_.pop_front()) {
-    const auto it = resumable_.find(ended_.front().second);
-    // Not one that was resumed since.
-    if (it != resumable_.end() && !streams_.contains(it->second.stream)) resumable_.erase(it);
+    const auto names = names_.find(ended_.front().second);
+    if (names == names_.end()) continue;  // it was resumed since
+    for (const std::string& name : names->second) resumable_.erase(name);
+    names_.erase(names);
   }
+}
+
+// Whoever stands still holds back what others could have, and memory.
+void Subscription::ForgetWhatIsNotTaken(int64_t now) {
+  if (now < look_at_) return;
+  look_at_ = now + kReadMicros;
+  for (auto& [id, stream] : streams_) {
+    const PreparationPtr& preparation = stream.preparation;
+    if (preparation && preparation->ready &&
+        now >= preparation->ready_at + state_.policy().ack_deadline) {
+      Drop(&stream);
+    }
+  }
+  if (!reading_ && !read_.empty() && now >= read_at_ + kReadMicros) ForgetRead();
 }
 
 // What is made ready for the stream will not be delivered.
@@ -109,7 +137,7 @@ void Subscription::Use() {
   last_used_ = shared_.journal->AgeMicros();
   if (!header_.settings.has_expiration_ttl()) return;
   header_.last_used_micros = last_used_;
-  changes_.header = header_;
+  header_changed_ = true;
 }
 
 absl::Status Subscription::CheckStream(StreamId stream) const {
@@ -133,7 +161,10 @@ absl::StatusOr<broker::Batch> Subscription::Take(StreamId id, const broker::Take
     ReadPlan plan;
     {
       MutexLock lock(&mu_);
-      if (auto status = CheckStream(id); !status.ok()) return status;
+      if (auto status = CheckStream(id); !status.ok()) {
+        Changed();  // what was read is another's
+        return status;
+      }
       Stream& stream = streams_.at(id);
       if (!stream.error.ok()) return std::exchange(stream.error, absl::OkStatus());
       chosen = stream.preparation;
@@ -156,6 +187,7 @@ absl::StatusOr<broker::Batch> Subscription::Take(StreamId id, const broker::Take
       MutexLock lock(&mu_);
       return Nothing(id);
     }
+    plan.max_bytes = std::max(plan.max_bytes, limits.max_bytes);
     auto events = shared_.lookahead->Read(plan, std::max(limits.max_events, 1), /*in_memory=*/true);
     MutexLock lock(&mu_);
     EndReading(plan, std::move(events));
@@ -205,8 +237,7 @@ Subscription::PreparationPtr Subscription::Choose(StreamId stream,
   PassUnwanted();
   while (!full(room) && !read_.empty() && state_.MayTake(stream) && state_.MayOffer() &&
          has_room_for(read_.front().candidate.bytes)) {
-    ReadEvent read = std::move(read_.front());
-    read_.pop_front();
+    ReadEvent read = PopRead();
     // Events are accepted in the order of their times: once one has passed, all do.
     if (std::exchange(progress_.not_before, 0) > 0) progress_changed_ = true;
     if (const auto lease = state_.Offer(read.candidate, stream, now)) {
@@ -214,7 +245,16 @@ Subscription::PreparationPtr Subscription::Choose(StreamId stream,
     }
     PassUnwanted();
   }
-  return preparation->items.empty() ? nullptr : preparation;
+  if (preparation->items.empty()) return nullptr;
+  read_at_ = now;
+  read_part_.Insist(static_cast<int64_t>(read_bytes_));
+  const auto before = [](const Item& a, const Item& b) {
+    return a.lease.sequence < b.lease.sequence;
+  };
+  if (!std::is_sorted(preparation->items.begin(), preparation->items.end(), before)) {
+    std::sort(preparation->items.begin(), preparation->items.end(), before);
+  }
+  return preparation;
 }
 
 // Where a stream stands that gets no deliveries now.
@@ -241,6 +281,7 @@ absl::StatusOr<broker::Batch> Subscription::HandOver(StreamId id, const Preparat
   struct Sent {
     const Item* item;
     int64_t deadline;
+    EpochId incarnation;
   };
   std::vector<Sent> sent;
   broker::Batch batch;
@@ -258,20 +299,24 @@ absl::StatusOr<broker::Batch> Subscription::HandOver(StreamId id, const Preparat
       for (const Item& item : preparation->items) {
         // Not what was acknowledged or removed meanwhile.
         if (const auto deadline = state_.Send(item.lease, limits.frame, now)) {
-          sent.push_back({.item = &item, .deadline = *deadline});
+          const auto replay = replayed_.find(item.lease.sequence);
+          sent.push_back({.item = &item,
+                          .deadline = *deadline,
+                          .incarnation = replay != replayed_.end()
+                                             ? replay->second
+                                             : shared_.positions->EpochOf(item.lease.sequence)});
         }
       }
     }
     batch = Nothing(id);
   }
-  for (const auto& [item, deadline] : sent) {
-    const std::string ack_id =
-        EncodeAckId({.subscription = id_,
-                     .incarnation = shared_.positions->EpochOf(item->lease.sequence),
-                     .epoch = epoch,
-                     .sequence = item->lease.sequence,
-                     .attempt = item->lease.attempt,
-                     .lease = item->lease.number});
+  for (const auto& [item, deadline, incarnation] : sent) {
+    const std::string ack_id = EncodeAckId({.subscription = id_,
+                                            .incarnation = incarnation,
+                                            .epoch = epoch,
+                                            .sequence = item->lease.sequence,
+                                            .attempt = item->lease.attempt,
+                                            .lease = item->lease.number});
     broker::AppendLeasedDelivery(item->event,
                                  {.ack_id = ack_id,
                                   .attempt = static_cast<int>(item->lease.attempt),
@@ -355,7 +400,7 @@ void Subscription::Record(const PreparationPtr& preparation) {
 
 bool Subscription::IsCurrent(const PreparationPtr& preparation) const {
   const auto stream = streams_.find(preparation->stream);
-  return stream != streams_.end() && stream->second.preparation == preparation &&
+  return !deleted_ && stream != streams_.end() && stream->second.preparation == preparation &&
          preparation->epoch == progress_.epoch;
 }
 
@@ -363,6 +408,7 @@ void Subscription::Prepared(const PreparationPtr& preparation, const absl::Statu
   if (absl::IsUnavailable(status)) shared_.journal->ReportFailedWrite(status);
   MutexLock lock(&mu_);
   preparation->ready = true;
+  preparation->ready_at = shared_.clock->MonotonicMicros();
   if (!IsCurrent(preparation)) {
     // The stream has gone, or a seek has come: what was leased was taken back.
     waiting_.WakeStream(preparation->stream);
@@ -396,7 +442,8 @@ uint64_t Subscription::Unscanned() const {
 
 // Whether to read on, and what: not while enough is there, and one at a time.
 bool Subscription::BeginReading(bool has_something, ReadPlan* plan) {
-  if (reading_ || streams_.empty() || !state_.MayOffer() || read_.size() >= kReadAgainBelow) {
+  if (reading_ || streams_.empty() || !state_.MayOffer() || read_.size() >= kReadAgainBelow ||
+      read_bytes_ >= kReadAgainBelowBytes) {
     return false;
   }
   while (read_.empty() && state_.next() <= shared_.journal->head().head() &&
@@ -417,6 +464,8 @@ bool Subscription::BeginReading(bool has_something, ReadPlan* plan) {
            .filter = filter_};
   // In memory it is as cheap to read when it is wanted.
   if ((has_something || !read_.empty()) && shared_.lookahead->IsInMemory(*plan)) return false;
+  const bool has_memory = read_part_.Resize(static_cast<int64_t>(read_bytes_ + kReadBytes));
+  plan->max_bytes = has_memory ? kReadBytes : kLeastReadBytes;
   reading_ = true;
   ++reading_number_;
   plan->number = reading_number_;
@@ -435,13 +484,18 @@ void Subscription::EndReading(const ReadPlan& plan, absl::StatusOr<std::vector<R
   reading_ = false;
   if (events.ok()) {
     for (ReadEvent& event : *events) {
-      if (event.candidate.sequence >= state_.next()) read_.push_back(std::move(event));
+      if (event.candidate.sequence < state_.next()) continue;
+      Correct(&event.candidate);
+      read_bytes_ += event.event.size();
+      read_.push_back(std::move(event));
     }
     PassUnwanted();
   } else {
     ExpireRemoved();
     if (plan.from >= state_.next()) read_error_ = events.status();  // it was not retention
   }
+  read_at_ = shared_.clock->MonotonicMicros();
+  read_part_.Insist(static_cast<int64_t>(read_bytes_));
   // Also those that get nothing of it wait for no more.
   if (std::exchange(told_to_wait_, false) && (read_.empty() || !read_error_.ok())) {
     waiting_.WakeAll();
@@ -455,13 +509,22 @@ void Subscription::PassUnwanted() {
       if (first.wanted && !state_.acked().Contains(first.candidate.sequence)) return;
       state_.Pass();
     }
-    read_.pop_front();
+    PopRead();
   }
+}
+
+ReadEvent Subscription::PopRead() {
+  ReadEvent read = std::move(read_.front());
+  read_.pop_front();
+  read_bytes_ -= read.event.size();
+  return read;
 }
 
 // What was read, and what is being read, is not what comes next any more.
 void Subscription::ForgetRead() {
   read_.clear();
+  read_bytes_ = 0;
+  read_part_.Resize(0);
   read_error_ = absl::OkStatus();
   reading_ = false;
   ++reading_number_;
@@ -504,7 +567,7 @@ void Subscription::Changed() {
       state_.ready() + unscanned);
   if (any_waits && unscanned == 0) WatchHead();
   const bool to_save = state_.given_up() > 0 || state_.has_failed() || progress_changed_ ||
-                       changes_.header.has_value() || WantsReplays();
+                       header_changed_ || !changes_.failed.empty() || WantsReplays();
   next_due_.store(to_save ? std::numeric_limits<int64_t>::min() : state_.NextDue(),
                   std::memory_order_relaxed);
 }

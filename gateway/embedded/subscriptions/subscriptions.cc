@@ -20,11 +20,13 @@ using std::chrono::steady_clock;
 // How exact the ends of leases and of waits are.
 constexpr auto kCheckEvery = std::chrono::milliseconds(20);
 constexpr auto kHousekeepingEvery = std::chrono::seconds(1);
-constexpr size_t kDeadLetterPiece = 1'000;
+constexpr size_t kDeadLettersAtOnce = 1'000;
 // Of so many subscriptions a second it is read since when their oldest event waits.
 constexpr int kOldestAtOnce = 1'000;
 constexpr int kReaders = 2;
 constexpr int kReadersNiceness = 10;
+// Of events that were read and are not offered yet, of all subscriptions.
+constexpr int64_t kReadAheadBytes = 32 << 20;
 
 std::vector<v1::AckFailure> FailuresOf(const std::vector<std::string>& ack_ids,
                                        const std::vector<Subscription::Verdict>& verdicts) {
@@ -52,6 +54,7 @@ EmbeddedSubscriptions::EmbeddedSubscriptions(const Options& options, Journal* jo
       clock_(clock),
       records_(store),
       lookahead_(journal, store, &records_, &clock),
+      read_ahead_(kReadAheadBytes),
       recorder_(store),
       readers_(kReaders, kReadersNiceness),
       shared_{.journal = journal,
@@ -62,6 +65,7 @@ EmbeddedSubscriptions::EmbeddedSubscriptions(const Options& options, Journal* jo
               .lookahead = &lookahead_,
               .readers = &readers_,
               .recorder = &recorder_,
+              .read_ahead = &read_ahead_,
               .resume_window_micros = options.resume_window_micros,
               .max_dead_letters = options.max_dead_letters,
               .max_dead_letter_bytes = options.max_dead_letter_bytes,
@@ -290,44 +294,41 @@ absl::StatusOr<int64_t> EmbeddedSubscriptions::WithDeadLetters(
     const std::string& name, const std::vector<std::string>& cursors, OfPiece of_piece) {
   auto found = Find(name);
   if (!found.ok()) return found.status();
-  int64_t done = 0;
   if (!cursors.empty()) {
     auto sequences = (*found)->DeadLettersAt(cursors);
     if (!sequences.ok()) return sequences.status();
-    for (size_t i = 0; i < sequences->size(); i += kDeadLetterPiece) {
-      const auto begin = sequences->begin() + static_cast<ptrdiff_t>(i);
-      const size_t size = std::min(kDeadLetterPiece, sequences->size() - i);
-      auto count = WithPiece(*found, {begin, begin + static_cast<ptrdiff_t>(size)}, of_piece);
-      if (!count.ok()) return count;
-      done += *count;
-    }
-    return done;
+    return WithPieces(*found, *std::move(sequences), of_piece);
   }
+  int64_t done = 0;
   // What was given up before this call: what is in memory only is not there yet.
   for (uint64_t from = 0;;) {
-    auto piece = (*found)->DeadLettersFrom(from, kDeadLetterPiece);
-    if (!piece.ok()) return piece.status();
-    if (piece->empty()) break;
-    from = piece->back() + 1;
-    auto count = WithPiece(*found, *piece, of_piece);
+    auto some = (*found)->DeadLettersFrom(from, kDeadLettersAtOnce);
+    if (!some.ok()) return some.status();
+    if (some->empty()) return done;
+    from = some->back() + 1;
+    auto count = WithPieces(*found, *std::move(some), of_piece);
     if (!count.ok()) return count;
     done += *count;
   }
-  return done;
 }
 
-absl::StatusOr<int64_t> EmbeddedSubscriptions::WithPiece(const SubscriptionPtr& subscription,
-                                                         const std::vector<uint64_t>& sequences,
-                                                         OfPiece of_piece) {
-  absl::StatusOr<int64_t> count = 0;
-  auto status = RunOnWriter([&] {
-    if (auto saved = SaveAll({subscription}); !saved.ok()) return Unwritten(saved);
-    count = (*subscription.*of_piece)(sequences, Writes());
-    if (count.ok() || absl::IsNotFound(count.status())) return count.status();
-    return Unwritten(count.status());
-  });
-  if (!status.ok()) return status;
-  return count;
+absl::StatusOr<int64_t> EmbeddedSubscriptions::WithPieces(const SubscriptionPtr& subscription,
+                                                          std::vector<uint64_t> sequences,
+                                                          OfPiece of_piece) {
+  int64_t done = 0;
+  while (!sequences.empty()) {
+    absl::StatusOr<Subscription::Moved> moved;
+    auto status = RunOnWriter([&] {
+      if (auto saved = SaveAll({subscription}); !saved.ok()) return Unwritten(saved);
+      moved = (*subscription.*of_piece)(sequences, Writes());
+      if (moved.ok() || absl::IsNotFound(moved.status())) return moved.status();
+      return Unwritten(moved.status());
+    });
+    if (!status.ok()) return status;
+    done += static_cast<int64_t>(moved->count);
+    sequences.erase(sequences.begin(), sequences.begin() + static_cast<ptrdiff_t>(moved->seen));
+  }
+  return done;
 }
 
 void EmbeddedSubscriptions::OpenStream(const std::string& name, const broker::StreamWish& wish,
@@ -368,15 +369,16 @@ void EmbeddedSubscriptions::Change(const std::string& name, std::vector<std::str
                                    broker::AckChange change, broker::AckDone done) {
   auto found = Find(name);
   if (!found.ok()) return std::move(done)(found.status());
+  auto verdicts = (*found)->Apply(ack_ids, change);
+  if (!verdicts.ok()) return std::move(done)(verdicts.status());
   if (change.kind == broker::AckChange::Kind::kExtend) {  // nothing of it is written
-    auto verdicts = (*found)->Apply(ack_ids, change);
-    if (!verdicts.ok()) return std::move(done)(verdicts.status());
     return std::move(done)(FailuresOf(ack_ids, *verdicts));
   }
   MutexLock lock(&mu_);
   pending_.push_back({.subscription = *std::move(found),
                       .ack_ids = std::move(ack_ids),
                       .change = std::move(change),
+                      .verdicts = *std::move(verdicts),
                       .done = std::move(done)});
   if (pending_.size() == 1) changed_.Signal();
 }
@@ -463,29 +465,22 @@ void EmbeddedSubscriptions::Serve(std::vector<Request> requests) {
 
 void EmbeddedSubscriptions::CommitChanges(std::vector<Request> requests) {
   if (requests.empty()) return;
-  std::vector<absl::StatusOr<std::vector<v1::AckFailure>>> answers(requests.size());
   std::vector<SubscriptionPtr> touched;
-  for (size_t i = 0; i < requests.size(); ++i) {
-    const Request& request = requests[i];
-    auto verdicts = request.subscription->Apply(request.ack_ids, request.change);
-    if (!verdicts.ok()) {
-      answers[i] = verdicts.status();
-      continue;
-    }
-    request.subscription->LookUp(request.change, &*verdicts);
-    if (request.change.kind == broker::AckChange::Kind::kDeadLetter) {
-      request.subscription->PutDeadLetters();
-      request.subscription->JudgeDeadLetters(&*verdicts);
-    }
-    answers[i] = FailuresOf(request.ack_ids, *verdicts);
+  for (Request& request : requests) {
+    request.subscription->LookUp(request.change, &request.verdicts);
     touched.push_back(request.subscription);
   }
   std::sort(touched.begin(), touched.end());
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
   const absl::Status status = SaveAll(touched);
-  for (size_t i = 0; i < requests.size(); ++i) {
-    if (!status.ok() && answers[i].ok()) answers[i] = Unwritten(status);
-    std::move(requests[i].done)(std::move(answers[i]));
+  for (Request& request : requests) {
+    if (!status.ok()) {
+      std::move(request.done)(Unwritten(status));
+    } else if (!request.subscription->JudgeDeadLetters(&request.verdicts)) {
+      dead_letters_.push_front(std::move(request));  // the next piece has more of them
+    } else {
+      std::move(request.done)(FailuresOf(request.ack_ids, request.verdicts));
+    }
   }
 }
 
@@ -494,7 +489,6 @@ void EmbeddedSubscriptions::SaveDue(const std::vector<SubscriptionPtr>& subscrip
   for (const auto& subscription : subscriptions) {
     if (!subscription->IsDue()) continue;
     subscription->OnTime();
-    subscription->PutDeadLetters();
     if (subscription->IsDue()) due.push_back(subscription);
   }
   if (!due.empty()) (void)SaveAll(due);  // what is not written stays due

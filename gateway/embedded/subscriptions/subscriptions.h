@@ -77,6 +77,7 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
     SubscriptionPtr subscription;
     std::vector<std::string> ack_ids;
     broker::AckChange change;
+    std::vector<Subscription::Verdict> verdicts;  // what has become of it so far
     broker::AckDone done;
     absl::AnyInvocable<void()> task;
   };
@@ -97,13 +98,13 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   absl::StatusOr<broker::SubscriptionStream> OpenStream(const std::string& name,
                                                         const broker::StreamWish& wish);
   // Does something with dead letters piece by piece, so that nobody else waits for long.
-  using OfPiece = absl::StatusOr<int64_t> (Subscription::*)(const std::vector<uint64_t>& sequences,
-                                                            const Subscription::Write& write);
+  using OfPiece = absl::StatusOr<Subscription::Moved> (Subscription::*)(
+      const std::vector<uint64_t>& sequences, const Subscription::Write& write);
   absl::StatusOr<int64_t> WithDeadLetters(const std::string& name,
                                           const std::vector<std::string>& cursors,
                                           OfPiece of_piece);
-  absl::StatusOr<int64_t> WithPiece(const SubscriptionPtr& subscription,
-                                    const std::vector<uint64_t>& sequences, OfPiece of_piece);
+  absl::StatusOr<int64_t> WithPieces(const SubscriptionPtr& subscription,
+                                     std::vector<uint64_t> sequences, OfPiece of_piece);
 
   // The writing thread.
   void Run();
@@ -129,6 +130,7 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   const SubscriptionRecords records_;
   const Lookahead lookahead_;
   std::atomic<int64_t> dead_letter_bytes_{0};
+  ByteBudget read_ahead_;
   DeliveryRecorder recorder_;
   ThreadPool readers_;
   const Subscription::Shared shared_;

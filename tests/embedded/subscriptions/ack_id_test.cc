@@ -11,7 +11,7 @@ constexpr AckId kId{
     .subscription = 1, .incarnation = 6, .epoch = 2, .sequence = 3, .attempt = 4, .lease = 5};
 
 TEST(AckId, IsReadAsItWasMade) {
-  EXPECT_EQ(EncodeAckId(kId).size(), 52u);
+  EXPECT_EQ(EncodeAckId(kId).size(), 55u);
   const auto decoded = DecodeAckId(EncodeAckId(kId));
   ASSERT_THAT(decoded, IsOk());
   EXPECT_EQ(*decoded, kId);

@@ -118,7 +118,7 @@ class Model {
   Event* Newest(const Lease& lease) {
     const auto it = events_.find(lease.sequence);
     if (it == events_.end() || it->second.attempts != lease.attempt) return nullptr;
-    const uint16_t number = it->second.number;
+    const uint32_t number = it->second.number;
     return number == lease.number || number == 0 ? &it->second : nullptr;
   }
   void Fail(uint64_t sequence, Event& event, std::optional<int64_t> delay, int64_t now) {
@@ -397,7 +397,7 @@ class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> 
 
   void MakeDeadLetters() {
     std::vector<uint64_t> given_up;
-    for (const auto& one : state_->TakeGivenUp(100)) given_up.push_back(one.sequence);
+    while (state_->FirstGivenUp() != nullptr) given_up.push_back(state_->TakeGivenUp().sequence);
     std::sort(given_up.begin(), given_up.end());
     ASSERT_EQ(given_up, model_->GivenUp());
     for (const uint64_t sequence : given_up) {
@@ -458,7 +458,7 @@ class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> 
       streams_.insert(++last_stream_);
       AddStream(last_stream_);
       if (gone_ == 0 || Below(2) == 0) return;
-      const bool known = state_->Resume(gone_, last_stream_, frames_);  // nothing was cut off
+      const bool known = state_->Resume(gone_, last_stream_, frames_, now_);  // nothing was cut off
       ASSERT_EQ(known, model_->HasEnded(gone_));
       model_->Resume(gone_, last_stream_);
       return;

@@ -64,7 +64,11 @@ class SubscriptionStateTest : public testing::Test {
   std::optional<Lease> Redeliver(StreamId stream = kStream) {
     return Send(state_->Redeliver(stream));
   }
-  std::vector<SubscriptionState::GivenUp> TakeGivenUp() { return state_->TakeGivenUp(1000); }
+  std::vector<SubscriptionState::GivenUp> TakeGivenUp() {
+    std::vector<SubscriptionState::GivenUp> all;
+    while (state_->FirstGivenUp() != nullptr) all.push_back(state_->TakeGivenUp());
+    return all;
+  }
   // Without a successor.
   void EndStream(StreamId stream) {
     state_->EndStream(stream, now_);
@@ -226,8 +230,8 @@ TEST_F(SubscriptionStateTest, KeepsTheDeliveriesOfAStreamThatEndsForItsSuccessor
   Pass(1 * kSecond);
   constexpr StreamId kSuccessor = 3;
   state_->AddStream(kSuccessor, {.messages = 100, .bytes = 1 << 20});
-  EXPECT_TRUE(state_->Resume(kStream, kSuccessor, 2));
-  EXPECT_FALSE(state_->Resume(kStream, kSuccessor, 2));
+  EXPECT_TRUE(state_->Resume(kStream, kSuccessor, 2, now_));
+  EXPECT_FALSE(state_->Resume(kStream, kSuccessor, 2, now_));
   EXPECT_EQ(state_->leased(kSuccessor), 2);
   const auto cut = state_->RedeliverCut(kSuccessor);
   ASSERT_THAT(cut, Optional(IsLeaseOf(3, 1)));
@@ -241,11 +245,84 @@ TEST_F(SubscriptionStateTest, KeepsTheDeliveriesOfAStreamThatEndsForItsSuccessor
   EXPECT_EQ(state_->totals().delivered, 3u);
 }
 
+// A successor that reads no further holds nothing back for longer than a lease.
+TEST_F(SubscriptionStateTest, GivesWhatWasCutOffToOthersWhenItsLeaseEnds) {
+  Start(Policy());
+  state_->AddStream(kOther, {.messages = 100, .bytes = 1 << 20});
+  Offer();
+  Offer();
+  constexpr StreamId kSuccessor = 3;
+  state_->AddStream(kSuccessor, {.messages = 100, .bytes = 1 << 20});
+  ASSERT_TRUE(state_->Resume(kStream, kSuccessor, 1, now_));
+  Pass(10 * kSecond);
+  Pass(1 * kSecond);
+  EXPECT_THAT(Redeliver(kOther), Optional(IsLeaseOf(1, 2))) << "a failure";
+  EXPECT_THAT(Redeliver(kOther), Optional(IsLeaseOf(2, 2)));
+  EXPECT_EQ(state_->totals().lease_expired, 1u) << "what was cut off is nobody's failure";
+  EXPECT_EQ(state_->RedeliverCut(kSuccessor), std::nullopt);
+}
+
+// What is said of an attempt while the next one is not sent yet is said of that attempt.
+class UnsentLeaseTest : public SubscriptionStateTest {
+ protected:
+  // The first attempt has failed, the second waits for its record.
+  void StartWithBoth(int max_attempts) {
+    SubscriptionPolicy policy = Policy();
+    policy.max_attempts = max_attempts;
+    Start(policy);
+    first_ = *Offer();
+    Pass(10 * kSecond);
+    Pass(100 * kSecond);
+    second_ = *state_->Redeliver(kStream);
+    ASSERT_EQ(second_.attempt, 2u);
+  }
+  Lease first_, second_;
+};
+
+TEST_F(UnsentLeaseTest, IsTakenBackByARetryThatCountsOnce) {
+  StartWithBoth(2);
+  EXPECT_EQ(state_->Retry(first_, std::nullopt, now_), Effect::kDone);
+  EXPECT_THAT(TakeGivenUp(), IsEmpty());
+  EXPECT_EQ(state_->Send(second_, 2, now_), std::nullopt);
+  EXPECT_THAT(Redeliver(), Optional(IsLeaseOf(1, 2)));
+}
+
+TEST_F(UnsentLeaseTest, IsTakenBackByARelease) {
+  StartWithBoth(2);
+  EXPECT_EQ(state_->Release(first_), Effect::kDone);
+  EXPECT_EQ(state_->Acknowledge(first_), Effect::kDone) << "nothing was handed out since";
+}
+
+TEST_F(UnsentLeaseTest, IsTakenBackByWhoGivesUp) {
+  StartWithBoth(5);
+  EXPECT_EQ(state_->GiveUp(first_, "unreadable"), Effect::kDone);
+  const auto given_up = TakeGivenUp();
+  ASSERT_EQ(given_up.size(), 1u);
+  EXPECT_EQ(given_up[0].attempts, 1u);
+}
+
+TEST_F(UnsentLeaseTest, IsNotExtendedForTheOneBefore) {
+  StartWithBoth(5);
+  EXPECT_EQ(state_->Extend(first_, now_ + kSecond), Effect::kExpired);
+  EXPECT_TRUE(state_->Send(second_, 2, now_));
+  EXPECT_EQ(state_->Acknowledge(first_), Effect::kExpired) << "another was handed out";
+}
+
+// One that was sent and cut off is no new one: the attempt before it is over.
+TEST_F(UnsentLeaseTest, IsNotOneThatWasCutOff) {
+  StartWithBoth(5);
+  EXPECT_TRUE(state_->Send(second_, 2, now_));
+  state_->AddStream(kOther, {.messages = 100, .bytes = 1 << 20});
+  ASSERT_TRUE(state_->Resume(kStream, kOther, 1, now_));
+  EXPECT_EQ(state_->Acknowledge(first_), Effect::kExpired);
+  EXPECT_EQ(state_->Acknowledge(second_), Effect::kDone);
+}
+
 TEST_F(SubscriptionStateTest, TakesOverFromAStreamThatStillLives) {
   Start(Policy());
   const auto first = Offer();
   state_->AddStream(kOther, {.messages = 100, .bytes = 1 << 20});
-  EXPECT_TRUE(state_->Resume(kStream, kOther, 1));
+  EXPECT_TRUE(state_->Resume(kStream, kOther, 1, now_));
   EXPECT_EQ(state_->streams(), 1);
   EXPECT_EQ(state_->Acknowledge(*first), Effect::kDone);
 }
@@ -343,6 +420,28 @@ TEST_F(SubscriptionStateTest, LetsOtherStreamsGoOnWhileOneIsolates) {
   EXPECT_GT(state_->Room(kFree, 10), 0) << "it goes on with new ones";
   EXPECT_EQ(state_->Acknowledge(*suspect), Effect::kDone);
   EXPECT_THAT(Redeliver(kIsolating), Optional(IsLeaseOf(2, 2)));
+}
+
+// One that stands still must not keep a suspect from all others.
+TEST_F(SubscriptionStateTest, LetsAnotherStreamIsolateWhenOneTakesTooLong) {
+  Start(Policy());
+  Offer();
+  Offer();
+  EndStream(kStream);
+  constexpr StreamId kStalled = 3, kBusy = 4;
+  state_->AddStream(kStalled, {.messages = 100, .bytes = 1 << 20});
+  state_->AddStream(kBusy, {.messages = 100, .bytes = 1 << 20});
+  const auto its = Offer(0, kStalled), busy = Offer(0, kBusy);
+  for (const auto& lease : {its, busy}) {
+    EXPECT_EQ(state_->Extend(*lease, now_ + 60 * kSecond), Effect::kDone);
+  }
+  EXPECT_EQ(state_->Room(kStalled, 10), 0) << "it is to have less in hand";
+  EXPECT_GT(state_->Room(kBusy, 10), 0);
+  Pass(10 * kSecond);
+  EXPECT_EQ(state_->Room(kBusy, 10), 0) << "its turn";
+  EXPECT_GT(state_->Room(kStalled, 10), 0);
+  EXPECT_EQ(state_->Acknowledge(*busy), Effect::kDone);
+  EXPECT_THAT(Redeliver(kBusy), Optional(IsLeaseOf(1, 2)));
 }
 
 TEST_F(SubscriptionStateTest, RemembersNoEndsOverARestart) {
