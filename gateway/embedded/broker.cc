@@ -36,7 +36,8 @@ void EmbeddedBroker::Append(std::vector<broker::Entry> entries, broker::AppendDo
 }
 
 absl::Status EmbeddedBroker::Ready() const {
-  for (auto status : {journal_->Ready(), journal_->CheckWriter(), subscriptions_->CheckWriter()}) {
+  for (const auto& status :
+       {journal_->Ready(), journal_->CheckWriter(), subscriptions_->CheckWriter()}) {
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
