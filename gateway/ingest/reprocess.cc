@@ -82,7 +82,7 @@ class Batch {
 
   // Publishes, and removes from the quarantine what need not be there any more.
   static void Run(std::unique_ptr<Batch> batch, ReprocessDone done) {
-    if (batch->entries_.empty()) return std::move(done)(std::move(batch->results_));
+    if (batch->entries_.empty()) return Finish(std::move(batch), std::move(done));
     Batch& at = *batch;
     at.broker_->Append(std::move(at.entries_), [batch = std::move(batch), done = std::move(done)](
                                                    broker::Receipts receipts) mutable {
@@ -107,15 +107,21 @@ class Batch {
                    "overloaded");
   }
 
+  static void Finish(std::unique_ptr<Batch> batch, ReprocessDone done) {
+    Reprocessed results = std::move(batch->results_);
+    batch.reset();  // and what it holds of the budget
+    std::move(done)(std::move(results));
+  }
+
   // What could not be removed is found to be a repetition by the next call.
   static void Remove(std::unique_ptr<Batch> batch, std::vector<std::string> ids,
                      ReprocessDone done) {
-    if (ids.empty()) return std::move(done)(std::move(batch->results_));
+    if (ids.empty()) return Finish(std::move(batch), std::move(done));
     Batch& at = *batch;
     at.broker_->quarantine().Discard(
         std::move(ids),
         [batch = std::move(batch), done = std::move(done)](const absl::StatusOr<int64_t>&) mutable {
-          std::move(done)(std::move(batch->results_));
+          Finish(std::move(batch), std::move(done));
         });
   }
 
