@@ -286,6 +286,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Listen(const ServerOptions& opti
   return server;
 }
 
+ByteBudget* Server::in_flight() { return &shared_->sessions.bytes_in_flight; }
+
 Server::~Server() { Stop(steady_clock::now()); }
 
 void Server::Start() {

@@ -27,15 +27,6 @@ Outcome::Kind KindOf(Verdict verdict) {
   return Outcome::Kind::kRejected;
 }
 
-// Beside its texts: the entry, its receipt and who waits for it.
-constexpr int64_t kBookkeepingBytes = 1 << 10;
-
-int64_t CostOf(const broker::Entry& entry) {
-  return HeapBytes(entry.body) + HeapBytes(entry.event) + HeapBytes(entry.tracking_id) +
-         HeapBytes(entry.content_type) + HeapBytes(entry.content_encoding) +
-         HeapBytes(entry.trace_parent) + kBookkeepingBytes;
-}
-
 // What labels a metric has to be one of few words, whatever an engine gives for a reason.
 std::string_view Label(std::string_view reason) {
   for (const std::string_view known :
