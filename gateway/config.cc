@@ -54,6 +54,22 @@ class Settings {
         ->type_name("DURATION");
   }
 
+  // The permissions of a file, in octal. A number of TOML's would be decimal, and so has no 0.
+  void Mode(const std::string& name, uint32_t* value, const std::string& otherwise,
+            const std::string& help) {
+    const auto from_octal = [](std::string& text) {
+      uint32_t mode = 0;
+      const auto [end, error] =
+          std::from_chars(text.data(), text.data() + text.size(), mode, /*base=*/8);
+      const bool whole = error == std::errc() && end == text.data() + text.size();
+      if (!whole || !text.starts_with('0') || mode > 0777)
+        return std::string("permissions are octal, such as 0660");
+      text = std::to_string(mode);
+      return std::string();
+    };
+    Measure(name, value, otherwise, CLI::Validator(from_octal, ""), 0, help)->type_name("MODE");
+  }
+
  private:
   // A number with a unit, which stays as it was written, so that --print-config gives it back;
   // `to_number` replaces it by the number.
@@ -117,7 +133,7 @@ std::string CheckPath(const std::string& path) {
 void DeclareHttp(Settings& settings, Config& config) {
   settings.Group("Postbacks over HTTP");
   settings.Add("http-listen", &config.http_listen,
-               "Where postbacks arrive, HOST:PORT; port 0 takes a free one");
+               "Where postbacks arrive, HOST:PORT or unix:PATH; port 0 takes a free one");
   settings.Add("http-path", &config.http_path, "The path that the provider POSTs to")
       ->check(CLI::Validator(CheckPath, ""));
   settings.Add("endpoint", &config.endpoint,
@@ -151,6 +167,8 @@ void DeclareGrpc(Settings& settings, Config& config) {
   settings.Group("Subscribers over gRPC");
   settings.Add("grpc-listen", &config.grpc_listen,
                "Where subscribers connect, HOST:PORT or unix:PATH");
+  settings.Mode("grpc-socket-mode", &config.grpc_socket_mode, "0660",
+                "Permissions of the file of unix:PATH: who may write may connect");
   settings
       .Add("delivery-threads", &config.delivery_threads,
            "Threads that read for streams; 0: one a core, at most 4")
@@ -171,7 +189,7 @@ void DeclareGrpc(Settings& settings, Config& config) {
                  "What all streams together may have on the way; over it, each has one event");
   settings.Group("Operation");
   settings.Add("admin-listen", &config.admin_listen,
-               "Where /healthz, /readyz and /metrics are, HOST:PORT");
+               "Where /healthz, /readyz and /metrics are, HOST:PORT or unix:PATH");
   settings.Duration("drain-timeout", &config.drain_timeout, "5s", 0,
                     "On SIGTERM, streams end within");
   settings.Add("log-level", &config.log_level, "")

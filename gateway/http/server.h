@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/unix_socket.h"
 #include "gateway/http/message.h"
 
 namespace mmsmo::http {
@@ -21,7 +22,7 @@ namespace mmsmo::http {
 struct ServerOptions {
   std::string name;     // labels its metrics
   std::string setting;  // names the listen setting in errors, such as "http-listen"
-  std::string listen;   // HOST:PORT; port 0 takes a free one
+  std::string listen;   // HOST:PORT or unix:PATH; port 0 takes a free one
   int threads = 1;
   size_t max_header_bytes = 8 << 10;
   size_t max_body_bytes = 256 << 10;
@@ -54,7 +55,7 @@ class Server {
                                                         Metrics& metrics);
   ~Server();
 
-  // The address with the port in use.
+  // The address with the port in use, or unix:PATH.
   const std::string& address() const { return address_; }
   // Whether only this machine can reach it.
   bool loopback() const { return loopback_; }
@@ -70,12 +71,17 @@ class Server {
  private:
   class Worker;
   Server(ServerOptions options, Metrics& metrics);
+  absl::Status ListenUnix(const MakeRoutes& make_routes);
+  absl::Status ListenTcp(const MakeRoutes& make_routes);
+  absl::Status AddWorkers(const MakeRoutes& make_routes,
+                          const std::function<absl::Status(Worker&)>& listen);
 
   const ServerOptions options_;
   struct Shared;
   const std::unique_ptr<Shared> shared_;
   std::string address_;
   bool loopback_ = false;
+  std::unique_ptr<UnixSocket> unix_socket_;  // where it listens on one
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

@@ -1,6 +1,7 @@
 #include "gateway/http/session.h"
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <utility>
@@ -31,7 +32,7 @@ RequestReader::Limits LimitsOf(const ServerOptions& options) {
 
 }  // namespace
 
-Session::Session(boost::asio::ip::tcp::socket socket, Context* context, std::atomic<int>* count)
+Session::Session(Socket socket, Context* context, std::atomic<int>* count)
     : socket_(std::move(socket)),
       context_(context),
       count_(count),
@@ -60,12 +61,11 @@ void Session::Begin(milliseconds timeout) {
 }
 
 void Session::Wait() {
-  socket_.async_wait(boost::asio::ip::tcp::socket::wait_read,
-                     [self = shared_from_this()](error_code error) {
-                       // Drain ends the wait of an idle one; its bytes may have come meanwhile.
-                       if (error && !self->HasBytes()) return self->Close();
-                       self->Read();
-                     });
+  socket_.async_wait(Socket::wait_read, [self = shared_from_this()](error_code error) {
+    // Drain ends the wait of an idle one; its bytes may have come meanwhile.
+    if (error && !self->HasBytes()) return self->Close();
+    self->Read();
+  });
 }
 
 // After whatever else this pass through the loop answers: by then the next bytes are often there,
@@ -209,7 +209,7 @@ void Session::OnWritten() {
 
 void Session::HalfClose() {
   error_code ignored;
-  socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
+  socket_.shutdown(Socket::shutdown_send, ignored);
   state_ = State::kLingering;
   reader_.Drop();
   Begin(kLingerTimeout);

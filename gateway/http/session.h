@@ -5,7 +5,7 @@
 
 #include <array>
 #include <atomic>
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -47,8 +47,10 @@ class Session : public std::enable_shared_from_this<Session> {
     std::array<char, 32 << 10> scratch = {};
   };
 
+  using Socket = boost::asio::generic::stream_protocol::socket;  // of TCP or unix
+
   // Counts in `count`, one of Shared's, from here to Close. `context` must outlive the session.
-  Session(boost::asio::ip::tcp::socket socket, Context* context, std::atomic<int>* count);
+  Session(Socket socket, Context* context, std::atomic<int>* count);
 
   void Start();
   // Instead of Start: answers 503 to whatever comes.
@@ -105,7 +107,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void Begin(std::chrono::milliseconds timeout);
   void SetDeadline(std::chrono::milliseconds timeout) { deadline_ = Clock::now() + timeout; }
 
-  boost::asio::ip::tcp::socket socket_;
+  Socket socket_;
   Context* const context_;
   std::atomic<int>* const count_;
   State state_ = State::kReading;
