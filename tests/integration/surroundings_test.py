@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 import unittest
 
 from tests.integration.gateway import PATH, TestCase, earliest, grpc, run, xml
@@ -127,6 +128,27 @@ class SignalTest(TestCase):
         self.accepted(gateway, "H1")
         self.assertEqual(gateway.stop(), 0)
         self.assertNotIn("SIGHUP", gateway.log_text())
+
+
+class OutputTest(TestCase):
+    def test_says_that_its_output_cannot_be_written(self):
+        for flag in ("--help", "--version", "--print-config"):
+            with open("/dev/full", "w") as full:
+                result = subprocess.run([os.environ["MMSMO_GATEWAY"], flag], stdout=full, stderr=subprocess.PIPE,
+                                        text=True, timeout=60)
+            self.assertEqual(result.returncode, 1, result)
+            self.assertIn("standard output: No space left on device", result.stderr)
+
+    def test_takes_no_file_of_the_journal_for_a_standard_stream_that_is_closed(self):
+        gateway = self.gateway()
+        self.assertEqual(gateway.stop(), 0)
+        command = gateway.command()
+        gateway.command = lambda: ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]
+        gateway.start()
+        for number in (0, 1, 2):
+            self.assertNotIn(self.directory, os.readlink(f"/proc/{gateway.process.pid}/fd/{number}"))
+        self.accepted(gateway, "C1")
+        self.assertEqual(gateway.stop(), 0)
 
 
 class MetadataTest(TestCase):
