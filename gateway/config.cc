@@ -125,9 +125,24 @@ CLI::Validator AtMost(const uint64_t* value, uint64_t at_most) {
           ""};
 }
 
+// What a request's path can be (RFC 9112, 3.2.1).
 std::string CheckPath(const std::string& path) {
-  const bool good = path.starts_with('/') && path.find('?') == std::string::npos;
-  return good ? "" : fmt::format("'{}' must begin with / and have no ?", path);
+  constexpr std::string_view kBesideLettersAndDigits = "/-._~!$&'()*+,;=:@";
+  const auto is_hex = [&path](size_t i) {
+    return i < path.size() && std::isxdigit(static_cast<unsigned char>(path[i])) != 0;
+  };
+  if (!path.starts_with('/')) return fmt::format("'{}' must begin with /", path);
+  for (size_t i = 0; i < path.size(); ++i) {
+    const auto c = static_cast<unsigned char>(path[i]);
+    if (c == '%' && is_hex(i + 1) && is_hex(i + 2)) continue;
+    if (c < 0x80 && std::isalnum(c) != 0) continue;
+    if (kBesideLettersAndDigits.find(path[i]) != std::string_view::npos) continue;
+    return fmt::format(
+        "'{}' is no path that a request can have: byte {} must be percent-encoded, or goes into no "
+        "path",
+        path, i + 1);
+  }
+  return "";
 }
 
 void DeclareHttp(Settings& settings, Config& config) {
@@ -234,6 +249,12 @@ void DeclareJournal(Settings& settings, Config& config) {
 
 // One postback must fit, whatever its size, or it would be sent again for ever.
 void CheckTogether(const Config& config) {
+  constexpr size_t kBesidePath = 64;  // of the shortest header
+  if (config.http_path.size() + kBesidePath > config.max_header_bytes) {
+    Throw(
+        fmt::format("--http-path: a request with a path of {} bytes is over --max-header-bytes, {}",
+                    config.http_path.size(), config.max_header_bytes));
+  }
   if (config.max_in_flight_bytes >= config.max_body_bytes + broker::kMaxEventBytes) return;
   Throw(
       fmt::format("--max-in-flight-bytes: {} is too little for one body of --max-body-bytes, {}, "

@@ -18,6 +18,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/http/listen_address.h"
+#include "gateway/http/path.h"
 #include "gateway/http/session.h"
 
 namespace mmsmo::http {
@@ -112,7 +113,7 @@ class Server::Worker {
   }
 
   void SetRoutes(Routes routes) {
-    routes_ = std::move(routes);
+    for (auto& [path, route] : routes) routes_.emplace(NormalPath(path), std::move(route));
     context_.routes = &routes_;
   }
   Post MakePost() {
@@ -220,6 +221,7 @@ class Server::Worker {
       date_second_ = second;
       context_.date = HttpDate(second);
     }
+    shared_->sessions.answers.Tell(now);
     shared_->connections_now.Set(shared_->sessions.connections);
     shared_->bytes_in_flight.Set(static_cast<double>(shared_->sessions.bytes_in_flight.held()));
     for (size_t i = 0; i < sessions_.size();) {
@@ -262,6 +264,7 @@ Server::Server(ServerOptions options, Metrics& metrics)
     : options_(std::move(options)),
       shared_(new Shared{
           .sessions = {.bytes_in_flight = ByteBudget(options_.max_in_flight_bytes),
+                       .answers = AnswerLog(options_.name, metrics),
                        .over_header_bytes = Refused(metrics, options_.name, "header_bytes"),
                        .over_body_bytes = Refused(metrics, options_.name, "body_bytes"),
                        .over_in_flight_bytes = Refused(metrics, options_.name, "in_flight_bytes"),

@@ -35,7 +35,7 @@ struct ServerOptions {
   std::chrono::milliseconds body_timeout{30'000};
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds write_timeout{10'000};
-  // The longest that a handler may take; then 503 with reason "not_durable".
+  // The longest that a handler may take; then its route's answer_late.
   std::chrono::milliseconds handler_timeout{8'000};
 };
 

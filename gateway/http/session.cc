@@ -164,6 +164,7 @@ void Session::CountRefusal() {
 
 void Session::Respond(const Answer& answer) {
   keep_alive_ = keep_alive_ && !context_->draining;
+  context_->shared->answers.Count(answer);
   Format(answer);
   Write();
 }
@@ -222,8 +223,9 @@ void Session::CheckDeadline(Clock::time_point now) {
       return reader_.phase() == RequestReader::Phase::kIdle ? Close() : GiveUpReading();
     case State::kHandling: {
       ++request_number_;
-      return Respond(UnavailableAnswer(
-          "not_durable", "not durable in time; the postback may still have been kept"));
+      const Route& route = reader_.route();
+      return Respond(route.answer_late ? route.answer_late()
+                                       : UnavailableAnswer("overloaded", "no answer in time"));
     }
     case State::kWriting:
     case State::kLingering:
@@ -257,13 +259,14 @@ bool Session::MakeRoom(Clock::time_point now) {
 // The read under way goes on, as the one that lingers.
 void Session::GiveUpReading() {
   context_->shared->over_time.Increment();
-  AnswerAndHalfClose(
-      ProblemAnswer({.status = 408, .detail = "the request did not arrive in time"}));
+  AnswerAndHalfClose(ProblemAnswer(
+      {.status = 408, .reason = "too_slow", .detail = "the request did not arrive in time"}));
 }
 
 // An answer that nobody waits for: what the socket does not take at once is not sent.
 void Session::AnswerAndHalfClose(const Answer& answer) {
   keep_alive_ = false;
+  context_->shared->answers.Count(answer);
   Format(answer);
   error_code ignored;
   socket_.write_some(boost::asio::buffer(out_), ignored);

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "gateway/base/byte_budget.h"
+#include "gateway/http/answer_log.h"
 #include "gateway/http/message.h"
 #include "gateway/http/request_reader.h"
 #include "gateway/http/server.h"
@@ -29,6 +30,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::atomic<int> connections{0};  // open ones
     std::atomic<int> busy{0};         // open ones over the ceiling
     ByteBudget bytes_in_flight;       // what is read of requests, and what is not durable yet
+    AnswerLog answers;
     // What a limit refused.
     prometheus::Counter& over_header_bytes;
     prometheus::Counter& over_body_bytes;

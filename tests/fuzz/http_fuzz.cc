@@ -285,6 +285,7 @@ class Worker {
   std::atomic<bool> draining_{false};
   http::Routes routes_;
   Session::Shared shared_{.bytes_in_flight = ByteBudget(kOptions.max_in_flight_bytes),
+                          .answers = http::AnswerLog("fuzz", metrics_),
                           .over_header_bytes = refused_,
                           .over_body_bytes = refused_,
                           .over_in_flight_bytes = refused_,
