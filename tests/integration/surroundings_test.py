@@ -130,6 +130,41 @@ class SignalTest(TestCase):
         self.assertNotIn("SIGHUP", gateway.log_text())
 
 
+@unittest.skipIf(os.geteuid() != 0, "only root can be another user")
+class OtherUserTest(TestCase):
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.directory, 0o755)
+        self.data = os.path.join(self.directory, "data")
+
+    def refuses(self, uid, *parts):
+        try:
+            result = run("--http-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
+                         "--data-dir", self.data, user=uid)
+        except PermissionError:
+            self.skipTest("another user cannot run the gateway from where it was built")
+        self.assertEqual(result.returncode, 1, result)
+        for part in ("data-dir: ", *parts):
+            self.assertIn(part, result.stderr)
+
+    def test_names_the_file_that_another_user_made_and_the_remedy(self):
+        gateway = self.gateway()
+        self.assertEqual(gateway.stop(), 0)
+        self.refuses(1234, f"{self.data} belongs to uid 0", "by this one (uid 1234)", "run the gateway as that user",
+                     f"chown -R 1234 {self.data}")
+        os.chown(self.data, 1234, 1234)
+        self.refuses(1234, f"{self.data}/", "belongs to uid 0", f"chown -R 1234 {self.data}")
+        for name in os.listdir(self.data):
+            os.chown(os.path.join(self.data, name), 1234, 1234)
+        # One that was written while the gateway ran as root once.
+        left = next(name for name in os.listdir(self.data) if name.startswith("MANIFEST"))
+        os.chown(os.path.join(self.data, left), 0, 0)
+        self.refuses(1234, f"{self.data}/{left} belongs to uid 0")
+        os.chown(os.path.join(self.data, left), 1234, 1234)
+        os.chmod(os.path.join(self.data, left), 0o400)
+        self.refuses(1234, f"{self.data}/{left}", f"chmod -R u+rwX {self.data}")
+
+
 class OutputTest(TestCase):
     def test_says_that_its_output_cannot_be_written(self):
         for flag in ("--help", "--version", "--print-config"):
