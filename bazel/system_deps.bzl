@@ -9,6 +9,8 @@ _LIBRARIES = [
     "fmt",
     "grpc",
     "gtest",
+    "icu",
+    "phonenumber",
     "prometheus",
     "protobuf",
     "pugixml",
@@ -18,6 +20,7 @@ _LIBRARIES = [
     "tcmalloc",
     "tomlplusplus",
     "xxhash",
+    "zlib",
 ]
 
 def system_deps():

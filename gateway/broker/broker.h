@@ -23,9 +23,10 @@
 
 namespace mmsmo::broker {
 
-// Equal for equal content, whatever its format. The first byte is the version of the rule that made
-// it.
+// Equal for equal content, whatever its format. The first byte is the version of the rules that
+// made it and its postback's key.
 using ContentId = std::array<uint8_t, 17>;
+inline constexpr uint8_t kContentVersion = 2;
 
 // Where postbacks are kept that are not published. Each has a budget of its own, so that noise
 // cannot push out messages: on the first two the oldest make room, what is on the last was answered
@@ -46,6 +47,11 @@ struct Entry {
   std::string event;
   PostbackKey key;
   ContentId content{};
+  // What the version before made of it, of which events may still be stored; content of version 0
+  // is none. Its keys do not tell recipients apart: an event of that key is another one where its
+  // recipient is, else a repetition where it has that content.
+  PostbackKey earlier_key;
+  ContentId earlier_content{};
   // Publish the event also where its key has one of other content. From then on repetitions of
   // either are repetitions.
   bool publish_conflict = false;

@@ -1,16 +1,19 @@
 #include "gateway/broker/filter.h"
 
-#include "absl/strings/ascii.h"
 #include "gateway/base/status.h"
+#include "gateway/broker/address.h"
+#include "gateway/broker/keyword.h"
 
 namespace mmsmo::broker {
 namespace {
 
-absl::flat_hash_set<std::string> LowerCased(
-    const google::protobuf::RepeatedPtrField<std::string>& values) {
-  absl::flat_hash_set<std::string> lowered;
-  for (const auto& value : values) lowered.insert(absl::AsciiStrToLower(value));
-  return lowered;
+// What `key` makes of each value.
+template <typename Key>
+absl::flat_hash_set<std::string> KeysOf(
+    const google::protobuf::RepeatedPtrField<std::string>& values, Key key) {
+  absl::flat_hash_set<std::string> keys;
+  for (const auto& value : values) keys.insert(key(value));
+  return keys;
 }
 
 }  // namespace
@@ -19,9 +22,9 @@ EventFilter::EventFilter(const v1::Filter& filter)
     : matches_all_(filter.recipients().empty() && filter.keywords().empty() &&
                    filter.senders().empty() && filter.operator_ids().empty() &&
                    filter.media_kinds().empty() && filter.endpoints().empty()),
-      recipients_(filter.recipients().begin(), filter.recipients().end()),
-      keywords_(LowerCased(filter.keywords())),
-      senders_(filter.senders().begin(), filter.senders().end()),
+      recipients_(KeysOf(filter.recipients(), AddressKey)),
+      keywords_(KeysOf(filter.keywords(), FoldKeyword)),
+      senders_(KeysOf(filter.senders(), AddressKey)),
       operator_ids_(filter.operator_ids().begin(), filter.operator_ids().end()),
       media_kinds_(filter.media_kinds().begin(), filter.media_kinds().end()),
       endpoints_(filter.endpoints().begin(), filter.endpoints().end()) {}
@@ -53,8 +56,7 @@ absl::Status EventFilter::Validate(std::string_view path, const v1::Filter& filt
 }
 
 bool EventFilter::MatchesAddress(const Values& wanted, const v1::Address& address) {
-  return wanted.contains(address.value()) ||
-         (!address.e164().empty() && wanted.contains(address.e164()));
+  return wanted.contains(AddressKey(address.value())) || wanted.contains(PersonKey(address));
 }
 
 bool EventFilter::Matches(const v1::Event& event) const {
@@ -63,8 +65,7 @@ bool EventFilter::Matches(const v1::Event& event) const {
   const v1::MmsMo& message = event.mms_mo();
   if (!recipients_.empty() && !MatchesAddress(recipients_, message.recipient())) return false;
   if (!senders_.empty() && !MatchesAddress(senders_, message.sender())) return false;
-  if (!keywords_.empty() && !keywords_.contains(absl::AsciiStrToLower(message.keyword())))
-    return false;
+  if (!keywords_.empty() && !keywords_.contains(FoldKeyword(message.keyword()))) return false;
   if (!operator_ids_.empty() && !operator_ids_.contains(message.operator_id())) return false;
   if (media_kinds_.empty()) return true;
   for (const auto& media : message.media()) {

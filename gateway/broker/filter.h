@@ -37,9 +37,9 @@ class EventFilter {
   static bool MatchesAddress(const Values& wanted, const v1::Address& address);
 
   const bool matches_all_;
-  const Values recipients_;
-  const Values keywords_;  // in lower case
-  const Values senders_;
+  const Values recipients_;  // as AddressKey has them
+  const Values keywords_;    // as FoldKeyword has them
+  const Values senders_;     // as recipients_
   const Values operator_ids_;
   const absl::flat_hash_set<int> media_kinds_;
   const Values endpoints_;

@@ -2,7 +2,19 @@
 
 #include <xxhash.h>
 
+#include <string>
+
+#include "gateway/base/phone_number.h"
+
 namespace mmsmo::broker {
+
+PostbackKey MakePostbackKey(std::string_view endpoint, std::string_view tracking_id,
+                            std::string_view recipient) {
+  // U+0000 stands in neither, so that the key is none of those without a recipient either.
+  std::string bytes(tracking_id);
+  bytes.append(1, '\0').append(AddressKey(recipient));
+  return MakePostbackKey(endpoint, bytes);
+}
 
 PostbackKey MakePostbackKey(std::string_view endpoint, std::string_view tracking_id) {
   // The seed carries the endpoint, so that no separator can be forged.

@@ -48,7 +48,8 @@ Route PostbackRoute(ingest::Ingest* ingest, const std::atomic<bool>* draining,
                     size_t max_body_bytes, Post post) {
   const auto lane = std::make_shared<ingest::Lane>(ingest, std::move(post));
   Route route{.method = "POST"};
-  route.handle = [ingest, draining, lane](Request request, Respond respond) mutable {
+  route.handle = [ingest, draining, lane, max_body_bytes](Request request,
+                                                          Respond respond) mutable {
     if (draining->load(std::memory_order_relaxed)) {
       const Outcome outcome =
           ingest::Unavailable("draining", "this gateway is shutting down; send it again");
@@ -59,6 +60,7 @@ Route PostbackRoute(ingest::Ingest* ingest, const std::atomic<bool>* draining,
                   .content_type = std::move(request.content_type),
                   .content_encoding = std::move(request.content_encoding),
                   .trace_parent = std::move(request.trace_parent),
+                  .max_bytes = max_body_bytes,
                   .held = std::move(request.held)},
                  [respond = std::move(respond)](const Outcome& outcome) mutable {
                    respond(AnswerFor(outcome));

@@ -13,6 +13,8 @@ namespace {
 using postback::Judgement;
 using postback::Verdict;
 
+static_assert(postback::Fingerprint::kVersion == broker::kContentVersion);
+
 broker::ContentId ContentOf(const postback::Fingerprint& fingerprint) {
   broker::ContentId content;
   static_assert(std::tuple_size_v<broker::ContentId> == 1 + sizeof(fingerprint.digest));
@@ -41,7 +43,8 @@ Judgement Judge(const Postback& postback, v1::Event* event) {
   event->Clear();
   return postback::Judge({.body = postback.body,
                           .content_type = postback.content_type,
-                          .content_encoding = postback.content_encoding},
+                          .content_encoding = postback.content_encoding,
+                          .max_bytes = postback.max_bytes},
                          event->mutable_mms_mo());
 }
 
@@ -57,8 +60,11 @@ broker::Entry MakeEntry(std::string endpoint, Postback postback, Judgement judge
     event->set_endpoint(entry.endpoint);
     event->set_trace_parent(entry.trace_parent);
     event->SerializeToString(&entry.event);
-    entry.key = broker::MakePostbackKey(entry.endpoint, entry.tracking_id);
+    entry.key = broker::MakePostbackKey(entry.endpoint, entry.tracking_id,
+                                        event->mms_mo().recipient().value());
     entry.content = ContentOf(judgement.fingerprint);
+    entry.earlier_key = broker::MakePostbackKey(entry.endpoint, entry.tracking_id);
+    entry.earlier_content = ContentOf(judgement.earlier_fingerprint);
     if (entry.event.size() > broker::kMaxEventBytes) RefuseEvent(&entry);
   } else {
     entry.shelf = ShelfOf(judgement);
@@ -74,14 +80,21 @@ broker::Entry Conflicting(broker::Entry entry, std::string_view cursor) {
   entry.shelf = broker::Shelf::kKept;
   entry.http_status = 200;
   entry.reason = "id_conflict";
-  entry.detail =
-      fmt::format("the event at cursor {} has the same tracking id and other content", cursor);
+  entry.detail = fmt::format(
+      "the event at cursor {} has the same tracking id and recipient, and other content", cursor);
   return entry;
 }
 
 int StatusOf(const Judgement& judgement) {
   if (judgement.verdict != Verdict::kRejected) return 200;
-  return judgement.reason == postback::Reason::kUnsupportedMediaType ? 415 : 400;
+  switch (judgement.reason) {
+    case postback::Reason::kUnsupportedMediaType:
+      return 415;
+    case postback::Reason::kBodyTooLarge:
+      return 413;
+    default:
+      return 400;
+  }
 }
 
 }  // namespace mmsmo::ingest

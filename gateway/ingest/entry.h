@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -15,10 +16,11 @@ namespace mmsmo::ingest {
 // One POST, its body within the size limit.
 struct Postback {
   std::string body;
-  std::string content_type;      // empty where there is none
-  std::string content_encoding;  // likewise
-  std::string trace_parent;      // a valid W3C traceparent, or empty
-  ByteBudget::Part held;         // what the body holds of its budget
+  std::string content_type;                     // empty where there is none
+  std::string content_encoding;                 // likewise
+  std::string trace_parent;                     // a valid W3C traceparent, or empty
+  size_t max_bytes = postback::kMostBodyBytes;  // of the body once it is inflated
+  ByteBudget::Part held;                        // what the body holds of its budget
 };
 
 // Judges a postback. `event` is cleared first, and holds its message where it is accepted.

@@ -8,9 +8,9 @@
 
 namespace mmsmo::postback {
 
-// Sets value, and kind and e164 where they are certain: E.164 numbers, with those that begin with 1
-// checked against the North American Numbering Plan. Returns whether the text is a number once
-// spaces, +, (, ), - and . are taken out.
+// Sets value, and kind and e164 where they are certain: numbers that begin with 1 by the rules of
+// the North American Numbering Plan, others where libphonenumber holds them for valid. Returns
+// whether the text is a number, as ReadPhoneNumber has it.
 bool SetAddress(std::string_view text, v1::Address* address);
 
 }  // namespace mmsmo::postback

@@ -1,9 +1,14 @@
 #include "gateway/postback/encoding.h"
 
 #include <simdjson.h>
+#include <unicode/ucnv.h>
+#include <unicode/utf16.h>
+#include <unicode/utf8.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <memory>
 
 #include "gateway/postback/ascii.h"
 
@@ -12,28 +17,97 @@ namespace {
 
 using std::string_view_literals::operator""sv;
 
-// The names and aliases of IANA's registry that are in use.
-constexpr std::array kUtf8Names = {"utf-8"sv, "utf8"sv};
-constexpr std::array kAsciiNames = {"us-ascii"sv,       "ascii"sv,    "ansi_x3.4-1968"sv,
-                                    "ansi_x3.4-1986"sv, "iso-ir-6"sv, "iso_646.irv:1991"sv,
-                                    "iso646-us"sv,      "us"sv,       "ibm367"sv,
-                                    "cp367"sv,          "csascii"sv};
-constexpr std::array kLatin1Names = {"iso-8859-1"sv, "iso8859-1"sv,       "iso88591"sv,
-                                     "iso_8859-1"sv, "iso_8859-1:1987"sv, "iso-ir-100"sv,
-                                     "latin1"sv,     "latin-1"sv,         "l1"sv,
-                                     "ibm819"sv,     "cp819"sv,           "csisolatin1"sv};
-constexpr std::array kWideNames = {
-    "utf-16"sv,  "utf16"sv,           "utf-16le"sv, "utf-16be"sv,        "utf16le"sv,  "utf16be"sv,
-    "ucs-2"sv,   "iso-10646-ucs-2"sv, "utf-32"sv,   "utf32"sv,           "utf-32le"sv, "utf-32be"sv,
-    "utf32le"sv, "utf32be"sv,         "ucs-4"sv,    "iso-10646-ucs-4"sv, "unicode"sv};
+// The standard's name for what nobody may be made to read: every byte is wrong.
+constexpr Encoding kReplacement{"replacement"};
+// These two ICU does not have.
+constexpr Encoding kLatin10{"ISO-8859-16"};
+constexpr Encoding kUserDefined{"x-user-defined"};
 
-template <size_t N>
-bool Contains(const std::array<std::string_view, N>& names, std::string_view name) {
-  for (std::string_view one : names) {
-    if (EqualsIgnoringCase(one, name)) return true;
-  }
-  return false;
-}
+struct Labels {
+  Encoding encoding;
+  std::string_view labels;  // each between spaces
+};
+
+// The standard's table, section 4.2.
+constexpr Labels kLabels[] = {
+    {kUtf8, " unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8 "},
+    {Encoding{"IBM866"}, " 866 cp866 csibm866 ibm866 "},
+    {Encoding{"ISO-8859-2"},
+     " csisolatin2 iso-8859-2 iso-ir-101 iso8859-2 iso88592 iso_8859-2 iso_8859-2:1987 l2 "
+     "latin2 "},
+    {Encoding{"ISO-8859-3"},
+     " csisolatin3 iso-8859-3 iso-ir-109 iso8859-3 iso88593 iso_8859-3 iso_8859-3:1988 l3 "
+     "latin3 "},
+    {Encoding{"ISO-8859-4"},
+     " csisolatin4 iso-8859-4 iso-ir-110 iso8859-4 iso88594 iso_8859-4 iso_8859-4:1988 l4 "
+     "latin4 "},
+    {Encoding{"ISO-8859-5"},
+     " csisolatincyrillic cyrillic iso-8859-5 iso-ir-144 iso8859-5 iso88595 iso_8859-5 "
+     "iso_8859-5:1988 "},
+    {Encoding{"ISO-8859-6"},
+     " arabic asmo-708 csiso88596e csiso88596i csisolatinarabic ecma-114 iso-8859-6 "
+     "iso-8859-6-e iso-8859-6-i iso-ir-127 iso8859-6 iso88596 iso_8859-6 iso_8859-6:1987 "},
+    {Encoding{"ISO-8859-7"},
+     " csisolatingreek ecma-118 elot_928 greek greek8 iso-8859-7 iso-ir-126 iso8859-7 "
+     "iso88597 iso_8859-7 iso_8859-7:1987 sun_eu_greek "},
+    {Encoding{"ISO-8859-8"},
+     " csiso88598e csisolatinhebrew hebrew iso-8859-8 iso-8859-8-e iso-ir-138 iso8859-8 "
+     "iso88598 iso_8859-8 iso_8859-8:1988 visual "},
+    {Encoding{"ISO-8859-8"}, " csiso88598i iso-8859-8-i logical "},
+    {Encoding{"ISO-8859-10"},
+     " csisolatin6 iso-8859-10 iso-ir-157 iso8859-10 iso885910 l6 latin6 "},
+    {Encoding{"ISO-8859-13"}, " iso-8859-13 iso8859-13 iso885913 "},
+    {Encoding{"ISO-8859-14"}, " iso-8859-14 iso8859-14 iso885914 "},
+    {Encoding{"ISO-8859-15"}, " csisolatin9 iso-8859-15 iso8859-15 iso885915 iso_8859-15 l9 "},
+    {kLatin10, " iso-8859-16 "},
+    {Encoding{"KOI8-R"}, " cskoi8r koi koi8 koi8-r koi8_r "},
+    {Encoding{"KOI8-U"}, " koi8-ru koi8-u "},
+    {Encoding{"macintosh"}, " csmacintosh mac macintosh x-mac-roman "},
+    {Encoding{"windows-874-2000"},
+     " dos-874 iso-8859-11 iso8859-11 iso885911 tis-620 windows-874 "},
+    {Encoding{"windows-1250"}, " cp1250 windows-1250 x-cp1250 "},
+    {Encoding{"windows-1251"}, " cp1251 windows-1251 x-cp1251 "},
+    {Encoding{"windows-1252"},
+     " ansi_x3.4-1968 ascii cp1252 cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 "
+     "iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 latin1 us-ascii windows-1252 "
+     "x-cp1252 "},
+    {Encoding{"windows-1253"}, " cp1253 windows-1253 x-cp1253 "},
+    {Encoding{"windows-1254"},
+     " cp1254 csisolatin5 iso-8859-9 iso-ir-148 iso8859-9 iso88599 iso_8859-9 "
+     "iso_8859-9:1989 l5 latin5 windows-1254 x-cp1254 "},
+    {Encoding{"windows-1255"}, " cp1255 windows-1255 x-cp1255 "},
+    {Encoding{"windows-1256"}, " cp1256 windows-1256 x-cp1256 "},
+    {Encoding{"windows-1257"}, " cp1257 windows-1257 x-cp1257 "},
+    {Encoding{"windows-1258"}, " cp1258 windows-1258 x-cp1258 "},
+    {Encoding{"x-mac-cyrillic"}, " x-mac-cyrillic x-mac-ukrainian "},
+    {Encoding{"gb18030"},
+     " chinese csgb2312 csiso58gb231280 gb2312 gb_2312 gb_2312-80 gbk iso-ir-58 x-gbk "},
+    {Encoding{"gb18030"}, " gb18030 "},
+    {Encoding{"Big5-HKSCS"}, " big5 big5-hkscs cn-big5 csbig5 x-x-big5 "},
+    {Encoding{"EUC-JP"}, " cseucpkdfmtjapanese euc-jp x-euc-jp "},
+    {Encoding{"ISO-2022-JP"}, " csiso2022jp iso-2022-jp "},
+    {Encoding{"windows-31j"},
+     " csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis "},
+    {Encoding{"windows-949"},
+     " cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 "
+     "ksc5601 ksc_5601 windows-949 "},
+    {kReplacement, " csiso2022kr hz-gb-2312 iso-2022-cn iso-2022-cn-ext iso-2022-kr replacement "},
+    {kUtf16Be, " unicodefffe utf-16be "},
+    {kUtf16Le, " csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16 utf-16le "},
+    {kUserDefined, " x-user-defined "},
+};
+
+// ISO-8859-16 from 0xa0 on; before that it is Unicode.
+constexpr std::array<char16_t, 96> kLatin10Table = {
+    0x00a0, 0x0104, 0x0105, 0x0141, 0x20ac, 0x201e, 0x0160, 0x00a7, 0x0161, 0x00a9, 0x0218, 0x00ab,
+    0x0179, 0x00ad, 0x017a, 0x017b, 0x00b0, 0x00b1, 0x010c, 0x0142, 0x017d, 0x201d, 0x00b6, 0x00b7,
+    0x017e, 0x010d, 0x0219, 0x00bb, 0x0152, 0x0153, 0x0178, 0x017c, 0x00c0, 0x00c1, 0x00c2, 0x0102,
+    0x00c4, 0x0106, 0x00c6, 0x00c7, 0x00c8, 0x00c9, 0x00ca, 0x00cb, 0x00cc, 0x00cd, 0x00ce, 0x00cf,
+    0x0110, 0x0143, 0x00d2, 0x00d3, 0x00d4, 0x0150, 0x00d6, 0x015a, 0x0170, 0x00d9, 0x00da, 0x00db,
+    0x00dc, 0x0118, 0x021a, 0x00df, 0x00e0, 0x00e1, 0x00e2, 0x0103, 0x00e4, 0x0107, 0x00e6, 0x00e7,
+    0x00e8, 0x00e9, 0x00ea, 0x00eb, 0x00ec, 0x00ed, 0x00ee, 0x00ef, 0x0111, 0x0144, 0x00f2, 0x00f3,
+    0x00f4, 0x0151, 0x00f6, 0x015b, 0x0171, 0x00f9, 0x00fa, 0x00fb, 0x00fc, 0x0119, 0x021b, 0x00ff,
+};
 
 size_t FirstNonAscii(std::string_view bytes) {
   size_t i = 0;
@@ -53,125 +127,130 @@ size_t FirstInvalidUtf8(std::string_view bytes) {
   return bytes.size();
 }
 
-bool IsSurrogate(char32_t c) { return c >= 0xd800 && c <= 0xdfff; }
-
-// Reads units of `width` bytes.
-class UnitReader {
- public:
-  UnitReader(std::string_view bytes, size_t width, bool little_endian)
-      : bytes_(bytes), width_(width), little_endian_(little_endian) {}
-  bool AtEnd() const { return at_ == bytes_.size(); }
-  size_t offset() const { return at_; }
-  std::optional<char32_t> Next() {
-    if (bytes_.size() - at_ < width_) return std::nullopt;
-    char32_t unit = 0;
-    for (size_t i = 0; i < width_; ++i) {
-      const size_t from = little_endian_ ? width_ - 1 - i : i;
-      unit = unit << 8 | static_cast<uint8_t>(bytes_[at_ + from]);
-    }
-    at_ += width_;
-    return unit;
-  }
-
- private:
-  const std::string_view bytes_;
-  const size_t width_;
-  const bool little_endian_;
-  size_t at_ = 0;
-};
-
-// Of UTF-16.
-std::optional<char32_t> NextCodePoint(UnitReader& units) {
-  const std::optional<char32_t> first = units.Next();
-  if (!first || !IsSurrogate(*first)) return first;
-  if (*first >= 0xdc00) return std::nullopt;
-  const std::optional<char32_t> second = units.Next();
-  if (!second || *second < 0xdc00 || *second > 0xdfff) return std::nullopt;
-  return 0x10000 + ((*first - 0xd800) << 10) + (*second - 0xdc00);
+char32_t CodePointOf(uint8_t byte, const Encoding& encoding) {
+  if (encoding == kUserDefined) return byte < 0x80 ? byte : 0xf700 + char32_t{byte};
+  return byte < 0xa0 ? byte : kLatin10Table[byte - 0xa0];
 }
 
-bool TranscodeWide(std::string_view bytes, size_t width, bool little_endian, std::string* out,
-                   size_t* error_offset) {
-  UnitReader units(bytes, width, little_endian);
-  while (!units.AtEnd()) {
-    *error_offset = units.offset();
-    const std::optional<char32_t> c = width == 2 ? NextCodePoint(units) : units.Next();
-    if (!c || *c > 0x10ffff || IsSurrogate(*c)) return false;
-    AppendUtf8(*c, out);
+struct CloseConverter {
+  void operator()(UConverter* converter) const { ucnv_close(converter); }
+};
+
+// The converter of this thread; null where ICU has none of that name. Most senders keep to one
+// encoding.
+UConverter* ConverterOf(const Encoding& encoding) {
+  static thread_local std::unique_ptr<UConverter, CloseConverter> converter;
+  static thread_local Encoding of = kUtf8;
+  if (of == encoding && converter) {
+    ucnv_resetToUnicode(converter.get());
+    return converter.get();
   }
-  return true;
+  UErrorCode error = U_ZERO_ERROR;
+  converter.reset(ucnv_open(encoding.name, &error));
+  if (U_FAILURE(error)) return nullptr;
+  of = encoding;
+  ucnv_setToUCallBack(converter.get(), UCNV_TO_U_CALLBACK_STOP, nullptr, nullptr, nullptr, &error);
+  return converter.get();
+}
+
+void AppendUtf16(std::u16string_view text, std::string* out) {
+  for (size_t i = 0; i < text.size();) {
+    UChar32 c = 0;
+    U16_NEXT_UNSAFE(text, i, c);
+    AppendUtf8(static_cast<char32_t>(c), out);
+  }
+}
+
+// Where the bytes are not valid, or their end.
+size_t Convert(std::string_view bytes, const Encoding& encoding, std::string* out) {
+  UConverter* const converter = ConverterOf(encoding);
+  if (converter == nullptr) return 0;
+  const char* source = bytes.data();
+  const char* const end = source + bytes.size();
+  std::u16string text;
+  size_t size = 0;
+  UErrorCode error = U_BUFFER_OVERFLOW_ERROR;
+  while (error == U_BUFFER_OVERFLOW_ERROR) {
+    text.resize(text.size() + bytes.size() + 16);  // few bytes become more than one unit each
+    UChar* target = text.data() + size;
+    error = U_ZERO_ERROR;
+    ucnv_toUnicode(converter, &target, text.data() + text.size(), &source, end, nullptr,
+                   /*flush=*/true, &error);
+    size = static_cast<size_t>(target - text.data());
+  }
+  if (U_SUCCESS(error)) {
+    AppendUtf16(std::u16string_view(text).substr(0, size), out);
+    return bytes.size();
+  }
+  std::array<char, 32> wrong;
+  auto wrong_size = static_cast<int8_t>(wrong.size());
+  error = U_ZERO_ERROR;
+  ucnv_getInvalidChars(converter, wrong.data(), &wrong_size, &error);
+  return static_cast<size_t>(source - bytes.data()) - static_cast<size_t>(wrong_size);
 }
 
 }  // namespace
 
+bool Encoding::IsWide() const {
+  return std::string_view(name).starts_with("UTF-") && *this != kUtf8;
+}
+
 std::optional<ByteOrderMark> FindByteOrderMark(std::string_view bytes) {
-  if (bytes.starts_with("\xef\xbb\xbf"sv)) return ByteOrderMark{Encoding::kUtf8, 3};
+  if (bytes.starts_with("\xef\xbb\xbf"sv)) return ByteOrderMark{kUtf8, 3};
   // Before UTF-16's, which it begins with.
-  if (bytes.starts_with("\xff\xfe\0\0"sv)) return ByteOrderMark{Encoding::kUtf32Le, 4};
-  if (bytes.starts_with("\0\0\xfe\xff"sv)) return ByteOrderMark{Encoding::kUtf32Be, 4};
-  if (bytes.starts_with("\xff\xfe"sv)) return ByteOrderMark{Encoding::kUtf16Le, 2};
-  if (bytes.starts_with("\xfe\xff"sv)) return ByteOrderMark{Encoding::kUtf16Be, 2};
+  if (bytes.starts_with("\xff\xfe\0\0"sv)) return ByteOrderMark{kUtf32Le, 4};
+  if (bytes.starts_with("\0\0\xfe\xff"sv)) return ByteOrderMark{kUtf32Be, 4};
+  if (bytes.starts_with("\xff\xfe"sv)) return ByteOrderMark{kUtf16Le, 2};
+  if (bytes.starts_with("\xfe\xff"sv)) return ByteOrderMark{kUtf16Be, 2};
   return std::nullopt;
 }
 
-NamedEncoding EncodingNamed(std::string_view name) {
-  if (Contains(kUtf8Names, name)) return NamedEncoding::kUtf8;
-  if (Contains(kAsciiNames, name)) return NamedEncoding::kAscii;
-  if (Contains(kLatin1Names, name)) return NamedEncoding::kLatin1;
-  if (Contains(kWideNames, name)) return NamedEncoding::kWide;
-  return NamedEncoding::kUnknown;
+std::optional<Encoding> EncodingLabelled(std::string_view label) {
+  label = Trim(label);
+  if (label.empty()) return std::nullopt;
+  std::string word = " ";
+  for (char c : label) word += c == ' ' ? '\0' : ToLower(c);
+  word += ' ';
+  for (const Labels& one : kLabels) {
+    if (one.labels.find(word) != std::string_view::npos) return one.encoding;
+  }
+  return std::nullopt;
 }
 
-std::optional<std::string_view> ToUtf8(std::string_view bytes, Encoding encoding,
+bool IsAsciiLabel(std::string_view label) {
+  for (const std::string_view one : {"us-ascii"sv, "ascii"sv, "ansi_x3.4-1968"sv}) {
+    if (EqualsIgnoringCase(Trim(label), one)) return true;
+  }
+  return false;
+}
+
+std::optional<std::string_view> ToUtf8(std::string_view bytes, const Encoding& encoding,
                                        std::string* buffer, size_t* error_offset) {
   buffer->clear();
-  bool valid = false;
-  switch (encoding) {
-    case Encoding::kUtf8:
-      if (simdjson::validate_utf8(bytes.data(), bytes.size())) return bytes;
-      *error_offset = FirstInvalidUtf8(bytes);
-      return std::nullopt;
-    case Encoding::kAscii:
-      *error_offset = FirstNonAscii(bytes);
-      if (*error_offset < bytes.size()) return std::nullopt;
-      return bytes;
-    case Encoding::kLatin1:
-      for (char c : bytes) AppendUtf8(static_cast<uint8_t>(c), buffer);
-      return *buffer;
-    case Encoding::kUtf16Le:
-      valid = TranscodeWide(bytes, 2, true, buffer, error_offset);
-      break;
-    case Encoding::kUtf16Be:
-      valid = TranscodeWide(bytes, 2, false, buffer, error_offset);
-      break;
-    case Encoding::kUtf32Le:
-      valid = TranscodeWide(bytes, 4, true, buffer, error_offset);
-      break;
-    case Encoding::kUtf32Be:
-      valid = TranscodeWide(bytes, 4, false, buffer, error_offset);
-      break;
+  if (encoding == kUtf8) {
+    if (simdjson::validate_utf8(bytes.data(), bytes.size())) return bytes;
+    *error_offset = FirstInvalidUtf8(bytes);
+    return std::nullopt;
   }
-  if (!valid) return std::nullopt;
+  if (encoding == kAscii || encoding == kReplacement) {
+    *error_offset = encoding == kAscii ? FirstNonAscii(bytes) : 0;
+    if (*error_offset < bytes.size()) return std::nullopt;
+    return bytes;
+  }
+  if (encoding == kLatin10 || encoding == kUserDefined) {
+    for (char c : bytes) AppendUtf8(CodePointOf(static_cast<uint8_t>(c), encoding), buffer);
+    return *buffer;
+  }
+  *error_offset = Convert(bytes, encoding, buffer);
+  if (*error_offset < bytes.size()) return std::nullopt;
   return *buffer;
 }
 
 void AppendUtf8(char32_t code_point, std::string* out) {
-  const auto byte = [out](char32_t value) { out->push_back(static_cast<char>(value)); };
-  if (code_point < 0x80) {
-    byte(code_point);
-  } else if (code_point < 0x800) {
-    byte(0xc0 | code_point >> 6);
-    byte(0x80 | (code_point & 0x3f));
-  } else if (code_point < 0x10000) {
-    byte(0xe0 | code_point >> 12);
-    byte(0x80 | (code_point >> 6 & 0x3f));
-    byte(0x80 | (code_point & 0x3f));
-  } else {
-    byte(0xf0 | code_point >> 18);
-    byte(0x80 | (code_point >> 12 & 0x3f));
-    byte(0x80 | (code_point >> 6 & 0x3f));
-    byte(0x80 | (code_point & 0x3f));
-  }
+  std::array<uint8_t, U8_MAX_LENGTH> bytes;
+  size_t size = 0;
+  U8_APPEND_UNSAFE(bytes.data(), size, code_point);
+  out->append(reinterpret_cast<const char*>(bytes.data()), size);
 }
 
 }  // namespace mmsmo::postback

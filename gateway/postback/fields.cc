@@ -113,6 +113,14 @@ void Fields::AddExtra(std::string_view name, const Value& value) {
   if (!value.text.empty()) extras_.push_back({.name = name, .value = value});
 }
 
+void Fields::AddMember(Field list, std::string_view name, const Value& value) {
+  if (value.text.empty()) return;
+  if (list == Field::kContent) Warn(Warning::kContentShape);
+  extras_.push_back({.name = Keep(std::string(Name(list)).append(".").append(name)),
+                     .value = value,
+                     .is_member = true});
+}
+
 void Fields::SetBad(Field field, std::string_view what) {
   present_ |= Bit(field);
   bad_[static_cast<int>(field)] = what;

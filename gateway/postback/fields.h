@@ -52,9 +52,11 @@ struct Value {
   std::string_view text;
 };
 
+// What no field is made for: an unknown field, or a member of a list's entries.
 struct Extra {
-  std::string_view name;  // as sent
+  std::string_view name;  // as sent; of a member with the list's name before it: "content.url"
   Value value;
+  bool is_member = false;
 };
 
 // Views into buffers of the decoder, and into this. Not thread-safe.
@@ -65,6 +67,8 @@ class Fields {
   // A value of kContent or kCopyTo: one URL or address.
   void Add(Field list, const Value& value);
   void AddExtra(std::string_view name, const Value& value);
+  // A value beside the files of kContent or the numbers of kCopyTo.
+  void AddMember(Field list, std::string_view name, const Value& value);
   // The field cannot be used; `what` is static text.
   void SetBad(Field field, std::string_view what);
   // A string contains U+0000, wherever it is.

@@ -121,16 +121,15 @@ class FieldReader {
       return AddOddlyShaped(list, value);
     }
     bool has_entries = false;
-    bool has_others = false;
     for (ondemand::field field : value.get_object()) {
-      if (!IsNamed(field.unescaped_key(), entry_name)) {
-        has_others = true;
-        continue;
+      const std::string_view name = field.unescaped_key();
+      if (IsNamed(name, entry_name)) {
+        has_entries = true;
+        ReadEntryValue(list, field.value());
+      } else {
+        fields_->AddMember(list, name, ValueOf(field.value()));
       }
-      has_entries = true;
-      ReadEntryValue(list, field.value());
     }
-    if (has_others && !has_entries) fields_->SetBad(list, "an object with other names");
     if (has_entries && place == Place::kAlone) fields_->Warn(Warning::kContentShape);
   }
 

@@ -22,9 +22,10 @@ MediaKind KindOf(std::string_view essence) {
 
 std::string Unquote(std::string_view value) {
   std::string text;
-  if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
-    value = value.substr(1, value.size() - 2);
-  }
+  // Single quotes are none by RFC 9110, but senders take them for some.
+  const bool is_quoted = value.size() >= 2 && value.front() == value.back() &&
+                         (value.front() == '"' || value.front() == '\'');
+  if (is_quoted) value = value.substr(1, value.size() - 2);
   for (char c : value) {
     if (c != '\\') text += ToLower(c);
   }

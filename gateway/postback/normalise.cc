@@ -73,50 +73,8 @@ Finding MissingField(const Fields& fields) {
   return {Reason::kMissingField, fmt::format("missing or empty: {}", names)};
 }
 
-void AppendJsonString(std::string_view text, std::string* out) {
-  out->push_back('"');
-  for (char c : text) {
-    if (c == '"' || c == '\\') {
-      out->push_back('\\');
-      out->push_back(c);
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      fmt::format_to(std::back_inserter(*out), "\\u{:04x}", static_cast<unsigned char>(c));
-    } else {
-      out->push_back(c);
-    }
-  }
-  out->push_back('"');
-}
-
-void AppendJson(const Value& value, std::string* out) {
-  const bool is_json = value.type != Value::Type::kText && value.type != Value::Type::kXml;
-  if (is_json) {
-    out->append(value.text);
-  } else {
-    AppendJsonString(value.text, out);
-  }
-}
-
-// A name's only value as it is; of several a JSON array, in the order in which they were sent.
-void FillExtra(std::vector<Extra> extras, v1::MmsMo* message) {
-  if (extras.empty()) return;
-  std::stable_sort(extras.begin(), extras.end(),
-                   [](const Extra& a, const Extra& b) { return a.name < b.name; });
-  for (size_t i = 0; i < extras.size();) {
-    size_t end = i + 1;
-    while (end < extras.size() && extras[end].name == extras[i].name) ++end;
-    std::string text(extras[i].value.text);
-    if (end > i + 1) {
-      text = "[";
-      for (size_t j = i; j < end; ++j) {
-        if (j > i) text += ',';
-        AppendJson(extras[j].value, &text);
-      }
-      text += ']';
-    }
-    (*message->mutable_extra())[std::string(extras[i].name)] = std::move(text);
-    i = end;
-  }
+void FillExtra(const std::vector<ExtraText>& extras, v1::MmsMo* message) {
+  for (const auto& [name, text] : extras) (*message->mutable_extra())[std::string(name)] = text;
 }
 
 void FillTime(const Fields& fields, v1::MmsMo* message, Warnings* warnings) {
@@ -148,7 +106,9 @@ void FillAddresses(const Fields& fields, v1::MmsMo* message, Warnings* warnings)
   if (!SetAddress(fields[Field::kTo], message->mutable_recipient())) {
     warnings->Add(Warning::kRecipientNotANumber);
   }
-  for (std::string_view number : fields.copy_to()) SetAddress(number, message->add_copy_to());
+  for (std::string_view number : fields.copy_to()) {
+    if (!SetAddress(number, message->add_copy_to())) warnings->Add(Warning::kCopyToNotANumber);
+  }
 }
 
 }  // namespace
@@ -165,7 +125,7 @@ Finding Examine(const Fields& fields) {
   return finding;
 }
 
-void FillMessage(const Fields& fields, v1::MmsMo* message) {
+void FillMessage(const Fields& fields, const std::vector<ExtraText>& extras, v1::MmsMo* message) {
   const auto text = [&fields](Field field) { return std::string(fields[field]); };
   message->set_origin(text(Field::kOrigin));
   message->set_code(text(Field::kCode));
@@ -179,7 +139,7 @@ void FillMessage(const Fields& fields, v1::MmsMo* message) {
   FillAddresses(fields, message, &warnings);
   FillTime(fields, message, &warnings);
   FillMedia(fields, message, &warnings);
-  FillExtra(fields.extras(), message);
+  FillExtra(extras, message);
   for (int i = 0; i < kWarnings; ++i) {
     const auto warning = static_cast<Warning>(i);
     if (warnings.Has(warning)) message->add_warnings(std::string(Name(warning)));

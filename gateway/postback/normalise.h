@@ -3,7 +3,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "gateway/postback/extra.h"
 #include "gateway/postback/fields.h"
 #include "gateway/postback/reason.h"
 #include "mmsmo/v1/mms_mo.pb.h"
@@ -19,7 +21,7 @@ struct Finding {
 // docs/postbacks.md. kNone where it is one.
 Finding Examine(const Fields& fields);
 
-// Only for fields that Examine found usable.
-void FillMessage(const Fields& fields, v1::MmsMo* message);
+// Only for fields that Examine found usable; `extras` are theirs.
+void FillMessage(const Fields& fields, const std::vector<ExtraText>& extras, v1::MmsMo* message);
 
 }  // namespace mmsmo::postback

@@ -6,9 +6,12 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gateway/postback/ascii.h"
+#include "gateway/postback/content_coding.h"
 #include "gateway/postback/encoding.h"
+#include "gateway/postback/extra.h"
 #include "gateway/postback/fields.h"
 #include "gateway/postback/fingerprint.h"
 #include "gateway/postback/form.h"
@@ -24,13 +27,20 @@ namespace {
 
 enum class Format { kXml, kJson, kForm };
 
-// The body without its byte order mark, and what is said about it from outside.
+// The body without its coding and its byte order mark, and what is said about it from outside.
 struct Body {
   std::string_view bytes;
   std::optional<Encoding> mark;
   MediaType type;
 
-  bool IsWide() const { return mark && *mark != Encoding::kUtf8; }
+  bool IsWide() const { return mark && mark->IsWide(); }
+  // What the mark or else the charset parameter says. A label of a wide encoding on bytes without a
+  // mark is so in word only.
+  std::optional<Encoding> GivenEncoding() const {
+    if (mark) return mark;
+    const std::optional<Encoding> labelled = EncodingLabelled(type.charset);
+    return labelled && labelled->IsWide() ? kUtf8 : labelled;
+  }
 };
 
 // Nothing, or why the body is rejected.
@@ -41,7 +51,8 @@ Judgement Reject(Reason reason, std::string detail) {
           .reason = reason,
           .detail = std::move(detail),
           .tracking_id = {},
-          .fingerprint = {}};
+          .fingerprint = {},
+          .earlier_fingerprint = {}};
 }
 
 Judgement RejectSyntax(const SyntaxError& error, std::string_view text) {
@@ -58,6 +69,17 @@ std::optional<char> FirstByte(const Body& body) {
     if (!IsSpace(c) && !(c == '\0' && body.IsWide())) return c;
   }
   return std::nullopt;
+}
+
+// The same once the bytes are decoded, so that no encoding hides it: of a stateful one the first
+// byte may be anything.
+std::optional<char> FirstCharacter(const Body& body) {
+  const std::optional<char> first = FirstByte(body);
+  if (!first || *first != '\x1b' || !body.GivenEncoding()) return first;
+  std::string buffer;
+  size_t offset = 0;
+  const auto text = ToUtf8(body.bytes, *body.GivenEncoding(), &buffer, &offset);
+  return text ? FirstByte({.bytes = *text, .mark = {}, .type = {}}) : first;
 }
 
 std::optional<Format> FormatOf(char first_byte, MediaKind kind) {
@@ -97,23 +119,6 @@ bool Fits(Format format, MediaKind kind) {
   }
 }
 
-// Of a body that a charset parameter or an XML declaration says to be in `name`.
-std::optional<Encoding> Declared(std::string_view name) {
-  switch (EncodingNamed(name)) {
-    case NamedEncoding::kUtf8:
-    // Wide in word only: the bytes are plainly 8-bit.
-    case NamedEncoding::kWide:
-      return Encoding::kUtf8;
-    case NamedEncoding::kAscii:
-      return Encoding::kAscii;
-    case NamedEncoding::kLatin1:
-      return Encoding::kLatin1;
-    case NamedEncoding::kUnknown:
-      return std::nullopt;
-  }
-  return std::nullopt;
-}
-
 // UTF-16 and UTF-32 put a zero beside the < that begins the document.
 bool LooksWide(std::string_view bytes) {
   const size_t less = bytes.find('<');
@@ -122,7 +127,7 @@ bool LooksWide(std::string_view bytes) {
          (less + 1 < bytes.size() && bytes[less + 1] == '\0');
 }
 
-std::optional<std::string_view> ToUtf8(std::string_view bytes, Encoding encoding,
+std::optional<std::string_view> ToUtf8(std::string_view bytes, const Encoding& encoding,
                                        std::string* buffer, Rejection* rejection) {
   size_t offset = 0;
   const auto text = ToUtf8(bytes, encoding, buffer, &offset);
@@ -140,47 +145,39 @@ Rejection DecodeXmlText(std::string_view xml, Fields* fields) {
 }
 
 Rejection DecodeXmlBody(const Body& body, Fields* fields) {
-  Encoding encoding = Encoding::kUtf8;
-  if (body.mark) {
-    encoding = *body.mark;
-  } else if (LooksWide(body.bytes)) {
+  std::optional<Encoding> encoding = body.GivenEncoding();
+  if (!body.mark && LooksWide(body.bytes)) {
     return RejectEncoding("UTF-16 or UTF-32 without a byte order mark");
-  } else {
-    const std::string_view name =
-        body.type.charset.empty() ? DeclaredEncoding(body.bytes) : body.type.charset;
-    if (!name.empty()) {
-      const auto declared = Declared(name);
-      if (!declared) return RejectEncoding("an encoding that XML postbacks may not be in");
-      encoding = *declared;
-    }
+  }
+  if (!encoding) {
+    const std::string_view label = DeclaredEncoding(body.bytes);
+    encoding = label.empty() ? kUtf8 : EncodingLabelled(label);
+    if (!encoding) return RejectEncoding("an encoding that XML postbacks may not be in");
+    if (encoding->IsWide()) encoding = kUtf8;
   }
   Rejection rejection;
   std::string buffer;
-  const auto text = ToUtf8(body.bytes, encoding, &buffer, &rejection);
+  const auto text = ToUtf8(body.bytes, *encoding, &buffer, &rejection);
   return text ? DecodeXmlText(*text, fields) : rejection;
 }
 
-// JSON and forms are in UTF-8, or in US-ASCII, which is a part of it.
+// JSON and forms are in UTF-8, or in US-ASCII, which is a part of it. What is no label says
+// nothing.
 std::optional<Encoding> NarrowEncoding(const Body& body) {
-  if (body.IsWide()) return std::nullopt;
-  if (body.mark || body.type.charset.empty()) return Encoding::kUtf8;
-  switch (EncodingNamed(body.type.charset)) {
-    case NamedEncoding::kUtf8:
-      return Encoding::kUtf8;
-    case NamedEncoding::kAscii:
-      return Encoding::kAscii;
-    default:
-      return std::nullopt;
-  }
+  if (body.mark) return body.IsWide() ? std::nullopt : body.mark;
+  if (body.type.charset.empty()) return kUtf8;
+  if (IsAsciiLabel(body.type.charset)) return kAscii;
+  const Encoding labelled = EncodingLabelled(body.type.charset).value_or(kUtf8);
+  return labelled == kUtf8 ? std::optional(kUtf8) : std::nullopt;
 }
 
-Rejection DecodeForm(std::string_view form, Encoding encoding, Fields* fields) {
+Rejection DecodeForm(std::string_view form, const Encoding& encoding, Fields* fields) {
   const std::optional<std::string> xml = XmlOfForm(form);
   if (!xml) return std::nullopt;  // no fields: of unknown shape
   Rejection rejection;
   std::string buffer;
   std::string_view bytes = *xml;
-  if (const auto mark = FindByteOrderMark(bytes); mark && mark->encoding == Encoding::kUtf8) {
+  if (const auto mark = FindByteOrderMark(bytes); mark && mark->encoding == kUtf8) {
     bytes.remove_prefix(mark->size);
   }
   const auto text = ToUtf8(bytes, encoding, &buffer, &rejection);
@@ -199,24 +196,32 @@ Rejection DecodeNarrow(Format format, const Body& body, Fields* fields) {
   return std::nullopt;
 }
 
-// The size aside, which is judged before there is a body.
-Rejection Decode(const Postback& postback, Fields* fields) {
-  Body body{.bytes = postback.body, .mark = {}, .type = ParseMediaType(postback.content_type)};
-  if (const auto mark = FindByteOrderMark(body.bytes)) {
+Body BodyOf(std::string_view bytes, std::string_view content_type) {
+  Body body{.bytes = bytes, .mark = {}, .type = ParseMediaType(content_type)};
+  if (const auto mark = FindByteOrderMark(bytes)) {
     body.mark = mark->encoding;
     body.bytes.remove_prefix(mark->size);
   }
-  const std::optional<char> first_byte = FirstByte(body);
-  if (!first_byte) return Reject(Reason::kEmptyBody, "the body is empty");
+  return body;
+}
 
-  const std::string_view coding = Trim(postback.content_encoding);
-  if (!coding.empty() && !EqualsIgnoringCase(coding, "identity")) {
-    return Reject(Reason::kUnsupportedMediaType, "a Content-Encoding other than identity");
+Rejection InflateBody(const Postback& postback, ContentCoding coding, std::string* inflated) {
+  switch (Inflate(postback.body, coding, postback.max_bytes, inflated)) {
+    case Inflated::kDone:
+      return std::nullopt;
+    case Inflated::kTooLarge:
+      return Reject(Reason::kBodyTooLarge,
+                    fmt::format("the body is inflated to more than {} bytes", postback.max_bytes));
+    case Inflated::kBroken:
+      return RejectEncoding("the body is not one whole stream of its Content-Encoding");
   }
-  if (body.type.kind == MediaKind::kMultipart) {
-    return Reject(Reason::kUnsupportedMediaType, "multipart bodies are not understood");
-  }
-  const std::optional<Format> format = FormatOf(*first_byte, body.type.kind);
+  return std::nullopt;
+}
+
+Rejection DecodeText(const Body& body, Fields* fields) {
+  const std::optional<char> first = FirstCharacter(body);
+  if (!first) return Reject(Reason::kEmptyBody, "the body is empty");
+  const std::optional<Format> format = FormatOf(*first, body.type.kind);
   if (!format) {
     return Reject(Reason::kUnsupportedMediaType,
                   "neither XML nor JSON by its first byte or its Content-Type");
@@ -224,6 +229,24 @@ Rejection Decode(const Postback& postback, Fields* fields) {
   if (!Fits(*format, body.type.kind)) fields->Warn(Warning::kContentTypeMismatch);
   return *format == Format::kXml ? DecodeXmlBody(body, fields)
                                  : DecodeNarrow(*format, body, fields);
+}
+
+// The size as received aside, which is judged before there is a body.
+Rejection Decode(const Postback& postback, Fields* fields) {
+  Body body = BodyOf(postback.body, postback.content_type);
+  if (!FirstByte(body)) return Reject(Reason::kEmptyBody, "the body is empty");
+  if (body.type.kind == MediaKind::kMultipart) {
+    return Reject(Reason::kUnsupportedMediaType, "multipart bodies are not understood");
+  }
+  const ContentCoding coding = ParseContentEncoding(postback.content_encoding);
+  if (coding == ContentCoding::kNone) return DecodeText(body, fields);
+  if (coding == ContentCoding::kOther) {
+    return Reject(Reason::kUnsupportedMediaType,
+                  "a Content-Encoding other than gzip, deflate and identity");
+  }
+  std::string inflated;
+  if (Rejection rejection = InflateBody(postback, coding, &inflated)) return rejection;
+  return DecodeText(BodyOf(inflated, postback.content_type), fields);
 }
 
 }  // namespace
@@ -243,8 +266,11 @@ Judgement Judge(const Postback& postback, v1::MmsMo* message) {
     judgement.detail = std::move(finding.detail);
     return judgement;
   }
-  judgement.fingerprint = FingerprintOf(fields);
-  FillMessage(fields, message);
+  const std::vector<ExtraText> extras = ExtraTexts(fields);
+  const Fingerprints fingerprints = FingerprintsOf(fields, extras);
+  judgement.fingerprint = fingerprints.current;
+  judgement.earlier_fingerprint = fingerprints.earlier;
+  FillMessage(fields, extras, message);
   return judgement;
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,11 +19,15 @@
 
 namespace mmsmo::postback {
 
-// One POST as received. The size limit was applied by whoever read the body.
+// The largest body that can be asked for.
+inline constexpr size_t kMostBodyBytes = 1 << 20;
+
+// One POST as received. The size limit was applied to that by whoever read the body.
 struct Postback {
   std::string_view body;
   std::string_view content_type;      // the field's value; empty where there is none
   std::string_view content_encoding;  // likewise
+  size_t max_bytes = kMostBodyBytes;  // of the body once it is inflated
 };
 
 enum class Verdict {
@@ -35,7 +40,7 @@ enum class Verdict {
 // order. Never over warnings, derived fields or the format.
 struct Fingerprint {
   static constexpr uint8_t kVersion =
-      1;  // changes with the rule that says which facts are hashed, and how
+      2;  // changes with the rule that says which facts are hashed, and how
   uint8_t version = kVersion;
   std::array<uint8_t, 16> digest{};
 
@@ -46,13 +51,15 @@ struct Judgement {
   Verdict verdict = Verdict::kAccepted;
   Reason reason = Reason::kNone;  // kNone exactly when accepted
   // One sentence for a person: what is wrong and where, with line and column of a syntax error
-  // (from 1, in the body as received). Never a value of the postback: those are people's data.
-  // Empty when accepted.
+  // (from 1, in the body without its coding). Never a value of the postback: those are people's
+  // data. Empty when accepted.
   std::string detail;
   // The postback's tracking id where one could be read; always set when accepted.
   std::string tracking_id;
-  // Only when accepted.
+  // Only when accepted. The earlier one is what version 1 would have made, of which events may
+  // still be stored.
   Fingerprint fingerprint;
+  Fingerprint earlier_fingerprint;
 };
 
 // Judges `postback`. `message` must be empty; it is filled only when the verdict is kAccepted, and

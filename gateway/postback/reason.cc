@@ -20,6 +20,8 @@ std::string_view Name(Reason reason) {
       return "dtd_forbidden";
     case Reason::kTooDeep:
       return "too_deep";
+    case Reason::kBodyTooLarge:
+      return "body_too_large";
     case Reason::kMissingField:
       return "missing_field";
     case Reason::kBadField:
@@ -52,6 +54,8 @@ std::string_view Name(Warning warning) {
       return "sender_not_a_number";
     case Warning::kRecipientNotANumber:
       return "recipient_not_a_number";
+    case Warning::kCopyToNotANumber:
+      return "copy_to_not_a_number";
     case Warning::kUnknownNamespace:
       return "unknown_namespace";
   }

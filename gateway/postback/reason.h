@@ -18,6 +18,7 @@ enum class Reason {
   kUnsupportedMediaType,
   kDtdForbidden,
   kTooDeep,
+  kBodyTooLarge,
   // Well-formed, but not a usable MMS MO: quarantined.
   kMissingField,
   kBadField,
@@ -25,7 +26,7 @@ enum class Reason {
   kNotMmsMo,
   kUnknownShape,
 };
-inline constexpr int kReasons = 13;
+inline constexpr int kReasons = 14;
 
 // "bad_xml" and so on; empty for kNone.
 std::string_view Name(Reason reason);
@@ -40,9 +41,10 @@ enum class Warning {
   kFileUrlInvalid,
   kSenderNotANumber,
   kRecipientNotANumber,
+  kCopyToNotANumber,
   kUnknownNamespace,
 };
-inline constexpr int kWarnings = 9;
+inline constexpr int kWarnings = 10;
 
 // "content_type_mismatch" and so on.
 std::string_view Name(Warning warning);

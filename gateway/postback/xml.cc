@@ -3,8 +3,10 @@
 #include <pugixml.hpp>
 #include <sstream>
 #include <string>
+#include <utility>
 
 #include "gateway/postback/ascii.h"
+#include "gateway/postback/encoding.h"
 #include "gateway/postback/xml_check.h"
 
 namespace mmsmo::postback {
@@ -41,23 +43,29 @@ Value ValueOf(pugi::xml_node element, Fields* fields) {
   return {.text = Trim(fields->Keep(std::move(joined)))};
 }
 
+// Text where elements are documented is taken for what they would hold.
+void AddLooseText(Field list, std::string text, Fields* fields) {
+  if (Trim(text).empty()) return;
+  fields->Warn(Warning::kContentShape);
+  fields->Add(list, {.text = Trim(fields->Keep(std::move(text)))});
+}
+
 // <content><file>…</file>…</content>, and <copy-to> with <number>: a block of one list.
 void ReadBlock(Field list, std::string_view entry_name, pugi::xml_node block, Fields* fields) {
-  bool has_elements = false;
-  bool has_entries = false;
+  std::string loose;  // comments and CDATA sections part it
   for (pugi::xml_node child : block) {
-    if (!IsElement(child)) continue;
-    has_elements = true;
-    if (!IsNamed(LocalName(child), entry_name)) continue;
-    has_entries = true;
-    fields->Add(list, ValueOf(child, fields));
+    if (!IsElement(child)) {
+      loose += child.value();
+      continue;
+    }
+    if (!loose.empty()) AddLooseText(list, std::exchange(loose, {}), fields);
+    if (IsNamed(LocalName(child), entry_name)) {
+      fields->Add(list, ValueOf(child, fields));
+    } else {
+      fields->AddMember(list, child.name(), ValueOf(child, fields));
+    }
   }
-  if (has_entries) return;
-  if (has_elements) return fields->SetBad(list, "child elements of other names");
-  const Value value = ValueOf(block, fields);
-  if (value.text.empty()) return;
-  fields->Warn(Warning::kContentShape);
-  fields->Add(list, value);
+  AddLooseText(list, std::move(loose), fields);
 }
 
 void ReadField(pugi::xml_node element, Fields* fields) {
@@ -84,6 +92,18 @@ pugi::xml_node OnlyChild(pugi::xml_node element) {
   return only;
 }
 
+// Each pair as the character that it is.
+void Copy(std::string_view xml, const std::vector<SurrogatePair>& pairs, std::string* out) {
+  out->clear();
+  size_t copied = 0;
+  for (const SurrogatePair& pair : pairs) {
+    out->append(xml.substr(copied, pair.begin - copied));
+    AppendUtf8(pair.character, out);
+    copied = pair.end;
+  }
+  out->append(xml.substr(copied));
+}
+
 }  // namespace
 
 std::optional<SyntaxError> DecodeXml(std::string_view xml, Fields* fields) {
@@ -93,7 +113,7 @@ std::optional<SyntaxError> DecodeXml(std::string_view xml, Fields* fields) {
 
   // pugixml parses in place: the values stay in this buffer when the document is gone.
   static thread_local std::string buffer;
-  buffer.assign(xml);
+  Copy(xml, facts.surrogate_pairs, &buffer);
   pugi::xml_document document;
   const unsigned flags = facts.parted_text ? kParseFlags | pugi::parse_ws_pcdata : kParseFlags;
   const pugi::xml_parse_result parsed =

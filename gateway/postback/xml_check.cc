@@ -1,5 +1,8 @@
 #include "gateway/postback/xml_check.h"
 
+#include <unicode/utf16.h>
+
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -99,24 +102,44 @@ class XmlChecker {
     return true;
   }
 
-  // A reference to a character that XML forbids is an error; everything else that begins with & is
-  // text.
-  bool Reference() {
-    const size_t start = at_++;
-    if (!Looking("#"sv)) return true;
-    size_t at = at_ + 1;
+  // What stands at `at`, where that is a numeric reference: its number, which is more than any
+  // character's where it is too large, and its end.
+  struct NumericReference {
+    uint32_t number = 0;
+    size_t end = 0;
+  };
+  std::optional<NumericReference> NumericReferenceAt(size_t at) const {
+    if (!xml_.substr(std::min(at, xml_.size())).starts_with("&#"sv)) return std::nullopt;
+    at += 2;
     const int base = at < xml_.size() && xml_[at] == 'x' ? 16 : 10;
     if (base == 16) ++at;
-    uint32_t value = 0;
+    uint32_t number = 0;
     const size_t digits = at;
     for (; at < xml_.size(); ++at) {
       const int digit = HexDigit(xml_[at]);
       if (digit < 0 || digit >= base) break;
-      if (value <= 0x10ffff) value = value * base + digit;
+      if (number <= 0x10ffff) number = number * base + digit;
     }
-    if (at == digits || at == xml_.size() || xml_[at] != ';') return true;
-    if (!IsXmlChar(value)) return ErrorAt(start, "a reference to a forbidden character");
-    at_ = at + 1;
+    if (at == digits || at == xml_.size() || xml_[at] != ';') return std::nullopt;
+    return NumericReference{.number = number, .end = at + 1};
+  }
+
+  // A reference to a character that XML forbids is an error; everything else that begins with & is
+  // text.
+  bool Reference() {
+    const size_t start = at_;
+    const auto reference = NumericReferenceAt(start);
+    if (!reference) return ++at_, true;
+    at_ = reference->end;
+    if (IsXmlChar(reference->number)) return true;
+    // Some senders escape each half of a surrogate pair.
+    const auto next = NumericReferenceAt(at_);
+    if (!next || !U16_IS_LEAD(reference->number) || !U16_IS_TRAIL(next->number)) {
+      return ErrorAt(start, "a reference to a forbidden character");
+    }
+    at_ = next->end;
+    const char32_t character = U16_GET_SUPPLEMENTARY(reference->number, next->number);
+    facts_->surrogate_pairs.push_back({.begin = start, .end = at_, .character = character});
     return true;
   }
 

@@ -34,6 +34,7 @@ constexpr int kStoreNiceness = 5;
 constexpr int kListThreads = 2;
 constexpr int kListNiceness = 10;
 constexpr int kAdministrationThreads = 4;
+constexpr int kAdministrationNiceness = 10;
 
 class GrpcServer final : public Server {
  public:
@@ -137,7 +138,7 @@ class GrpcServer final : public Server {
   ThreadPool live_;
   ThreadPool store_{kStoreThreads, kStoreNiceness};
   ThreadPool lists_{kListThreads, kListNiceness};
-  ThreadPool administration_{kAdministrationThreads};
+  ThreadPool administration_{kAdministrationThreads, kAdministrationNiceness};
   MmsMoService service_;
   SubscriptionService subscriptions_;
   QuarantineService quarantine_;

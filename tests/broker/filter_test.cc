@@ -36,8 +36,13 @@ const Case kCases[] = {
     {"no E.164 is no match of nothing", [](v1::Filter* f) { f->add_recipients(""); }, false},
     {"sender as sent", [](v1::Filter* f) { f->add_senders("1 408 225 7140"); }, true},
     {"sender in E.164", [](v1::Filter* f) { f->add_senders("+14082257140"); }, true},
-    {"sender without its plus", [](v1::Filter* f) { f->add_senders("14082257140"); }, false},
+    {"sender without its plus", [](v1::Filter* f) { f->add_senders("14082257140"); }, true},
+    {"sender in any spelling", [](v1::Filter* f) { f->add_senders("(+1) 408-225.7140/TYPE=PLMN"); },
+     true},
+    {"sender without its country", [](v1::Filter* f) { f->add_senders("4082257140"); }, false},
+    {"recipient in any spelling", [](v1::Filter* f) { f->add_recipients("2-8444"); }, true},
     {"keyword in any case", [](v1::Filter* f) { f->add_keywords("STOP"); }, true},
+    {"keyword in full", [](v1::Filter* f) { f->add_keywords("sto"); }, false},
     {"one of two keywords",
      [](v1::Filter* f) {
        f->add_keywords("win");
@@ -69,6 +74,36 @@ TEST(EventFilter, LetsThroughWhatMatchesEveryField) {
     EXPECT_EQ(filter.Matches(event), one.matches) << one.name;
     EXPECT_EQ(*filter.MatchesSerialised(event.SerializeAsString()), one.matches) << one.name;
   }
+}
+
+TEST(EventFilter, FindsAPersonByEitherFormOfTheNumber) {
+  v1::Event event;
+  v1::Address& sender = *event.mutable_mms_mo()->mutable_sender();
+  sender.set_value("+44 (0)20 7946 0958");
+  sender.set_e164("+442079460958");
+  for (const char* spelling : {"+44 (0)20 7946 0958", "4402079460958", "442079460958"}) {
+    v1::Filter wanted;
+    wanted.add_senders(spelling);
+    EXPECT_TRUE(EventFilter(wanted).Matches(event)) << spelling;
+  }
+}
+
+TEST(EventFilter, TellsTextsApartByEveryByte) {
+  v1::Event event;
+  event.mutable_mms_mo()->mutable_sender()->set_value("Some-One@b.example");
+  v1::Filter wanted;
+  wanted.add_senders("some-one@b.example");
+  EXPECT_FALSE(EventFilter(wanted).Matches(event));
+  wanted.add_senders("Some-One@b.example");
+  EXPECT_TRUE(EventFilter(wanted).Matches(event));
+}
+
+TEST(EventFilter, KnowsKeywordsInAnyCase) {
+  v1::Event event;
+  event.mutable_mms_mo()->set_keyword("ARRÊT");
+  v1::Filter wanted;
+  wanted.add_keywords("arre\xcc\x82t");
+  EXPECT_TRUE(EventFilter(wanted).Matches(event));
 }
 
 TEST(EventFilter, SaysWhichFieldIsWrong) {

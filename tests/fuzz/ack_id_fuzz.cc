@@ -18,9 +18,9 @@ void Fuzz(const uint8_t* data, size_t size) {
                            .epoch = input.Number<uint32_t>(),
                            .sequence = input.Number<uint64_t>(),
                            .attempt = input.Number<uint32_t>(),
-                           .lease = input.Number<uint16_t>()};
+                           .lease = input.Number<uint32_t>()};
   const std::string encoded = embedded::EncodeAckId(id);
-  Require(encoded.size() == 52, "an ack id has 52 characters");
+  Require(encoded.size() == 55, "an ack id has 55 characters");
   const auto decoded = embedded::DecodeAckId(encoded);
   Require(decoded.ok() && *decoded == id, "an ack id gives back its delivery");
 }

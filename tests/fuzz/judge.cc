@@ -38,9 +38,8 @@ void RequireAddress(const v1::Address& address) {
   Require(!address.value().empty(), "an address has a value");
   RequireTrimmed(address.value());
   const std::string_view e164 = address.e164();
-  Require(e164.empty() || (e164[0] == '+' && e164.size() >= 12 && e164.size() <= 16 &&
-                           postback::IsDigits(e164.substr(1))),
-          "an E.164 number is + and 11 to 15 digits");
+  Require(e164.empty() || (e164[0] == '+' && postback::IsDigits(e164.substr(1))),
+          "an E.164 number is + and digits");
 }
 
 void RequireMessage(const v1::MmsMo& message, const postback::Postback& postback) {
@@ -106,6 +105,7 @@ Judged Judge(const postback::Postback& postback) {
   Require(second.verdict == judgement.verdict && second.reason == judgement.reason &&
               second.detail == judgement.detail && second.tracking_id == judgement.tracking_id &&
               second.fingerprint == judgement.fingerprint &&
+              second.earlier_fingerprint == judgement.earlier_fingerprint &&
               Serialise(again) == Serialise(judged.message),
           "judging twice gives the same");
   return judged;
@@ -124,7 +124,7 @@ void RequireWellFormedExtras(const Fields& fields) {
   }
   if (postback::Examine(fields).reason != Reason::kNone) return;
   v1::MmsMo message;
-  postback::FillMessage(fields, &message);
+  postback::FillMessage(fields, postback::ExtraTexts(fields), &message);
   for (const auto& [name, count] : times) {
     postback::JsonFacts facts;
     Require(count == 1 || !CheckJson(message.extra().at(name), &facts),

@@ -113,6 +113,19 @@ TEST_F(IngestTest, PublishesTheNormalisedMessage) {
   EXPECT_EQ(entry.body, Xml("A"));
 }
 
+TEST_F(IngestTest, SaysWhatThePostbackIsByTheRulesOfNowAndBefore) {
+  lane_.Submit({.body = Xml("A"), .content_type = "text/xml"}, [](const Outcome&) {});
+  RunPass();
+  const broker::Entry& entry = broker_.appended[0][0];
+  v1::Event event;
+  ASSERT_TRUE(event.ParseFromString(entry.event));
+  const std::string& recipient = event.mms_mo().recipient().value();
+  EXPECT_EQ(entry.key, broker::MakePostbackKey("mms-mo", "A", recipient));
+  EXPECT_EQ(entry.content[0], broker::kContentVersion);
+  EXPECT_EQ(entry.earlier_key, broker::MakePostbackKey("mms-mo", "A"));
+  EXPECT_EQ(entry.earlier_content[0], 1);
+}
+
 TEST_F(IngestTest, HoldsBodyAndEventOfTheBudgetUntilTheReceipt) {
   ByteBudget budget(12'000);
   const std::string body = Xml(std::string(2'000, 'A'));

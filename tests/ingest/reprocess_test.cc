@@ -69,7 +69,9 @@ TEST_F(ReprocessTest, PublishesWhatIsUnderstoodNow) {
   EXPECT_EQ((*events)[0].mms_mo().subject(), "hi");
   EXPECT_EQ((*events)[0].trace_parent(), kTraceParent);
   EXPECT_EQ(broker().GetRawPostback(results[0]->cursor())->body, Xml("A"));
-  EXPECT_EQ(Append(embedded::EventOf("A", 7))->cursor, results[0]->cursor()) << "it is remembered";
+  auto again = embedded::EventOf("A", 7);
+  again.key = broker::MakePostbackKey("mms-mo", "A", "28444");
+  EXPECT_EQ(Append(std::move(again))->cursor, results[0]->cursor()) << "it is remembered";
 }
 
 TEST_F(ReprocessTest, JudgesWithEverythingThatThePostbackCameWith) {

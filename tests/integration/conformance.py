@@ -6,6 +6,7 @@
 Needs protoc and Python's grpcio and protobuf (Debian: protobuf-compiler python3-grpcio python3-protobuf, run with
 /usr/bin/python3). Each case is NAME.body, the exact bytes of the POST, and NAME.expect.json:
   content_type  sent as Content-Type; "" sends none
+  headers       further header fields to send, where there are any
   status        the HTTP status
   outcome       "outcome" of the answer's JSON: accepted, duplicate, quarantined, rejected
   reason        "reason" of the answer's JSON, where one is expected
@@ -15,6 +16,7 @@ Cases run in the order of their names. Each accepted body is posted a second tim
 Prints a line for each case that fails and closes with 'N passed, N failed'.
 """
 import argparse, http.client, importlib, json, os, signal, subprocess, sys, tempfile, time
+
 
 from ports import free_port
 
@@ -47,11 +49,13 @@ class Gateway:
         r = c.getresponse()
         return r.status, r.read().decode()
 
-    def post(self, body, content_type, path="/postbacks/mms-mo"):
+    def post(self, body, content_type, path="/postbacks/mms-mo", headers={}):
         c = http.client.HTTPConnection("127.0.0.1", self.http, timeout=15)
         c.putrequest("POST", path, skip_accept_encoding=True)
         if content_type:
             c.putheader("Content-Type", content_type)
+        for field, value in headers.items():
+            c.putheader(field, value)
         c.putheader("Content-Length", str(len(body)))
         c.endheaders()
         try:
@@ -150,9 +154,9 @@ def main():
                 wanted[n] = want
                 body = open(os.path.join(a.corpus, n + ".body"), "rb").read()
                 try:
-                    status, answer = gateway.post(body, want["content_type"])
+                    status, answer = gateway.post(body, want["content_type"], headers=want.get("headers", {}))
                     if want["outcome"] == "accepted":
-                        _, again = gateway.post(body, want["content_type"])
+                        _, again = gateway.post(body, want["content_type"], headers=want.get("headers", {}))
                         if again.get("outcome") != "duplicate" or again.get("cursor") != answer.get("cursor"):
                             problems[n].append(f"posted again: {again}, not a duplicate of {answer}")
                 except OSError as e:
@@ -169,7 +173,8 @@ def main():
         for n, want in wanted.items():
             if want["outcome"] != "accepted":
                 continue
-            got = found.get(want["message"]["trackingId"], [])
+            to = want["message"].get("recipient", {}).get("value")
+            got = [m for m in found.get(want["message"]["trackingId"], []) if to is None or m.get("recipient", {}).get("value") == to]
             if len(got) != 1:
                 problems[n].append(f"a subscriber received it {len(got)} times")
                 continue

@@ -53,6 +53,26 @@ class SubscriptionsTest(TestCase):
     def get(self, name="orders"):
         return self.admin.call("GetSubscription", name=name).subscription
 
+    def test_one_person_is_one_sender_in_any_spelling(self):
+        self.create(order_by_sender=True)
+        spellings = ("14155550100", "+14155550100", "+1 (415) 555-0100", "1.415.555.0100/TYPE=PLMN")
+        for i, sender in enumerate(spellings):
+            self.accepted(self.server, f"S{i}", **{"from": sender})
+        stream, _ = self.stream()
+        for i in range(len(spellings)):
+            deliveries = self.next_deliveries(stream, 1)
+            self.assertEqual(self.ids(deliveries), [(f"S{i}", 1)])
+            self.acknowledge(deliveries)
+
+    def test_a_filter_knows_keywords_in_any_case_and_numbers_in_any_spelling(self):
+        wanted = event_pb2.Filter(keywords=["arrêt"], senders=["+1 (408) 225-7140"], recipients=["2-8444"])
+        self.create(filter=wanted)
+        self.accepted(self.server, "other", keyword="stop")
+        self.accepted(self.server, "upper", keyword="ARRÊT")
+        self.accepted(self.server, "combined", keyword="Arre\u0302t")
+        stream, _ = self.stream()
+        self.assertEqual(self.ids(self.next_deliveries(stream, 2)), [("upper", 1), ("combined", 1)])
+
     def test_delivers_acknowledges_and_goes_on_after_a_kill(self):
         for i in range(3):
             self.accepted(self.server, f"N{i}")

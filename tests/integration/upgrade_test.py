@@ -76,6 +76,25 @@ class UpgradeTest(TestCase):
             answer = self.post(first, (b"subject 0", b"another subject"))
             self.assertEqual((answer["outcome"], answer["reason"]), ("quarantined", "id_conflict"))
 
+    def test_another_recipient_makes_another_event(self):
+        for _ in self.each():
+            first = self.accepted_before()[0]
+            group = next(post for post in self.accepted_before() if post["name"] == "group-1")
+            for post, to, other in ((first, b"28444", b"28445"), (group, b"18885551234", b"18885551235")):
+                answer = self.post(post, (to, other))
+                self.assertEqual(answer["outcome"], "accepted")
+                repeated = {"outcome": "duplicate", "cursor": answer["cursor"]}
+                for restarted in (False, True):
+                    if restarted:
+                        self.server.stop()
+                        self.server.start()
+                    self.assertEqual(self.post(post, (to, other)), repeated)
+                    self.assertEqual(self.post(post, (to, other + b"/TYPE=PLMN")), repeated)
+                    self.assertEqual(self.post(post), {"outcome": "duplicate", "cursor": post["answer"]["cursor"]})
+            for to in (b"28444", b"28445"):
+                body = first["body"].encode("latin-1").replace(b"subject 0", b"another subject").replace(b"28444", to)
+                self.assertEqual(self.server.post(body, first["content_type"])[1]["reason"], "id_conflict")
+
     def test_the_quarantine_is_there(self):
         for _ in self.each():
             kept = [post for post in self.written["posts"] if "quarantineId" in post["answer"]]

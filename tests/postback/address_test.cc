@@ -35,15 +35,29 @@ constexpr Case kCases[] = {
     {"1408225714", kNone, "", true},    // 10 digits that begin with 1
     {"140822571400", kNone, "", true},  // 12
     {"442079460958", kInternational, "+442079460958", true},
-    {"40565033712", kInternational, "+40565033712", true},
+    {"+4532123456", kInternational, "+4532123456", true},  // of any length
+    {"+45 32 12 34 56", kInternational, "+4532123456", true},
+    {"4532123456", kNone, "", true},
+    {"+44 (0)20 7946 0958", kInternational, "+442079460958", true},
+    {"+290 22158", kInternational, "+29022158", true},
+    {"+442079460958/TYPE=PLMN", kInternational, "+442079460958", true},
+    {"+28444", kNone, "", true},
+    {"+111111", kNone, "", true},
+    {"+04420794609", kNone, "", true},
+    {"+", kNone, "", false},
+    {"442079", kShort, "", true},
+    {"44207946095", kNone, "", true},  // one digit is missing
+    {"14082257140/TYPE=PLMN", kLong, "+14082257140", true},
+    {"28444/type=plmn", kShort, "", true},
+    {"28444/TYPE=IPv4", kNone, "", false},
+    {"40565033712", kNone, "", true},
     {"4056503371", kNone, "", true},  // 10 digits: of which country?
     {"04420794609", kNone, "", true},
-    {"999999999999999", kInternational, "+999999999999999", true},
+    {"999999999999999", kNone, "", true},
     {"9999999999999999", kNone, "", true},  // 16 are too many
     {"someone@example.com", v1::ADDRESS_KIND_EMAIL, "", false},
     {"HELLO", kNone, "", false},
     {"1408225714O", kNone, "", false},
-    {"+", kNone, "", false},
     {"28\t444", kNone, "", false},
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "gateway/postback/postback.h"
+#include "tests/support/deflate.h"
 
 namespace mmsmo::postback {
 namespace {
@@ -31,7 +32,16 @@ TEST(Judge, FindsTheFirstReasonInTheOrderOfJudgement) {
       {"\xef\xbb\xbf \n", "", Reason::kEmptyBody},
       {"\xff", "text/plain", Reason::kUnsupportedMediaType},
       {"<!DOCTYPE a>\xff", "text/xml", Reason::kBadEncoding},
-      {"<a", "text/xml; charset=ebcdic", Reason::kBadEncoding},
+      {"<a", "text/xml; charset=ebcdic", Reason::kBadXml},
+      {"<?xml version='1.0' encoding='ebcdic'?><a", "text/xml", Reason::kBadEncoding},
+      {"<a", "text/xml; charset=iso-2022-kr", Reason::kBadEncoding},
+      {"\x1b(B<!DOCTYPE a>", "text/xml; charset=iso-2022-jp", Reason::kDtdForbidden},
+      {"\x1b(B{}", "application/json; charset=iso-2022-jp", Reason::kBadEncoding},
+      {"{}", "application/json; charset=iso-8859-1", Reason::kBadEncoding},
+      {"{}", "application/json; charset=utf-8, application/json", Reason::kUnknownShape},
+      {"{}", "application/json; charset=null", Reason::kUnknownShape},
+      {"{}", "application/json; charset='utf-8'", Reason::kUnknownShape},
+      {"{\"a\":\"\xc3\xa9\"}", "application/json; charset=us-ascii", Reason::kBadEncoding},
       {"<!DOCTYPE a><a", "text/xml", Reason::kDtdForbidden},
       {"<p><origin>a</origin><origin>b</origin>", "text/xml", Reason::kBadXml},
       {R"({"x":1})", "", Reason::kUnknownShape},
@@ -58,9 +68,37 @@ TEST(Judge, FindsTheFirstReasonInTheOrderOfJudgement) {
   }
 }
 
-TEST(Judge, RefusesContentEncodings) {
-  EXPECT_EQ(JudgeBody("{}", "", "gzip").reason, Reason::kUnsupportedMediaType);
+TEST(Judge, InflatesContentEncodings) {
   EXPECT_EQ(JudgeBody("{}", "", " Identity ").reason, Reason::kUnknownShape);
+  EXPECT_EQ(JudgeBody("{}", "", "br").reason, Reason::kUnsupportedMediaType);
+  EXPECT_EQ(JudgeBody("{}", "", "gzip").reason, Reason::kBadEncoding);
+  EXPECT_EQ(JudgeBody(Deflate("{}", /*gzip=*/true), "", "x-gzip").reason, Reason::kUnknownShape);
+  EXPECT_EQ(JudgeBody(Deflate("{", /*gzip=*/false), "", "deflate").reason, Reason::kBadJson);
+  EXPECT_EQ(JudgeBody(Deflate(" ", /*gzip=*/true), "", "gzip").reason, Reason::kEmptyBody);
+  EXPECT_EQ(JudgeBody(Deflate("{}", true), "multipart/mixed", "gzip").reason,
+            Reason::kUnsupportedMediaType);
+  const std::string zeros = Deflate(std::string(kMostBodyBytes + 1, '0'), /*gzip=*/true);
+  EXPECT_EQ(JudgeBody(zeros, "", "gzip").reason, Reason::kBodyTooLarge);
+}
+
+TEST(Judge, JoinsTheHalvesOfASurrogatePair) {
+  const auto subject = [](std::string_view text) {
+    const std::string body =
+        "<p><code>N401</code><from>1</from><to>2</to><tracking-id>t</tracking-id><subject>" +
+        std::string(text) + "</subject></p>";
+    v1::MmsMo message;
+    const auto judgement =
+        Judge({.body = body, .content_type = "text/xml", .content_encoding = ""}, &message);
+    return judgement.reason == Reason::kNone ? message.subject()
+                                             : std::string(Name(judgement.reason));
+  };
+  EXPECT_EQ(subject("&#55357;&#56832;"), "😀");
+  EXPECT_EQ(subject("a&#xD83D;&#xde00;b&#55357;&#xDE00;&amp;"), "a😀b😀&");
+  EXPECT_EQ(subject("<![CDATA[&#55357;&#56832;]]>"), "&#55357;&#56832;");
+  for (const std::string_view lone : {"&#55357;", "&#56832;&#55357;", "&#55357; &#56832;",
+                                      "&#55357;&#55357;&#56832;", "&#55357;&#56832"}) {
+    EXPECT_EQ(subject(lone), "bad_xml") << lone;
+  }
 }
 
 TEST(Judge, NamesEveryMissingField) {
@@ -154,6 +192,7 @@ TEST(Name, IsTheOneThatIsDocumented) {
       {Reason::kUnsupportedMediaType, "unsupported_media_type"},
       {Reason::kDtdForbidden, "dtd_forbidden"},
       {Reason::kTooDeep, "too_deep"},
+      {Reason::kBodyTooLarge, "body_too_large"},
       {Reason::kMissingField, "missing_field"},
       {Reason::kBadField, "bad_field"},
       {Reason::kConflictingField, "conflicting_field"},

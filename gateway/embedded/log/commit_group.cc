@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
+#include "gateway/base/phone_number.h"
 #include "gateway/base/status.h"
 #include "gateway/broker/proto_time.h"
 #include "gateway/embedded/log/cursor.h"
@@ -23,6 +25,17 @@ std::string Printable(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return c != '\t' && (c < ' ' || c > '~'); }, '?');
   return text;
+}
+
+absl::StatusOr<bool> SameRecipient(std::string_view event, std::string_view other) {
+  std::string keys[2];
+  for (const auto& [bytes, key] : {std::pair{event, &keys[0]}, {other, &keys[1]}}) {
+    v1::Event parsed;
+    if (!parsed.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+      return DataLoss("an event of {} bytes cannot be parsed", bytes.size());
+    *key = AddressKey(parsed.mms_mo().recipient().value());
+  }
+  return keys[0] == keys[1];
 }
 
 }  // namespace
@@ -53,10 +66,14 @@ absl::StatusOr<Receipt> CommitGroup::Stage(Entry entry) {
   if (!newest.ok()) return newest.status();
   auto same = FindSame(*newest, key, entry.content);
   if (!same.ok()) return same.status();
-  if (same->sequence != 0) return Duplicate(*same);
-  if (newest->sequence == 0 || entry.publish_conflict) return Publish(entry, key, newest->sequence);
+  if (same->sequence != 0) return Duplicate(same->sequence);
+  auto earlier = FindEarlier(entry);
+  if (!earlier.ok()) return earlier.status();
+  if (earlier->is_same) return Duplicate(earlier->sequence);
+  const uint64_t in_conflict = newest->sequence != 0 ? newest->sequence : earlier->sequence;
+  if (in_conflict == 0 || entry.publish_conflict) return Publish(entry, newest->sequence);
   return Receipt{.outcome = Receipt::Outcome::kConflict,
-                 .cursor = CursorOf(newest->sequence),
+                 .cursor = CursorOf(in_conflict),
                  .entry = std::make_shared<Entry>(std::move(entry))};
 }
 
@@ -88,13 +105,37 @@ absl::StatusOr<CommitGroup::Known> CommitGroup::FindSame(const Known& newest,
   return known;
 }
 
+absl::StatusOr<CommitGroup::EarlierEvent> CommitGroup::FindEarlier(const Entry& entry) const {
+  EarlierEvent found;
+  if (state_.last_earlier < state_.oldest || entry.earlier_content[0] == 0) return found;
+  const PostbackKey& key = entry.earlier_key;
+  auto sequence = parts_.ids->Find(key);
+  if (!sequence.ok()) return sequence.status();
+  auto event = Look(sequence->value_or(0), key);
+  while (event.ok() && event->sequence != 0) {
+    if (event->content == entry.earlier_content)
+      return EarlierEvent{.sequence = event->sequence, .is_same = true};
+    if (found.sequence == 0) {
+      auto stored = parts_.reader->Event(event->sequence);
+      if (!stored.ok()) return stored.status();
+      auto same = SameRecipient(*stored, entry.event);
+      if (!same.ok()) return same.status();
+      if (*same) found.sequence = event->sequence;
+    }
+    event = Look(event->previous, key);
+  }
+  if (!event.ok()) return event.status();
+  return found;
+}
+
 std::string CommitGroup::CursorOf(uint64_t sequence) const {
   const bool is_new = sequence >= run_->first();
   return EncodeCursor(is_new ? parts_.epochs->next() : parts_.epochs->Of(sequence), sequence);
 }
 
-absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackKey& key,
-                                             uint64_t previous) {
+absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, uint64_t previous) {
+  const bool is_first = state_.head > 0 && state_.head == state_.last_earlier;
+  if (is_first) PutLastEarlier(*parts_.store, state_, &batch_);
   const uint64_t sequence = state_.head + 1;
   const std::string sequence_key = BigEndian(sequence);
   Receipt receipt{.cursor = CursorOf(sequence)};
@@ -107,7 +148,7 @@ absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackK
   if (!raw.empty()) batch_.Put(parts_.store->raw(), sequence_key, raw);
   state_.log_bytes += prefix_bytes_.size() + entry.event.size() + raw.size();
   record_.clear();
-  AppendRecord({.key = key,
+  AppendRecord({.key = entry.key,
                 .content = entry.content,
                 .accept_micros = accept_micros_,
                 .age = age_,
@@ -117,17 +158,17 @@ absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, const PostbackK
   batch_.Put(parts_.store->events(), sequence_key, record_);
 
   run_->Append(DecodeRecord(record_)->event);
-  newest_[key] = sequence;
+  newest_[entry.key] = sequence;
   published_.push_back({.sequence = sequence, .content = entry.content, .previous = previous});
-  new_ids_.emplace_back(key, sequence);
+  new_ids_.emplace_back(entry.key, sequence);
   state_.head = sequence;
   state_.accept_micros = accept_micros_;
   state_.age = age_;
   return receipt;
 }
 
-Receipt CommitGroup::Duplicate(const Known& first) const {
-  return {.outcome = Receipt::Outcome::kDuplicate, .cursor = CursorOf(first.sequence)};
+Receipt CommitGroup::Duplicate(uint64_t sequence) const {
+  return {.outcome = Receipt::Outcome::kDuplicate, .cursor = CursorOf(sequence)};
 }
 
 absl::StatusOr<Receipt> CommitGroup::Keep(Entry entry) {

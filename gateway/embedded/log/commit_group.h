@@ -70,9 +70,14 @@ class CommitGroup {
     uint64_t previous = 0;
   };
 
-  absl::StatusOr<broker::Receipt> Publish(const broker::Entry& entry, const PostbackKey& key,
-                                          uint64_t previous);
-  broker::Receipt Duplicate(const Known& first) const;
+  // An event of an earlier version that an entry repeats, or is in conflict with; or none.
+  struct EarlierEvent {
+    uint64_t sequence = 0;
+    bool is_same = false;
+  };
+
+  absl::StatusOr<broker::Receipt> Publish(const broker::Entry& entry, uint64_t previous);
+  broker::Receipt Duplicate(uint64_t sequence) const;
   absl::StatusOr<broker::Receipt> Keep(broker::Entry entry);
   // The retained event of that number and that postback.
   absl::StatusOr<Known> Look(uint64_t sequence, const PostbackKey& key) const;
@@ -81,6 +86,7 @@ class CommitGroup {
   // The one of that content, from `newest` back.
   absl::StatusOr<Known> FindSame(const Known& newest, const PostbackKey& key,
                                  const broker::ContentId& content) const;
+  absl::StatusOr<EarlierEvent> FindEarlier(const broker::Entry& entry) const;
   std::string CursorOf(uint64_t sequence) const;
 
   const Parts parts_;

@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view kOldestKey = "oldest";
 constexpr std::string_view kRemovedBytesKey = "removed_bytes";
 constexpr std::string_view kRemovedAcceptKey = "removed_accept_micros";
+constexpr std::string_view kLastEarlierKey = "last_earlier";
 constexpr std::string_view kTimelineKey = "timeline";
 
 }  // namespace
@@ -22,7 +23,8 @@ absl::StatusOr<LogState> ReadLogState(Store* store, const LogReader& reader) {
   uint64_t removed_accept = 0;
   for (const auto& [key, field] : {std::pair{kOldestKey, &state.oldest},
                                    {kRemovedBytesKey, &state.removed_bytes},
-                                   {kRemovedAcceptKey, &removed_accept}}) {
+                                   {kRemovedAcceptKey, &removed_accept},
+                                   {kLastEarlierKey, &state.last_earlier}}) {
     auto number = store->ReadNumber(key);
     if (!number.ok()) return number.status();
     if (*number) *field = **number;
@@ -42,6 +44,7 @@ absl::StatusOr<LogState> ReadLogState(Store* store, const LogReader& reader) {
   state.log_bytes = header->log_bytes;
   state.accept_micros = header->accept_micros;
   state.age = header->age;
+  if (header->content[0] < broker::kContentVersion) state.last_earlier = state.head;
   return state;
 }
 
@@ -51,6 +54,10 @@ void PutRemoved(const Store& store, const LogState& state, const RecordHeader& l
   batch->Put(store.meta(), Slice(kRemovedBytesKey), BigEndian(state.removed_bytes));
   batch->Put(store.meta(), Slice(kRemovedAcceptKey),
              BigEndian(static_cast<uint64_t>(last_removed.accept_micros)));
+}
+
+void PutLastEarlier(const Store& store, const LogState& state, rocksdb::WriteBatch* batch) {
+  batch->Put(store.meta(), Slice(kLastEarlierKey), BigEndian(state.last_earlier));
 }
 
 absl::StatusOr<std::unique_ptr<Timeline>> ReadTimeline(Store* store, const Clock& clock,

@@ -23,6 +23,9 @@ struct LogState {
   AgeStamp age;                // of the head; none where there is none
   uint64_t log_bytes = 0;      // as in RecordHeader, at the head
   uint64_t removed_bytes = 0;  // of log_bytes, what retention has removed
+  // The last event whose key and content are of a version before broker::kContentVersion; 0 where
+  // there has been none. Retention may have removed it.
+  uint64_t last_earlier = 0;
 };
 
 // From the store alone.
@@ -31,6 +34,9 @@ absl::StatusOr<LogState> ReadLogState(Store* store, const LogReader& reader);
 // Puts into the batch that `state` is the log's; `last_removed` is the event before its oldest.
 void PutRemoved(const Store& store, const LogState& state, const RecordHeader& last_removed,
                 rocksdb::WriteBatch* batch);
+
+// Puts into the batch, with the first event after it, which one was the last of an earlier version.
+void PutLastEarlier(const Store& store, const LogState& state, rocksdb::WriteBatch* batch);
 
 // The time of a log that stands so; it goes on where the store's last says it did.
 absl::StatusOr<std::unique_ptr<Timeline>> ReadTimeline(Store* store, const Clock& clock,

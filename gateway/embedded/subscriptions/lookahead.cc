@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "gateway/base/status.h"
+#include "gateway/broker/address.h"
 #include "gateway/embedded/log/log_scan.h"
 
 namespace mmsmo::embedded {
@@ -21,7 +22,7 @@ constexpr int kEffortToParse = 10;
 }  // namespace
 
 uint64_t SenderHash(const v1::MmsMo& message) {
-  return absl::Hash<std::string>()(message.sender().value());
+  return absl::Hash<std::string>()(broker::PersonKey(message.sender()));
 }
 
 bool Lookahead::IsInMemory(const ReadPlan& plan) const {
