@@ -1,5 +1,10 @@
 #include "client/connection.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cctype>
 #include <string>
 
 #include "fmt/format.h"
@@ -26,14 +31,55 @@ std::string EarliestCursor(const grpc::Status& status) {
   return "";
 }
 
+// Of HOST, HOST:PORT and [HOST]:PORT.
+std::string_view HostOf(std::string_view authority) {
+  if (authority.starts_with('[')) return authority.substr(1, authority.find(']') - 1);
+  const size_t colon = authority.find(':');
+  const bool is_bare_ip6 =
+      colon != std::string_view::npos && authority.find(':', colon + 1) != std::string_view::npos;
+  return is_bare_ip6 ? authority : authority.substr(0, colon);
+}
+
+bool IsLoopback(std::string host) {
+  std::transform(host.begin(), host.end(), host.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (host.ends_with('.')) host.pop_back();
+  if (host == "localhost" || host.ends_with(".localhost")) return true;  // RFC 6761, 6.3
+  in_addr ip4{};
+  if (inet_pton(AF_INET, host.c_str(), &ip4) == 1) return ntohl(ip4.s_addr) >> 24 == IN_LOOPBACKNET;
+  in6_addr ip6{};
+  if (inet_pton(AF_INET6, host.c_str(), &ip6) != 1) return false;
+  return IN6_IS_ADDR_LOOPBACK(&ip6) ||
+         (IN6_IS_ADDR_V4MAPPED(&ip6) && ip6.s6_addr[12] == IN_LOOPBACKNET);
+}
+
 }  // namespace
 
-std::shared_ptr<grpc::Channel> Connect(const SubscriberOptions& options) {
+bool IsLocal(std::string_view target) {
+  if (target.starts_with("unix:") || target.starts_with("unix-abstract:")) return true;
+  for (const std::string_view scheme : {"dns:", "ipv4:", "ipv6:"}) {
+    if (!target.starts_with(scheme)) continue;
+    target.remove_prefix(scheme.size());
+    if (target.starts_with("//"))
+      target.remove_prefix(std::min(target.find('/', 2), target.size()));
+    if (target.starts_with('/')) target.remove_prefix(1);
+    break;
+  }
+  return IsLoopback(std::string(HostOf(target)));
+}
+
+grpc::ChannelArguments ChannelArgumentsFor(const std::string& target) {
   grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);  // bodies and events are as large as the gateway lets in
+  if (IsLocal(target)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return arguments;
+}
+
+std::shared_ptr<grpc::Channel> Connect(const SubscriberOptions& options) {
+  grpc::ChannelArguments arguments = ChannelArgumentsFor(options.target);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
                    static_cast<int>(options.min_backoff.count()));
-  arguments.SetMaxReceiveMessageSize(-1);  // an event is as large as the gateway lets in
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMillis);
   return grpc::CreateCustomChannel(
       options.target,

@@ -3,12 +3,20 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "client/subscriber.h"
 #include "grpcpp/grpcpp.h"
 
 namespace mmsmo {
+
+// Whether `target` is a unix socket or names this machine by its loopback address.
+bool IsLocal(std::string_view target);
+
+// Of messages of any size, and for a local target past the proxies that the environment names.
+grpc::ChannelArguments ChannelArgumentsFor(const std::string& target);
 
 std::shared_ptr<grpc::Channel> Connect(const SubscriberOptions& options);
 

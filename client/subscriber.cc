@@ -1,12 +1,14 @@
 #include "client/subscriber.h"
 
 #include <atomic>
+#include <exception>
 #include <mutex>
 #include <utility>
 
 #include "client/connection.h"
 #include "client/stream_loop.h"
 #include "client/subscription_run.h"
+#include "fmt/format.h"
 
 namespace mmsmo {
 
@@ -43,8 +45,8 @@ class Subscriber::Running {
 class Subscriber::PositionSink : public StreamLoop::Sink {
  public:
   PositionSink(const v1::StartPosition& start, const v1::Filter& filter, const Handler& handler,
-               const StreamLoop& loop, State* state)
-      : start_(start), filter_(filter), handler_(handler), loop_(loop), state_(*state) {}
+               StreamLoop* loop, State* state)
+      : start_(start), filter_(filter), handler_(handler), loop_(*loop), state_(*state) {}
 
   v1::SubscribeRequest NextRequest() override {
     v1::SubscribeRequest request;
@@ -57,13 +59,28 @@ class Subscriber::PositionSink : public StreamLoop::Sink {
   void OnFrame(const std::shared_ptr<v1::SubscribeResponse>& frame) override {
     for (const v1::Delivery& delivery : frame->batch().deliveries()) {
       if (loop_.stopped()) return;  // the rest of the frame is not handed over
-      handler_(delivery.event());
+      if (!Handle(delivery.event())) return loop_.Stop();
       SetCursor(delivery.event().cursor());
     }
     SetCursor(frame->cursor());  // which filtered events may have moved on
   }
 
+  // What the handler threw, if it did.
+  const absl::Status& failure() const { return failure_; }
+
  private:
+  bool Handle(const v1::Event& event) {
+    try {
+      handler_(event);
+      return true;
+    } catch (const std::exception& error) {
+      failure_ = absl::InternalError(fmt::format("the handler threw: {}", error.what()));
+    } catch (...) {
+      failure_ = absl::InternalError("the handler threw what is no std::exception");
+    }
+    return false;
+  }
+
   void SetCursor(const std::string& cursor) {
     if (cursor.empty()) return;
     const std::lock_guard lock(state_.mu);
@@ -73,8 +90,9 @@ class Subscriber::PositionSink : public StreamLoop::Sink {
   const v1::StartPosition& start_;
   const v1::Filter& filter_;
   const Handler& handler_;
-  const StreamLoop& loop_;
+  StreamLoop& loop_;
   State& state_;
+  absl::Status failure_;
 };
 
 Subscriber::Subscriber(SubscriberOptions options)
@@ -98,9 +116,10 @@ int64_t Subscriber::failed_acks() const { return state_->failed_acks; }
 absl::Status Subscriber::Run(const v1::StartPosition& start, const Handler& handler) {
   const auto stub = v1::MmsMoService::NewStub(Connect(options_));
   StreamLoop loop(options_, stub.get());
-  PositionSink sink(start, options_.filter, handler, loop, state_.get());
+  PositionSink sink(start, options_.filter, handler, &loop, state_.get());
   const Running running(state_.get(), [&loop] { loop.Stop(); });
-  return loop.Run(&sink);
+  const absl::Status status = loop.Run(&sink);
+  return sink.failure().ok() ? status : sink.failure();
 }
 
 absl::Status Subscriber::Run(const std::string& subscription, const DeliveryHandler& handler) {

@@ -81,7 +81,8 @@ class Subscriber {
   // over. Returns OK after Stop, else why it makes no sense to try again:
   //   InvalidArgument, PermissionDenied, Unauthenticated, Unimplemented, NotFound,
   //   FailedPrecondition;
-  //   OutOfRange: the position is no longer retained; the message gives the earliest cursor.
+  //   OutOfRange: the position is no longer retained; the message gives the earliest cursor;
+  //   Internal: the handler threw; the message says what, and cursor() is before its event.
   absl::Status Run(const v1::StartPosition& start, const Handler& handler);
 
   // Calls `handler` for each delivery of a named subscription, on threads of its own, and tells the

@@ -54,6 +54,22 @@ class Settings {
         ->type_name("DURATION");
   }
 
+  // The permissions of a file, in octal. A number of TOML's would be decimal, and so has no 0.
+  void Mode(const std::string& name, uint32_t* value, const std::string& otherwise,
+            const std::string& help) {
+    const auto from_octal = [](std::string& text) {
+      uint32_t mode = 0;
+      const auto [end, error] =
+          std::from_chars(text.data(), text.data() + text.size(), mode, /*base=*/8);
+      const bool whole = error == std::errc() && end == text.data() + text.size();
+      if (!whole || !text.starts_with('0') || mode > 0777)
+        return std::string("permissions are octal, such as 0660");
+      text = std::to_string(mode);
+      return std::string();
+    };
+    Measure(name, value, otherwise, CLI::Validator(from_octal, ""), 0, help)->type_name("MODE");
+  }
+
  private:
   // A number with a unit, which stays as it was written, so that --print-config gives it back;
   // `to_number` replaces it by the number.
@@ -109,15 +125,30 @@ CLI::Validator AtMost(const uint64_t* value, uint64_t at_most) {
           ""};
 }
 
+// What a request's path can be (RFC 9112, 3.2.1).
 std::string CheckPath(const std::string& path) {
-  const bool good = path.starts_with('/') && path.find('?') == std::string::npos;
-  return good ? "" : fmt::format("'{}' must begin with / and have no ?", path);
+  constexpr std::string_view kBesideLettersAndDigits = "/-._~!$&'()*+,;=:@";
+  const auto is_hex = [&path](size_t i) {
+    return i < path.size() && std::isxdigit(static_cast<unsigned char>(path[i])) != 0;
+  };
+  if (!path.starts_with('/')) return fmt::format("'{}' must begin with /", path);
+  for (size_t i = 0; i < path.size(); ++i) {
+    const auto c = static_cast<unsigned char>(path[i]);
+    if (c == '%' && is_hex(i + 1) && is_hex(i + 2)) continue;
+    if (c < 0x80 && std::isalnum(c) != 0) continue;
+    if (kBesideLettersAndDigits.find(path[i]) != std::string_view::npos) continue;
+    return fmt::format(
+        "'{}' is no path that a request can have: byte {} must be percent-encoded, or goes into no "
+        "path",
+        path, i + 1);
+  }
+  return "";
 }
 
 void DeclareHttp(Settings& settings, Config& config) {
   settings.Group("Postbacks over HTTP");
   settings.Add("http-listen", &config.http_listen,
-               "Where postbacks arrive, HOST:PORT; port 0 takes a free one");
+               "Where postbacks arrive, HOST:PORT or unix:PATH; port 0 takes a free one");
   settings.Add("http-path", &config.http_path, "The path that the provider POSTs to")
       ->check(CLI::Validator(CheckPath, ""));
   settings.Add("endpoint", &config.endpoint,
@@ -151,6 +182,8 @@ void DeclareGrpc(Settings& settings, Config& config) {
   settings.Group("Subscribers over gRPC");
   settings.Add("grpc-listen", &config.grpc_listen,
                "Where subscribers connect, HOST:PORT or unix:PATH");
+  settings.Mode("grpc-socket-mode", &config.grpc_socket_mode, "0660",
+                "Permissions of the file of unix:PATH: who may write may connect");
   settings
       .Add("delivery-threads", &config.delivery_threads,
            "Threads that read for streams; 0: one a core, at most 4")
@@ -173,7 +206,7 @@ void DeclareGrpc(Settings& settings, Config& config) {
                  "What all streams together may have on the way; over it, each has one event");
   settings.Group("Operation");
   settings.Add("admin-listen", &config.admin_listen,
-               "Where /healthz, /readyz and /metrics are, HOST:PORT");
+               "Where /healthz, /readyz and /metrics are, HOST:PORT or unix:PATH");
   settings.Duration("drain-timeout", &config.drain_timeout, "5s", 0,
                     "On SIGTERM, streams end within");
   settings.Add("log-level", &config.log_level, "")
@@ -218,6 +251,12 @@ void DeclareJournal(Settings& settings, Config& config) {
 
 // One postback must fit, whatever its size, or it would be sent again for ever.
 void CheckTogether(const Config& config) {
+  constexpr size_t kBesidePath = 64;  // of the shortest header
+  if (config.http_path.size() + kBesidePath > config.max_header_bytes) {
+    Throw(
+        fmt::format("--http-path: a request with a path of {} bytes is over --max-header-bytes, {}",
+                    config.http_path.size(), config.max_header_bytes));
+  }
   if (config.max_in_flight_bytes >= config.max_body_bytes + broker::kMaxEventBytes) return;
   Throw(
       fmt::format("--max-in-flight-bytes: {} is too little for one body of --max-body-bytes, {}, "

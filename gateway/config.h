@@ -28,6 +28,7 @@ struct Config {
   int64_t write_timeout = 0;
 
   std::string grpc_listen = "127.0.0.1:9090";
+  uint32_t grpc_socket_mode = 0;
   int delivery_threads = 0;  // 0: one a core, at most 4
   int64_t heartbeat_interval = 0;
   int max_grpc_connections = 10'000;

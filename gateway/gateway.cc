@@ -11,6 +11,7 @@
 #include <future>
 #include <memory>
 #include <new>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/base/status.h"
+#include "gateway/base/unix_socket.h"
 #include "gateway/declared_subscriptions.h"
 #include "gateway/embedded/broker.h"
 #include "gateway/http/admin.h"
@@ -78,6 +80,7 @@ class Signals {
  public:
   Signals() {
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGHUP, SIG_IGN);  // there is nothing to read anew
     sigemptyset(&set_);
     sigaddset(&set_, SIGTERM);
     sigaddset(&set_, SIGINT);
@@ -131,6 +134,7 @@ http::ServerOptions PostbackServerOptions(const Config& config) {
 
 rpc::ServerOptions GrpcServerOptions(const Config& config, ByteBudget* in_flight) {
   return {.listen = config.grpc_listen,
+          .socket_mode = config.grpc_socket_mode,
           .delivery_threads = ThreadsFor(config.delivery_threads),
           .heartbeat_interval = milliseconds(config.heartbeat_interval),
           .limits = {.connections = config.max_grpc_connections,
@@ -203,12 +207,18 @@ absl::Status Open(const Config& config, Parts& parts) {
   return absl::OkStatus();
 }
 
+// As nginx writes URLs over unix sockets.
+std::string UrlOf(const http::Server& server, std::string_view path) {
+  return fmt::format("http://{}{}{}", server.address(), IsUnixAddress(server.address()) ? ":" : "",
+                     path);
+}
+
 void Serve(const Config& config, Parts& parts) {
   parts.admin->Start();
   parts.postbacks->Start();
-  Log()->info("postbacks: http://{}{}", parts.postbacks->address(), config.http_path);
+  Log()->info("postbacks: {}", UrlOf(*parts.postbacks, config.http_path));
   Log()->info("subscribers: grpc {}", parts.grpc->address());
-  Log()->info("admin: http://{}/readyz", parts.admin->address());
+  Log()->info("admin: {}", UrlOf(*parts.admin, "/readyz"));
   if (parts.postbacks->loopback() && parts.grpc->loopback()) {
     Log()->info(
         "only this machine can reach this gateway; --http-listen and --grpc-listen 0.0.0.0:PORT "

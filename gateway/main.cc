@@ -1,3 +1,6 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdio>
 
 #include "gateway/base/log.h"
@@ -7,11 +10,17 @@
 
 namespace {
 
+int Print(const mmsmo::CommandLine& line) {
+  std::FILE* const file = line.exit_code == 0 ? stdout : stderr;
+  if (std::fputs(line.print.c_str(), file) >= 0 && std::fflush(file) == 0) return line.exit_code;
+  if (file == stdout) std::perror("mmsmo-gateway: standard output");
+  return file == stdout ? 1 : line.exit_code;
+}
+
 int Run(int argc, char** argv) {
   const mmsmo::CommandLine line = mmsmo::ParseCommandLine(argc, argv);
   if (line.exit) {
-    std::fputs(line.print.c_str(), line.exit_code == 0 ? stdout : stderr);
-    return line.exit_code;
+    return Print(line);
   }
   if (auto status =
           mmsmo::InitLog({.level = line.config.log_level, .format = line.config.log_format});
@@ -30,6 +39,10 @@ int Run(int argc, char** argv) {
 
 // Exit codes: 0 after a clean end, 1 when the gateway could not start, 2 for a wrong setting.
 int main(int argc, char** argv) {
+  // No file of the journal may get the number of a standard stream that was closed.
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(fd, F_GETFD) == -1) open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
   const int exit_code = Run(argc, argv);
   mmsmo::FlushLog();
   return exit_code;

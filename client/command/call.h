@@ -5,29 +5,20 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
 
-#include "client/command/print.h"
-#include "fmt/format.h"
+#include "client/command/output.h"
+#include "client/connection.h"
 
 namespace mmsmo::command {
 
 // The stub of a service at `target`.
 template <typename Service>
 std::unique_ptr<typename Service::Stub> StubOf(const std::string& target) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(-1);  // a body is as large as the gateway lets in
-  return Service::NewStub(
-      grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
-}
-
-// On stderr, after what stands on stdout already.
-inline void Complain(const std::string& message) {
-  std::fflush(stdout);
-  fmt::print(stderr, "{}\n", Visible(message));
+  return Service::NewStub(grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(),
+                                                    ChannelArgumentsFor(target)));
 }
 
 // Nothing, with the reason on stderr, where it fails.

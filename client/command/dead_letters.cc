@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -7,9 +6,11 @@
 
 #include "client/command/call.h"
 #include "client/command/command.h"
+#include "client/command/output.h"
 #include "client/command/print.h"
 #include "client/command/progress_bar.h"
 #include "client/command/subscription_text.h"
+#include "fmt/format.h"
 #include "mmsmo/v1/subscription_service.grpc.pb.h"
 
 namespace mmsmo::command {
@@ -46,12 +47,12 @@ int List(const std::string& target, Options options) {
   Table table = DeadLetterTable();
   const bool ok = ForEachPage(stub.get(), options.subscription, [&](const auto& page) {
     for (const v1::DeadLetter& dead_letter : page.dead_letters()) {
-      if (options.json) fmt::print("{}", JsonLine(dead_letter));
+      if (options.json) Write(JsonLine(dead_letter));
       if (!options.json) table.Add(RowOf(dead_letter));
     }
-    if (!options.json) fmt::print("{}", table.Take());
+    if (!options.json) Write(table.Take());
   });
-  return ok && std::fflush(stdout) == 0 ? kOk : kFailed;
+  return ok ? kOk : kFailed;
 }
 
 // Calls with the cursors that were given, or with all that there are, some at a time; `done` says
@@ -61,7 +62,7 @@ int ForGiven(const std::string& target, Options options, std::string_view done,
              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
              int64_t (Response::*count)() const) {
   if (options.all != options.cursors.empty()) {
-    fmt::print(stderr, "give either the cursors of dead letters, or --all\n");
+    Complain("give either the cursors of dead letters, or --all");
     return kUsage;
   }
   const auto stub = StubOf<v1::SubscriptionService>(target);
@@ -89,8 +90,8 @@ int ForGiven(const std::string& target, Options options, std::string_view done,
       if (ok) counted += ((*response).*count)();
     }
   }
-  fmt::print("{} of {} {}\n", counted, cursors.size(), done);
-  return ok && std::fflush(stdout) == 0 ? kOk : kFailed;
+  Write(fmt::format("{} of {} {}\n", counted, cursors.size(), done));
+  return ok ? kOk : kFailed;
 }
 
 int Replay(const std::string& target, Options options) {

@@ -11,11 +11,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
-#include <cstdio>
 #include <deque>
 #include <fstream>
 #include <vector>
 
+#include "client/command/output.h"
 #include "fmt/format.h"
 
 namespace mmsmo::command {
@@ -114,7 +114,7 @@ class Load {
              steady_clock::time_point due) {
     if (!answer.ok()) {
       if (++summary_.unanswered == 1) {
-        fmt::print(stderr, "{}\n", std::string(answer.status().message()));
+        Complain(std::string(answer.status().message()));
       }
       return;
     }
@@ -141,12 +141,11 @@ class Load {
       co_await tick_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
       if (cancelled) break;
       const size_t now = summary_.latencies.size();
-      fmt::print(stderr, "{}{} of {} answered, {}/s, {} sent again{}", terminal ? "\r" : "", now,
-                 options_.count, now - before, retries_, terminal ? "\033[K" : "\n");
-      std::fflush(stderr);
+      Say(fmt::format("{}{} of {} answered, {}/s, {} sent again{}", terminal ? "\r" : "", now,
+                      options_.count, now - before, retries_, terminal ? "\033[K" : "\n"));
       before = now;
     }
-    if (terminal) fmt::print(stderr, "\r\033[K");
+    if (terminal) Say("\r\033[K");
   }
 
   LoadSummary Summarise() {

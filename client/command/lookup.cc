@@ -1,10 +1,10 @@
-#include <cstdio>
+#include <functional>
 #include <memory>
 
 #include "client/command/call.h"
 #include "client/command/command.h"
+#include "client/command/output.h"
 #include "client/command/print.h"
-#include "fmt/format.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
 
 namespace mmsmo::command {
@@ -21,7 +21,7 @@ int Lookup(const std::string& target, const std::string& cursor,
   const auto response = Call(StubOf<v1::MmsMoService>(target).get(), method, request);
   if (!response) return kFailed;
   print(*response);
-  return std::fflush(stdout) == 0 ? kOk : kFailed;
+  return kOk;
 }
 
 }  // namespace
@@ -36,7 +36,7 @@ void AddGet(CLI::App* app, Context* context) {
     context->run = [=] {
       return Lookup<v1::GetEventRequest, v1::GetEventResponse>(
           context->grpc, *cursor, &v1::MmsMoService::Stub::GetEvent, [=](const auto& response) {
-            fmt::print("{}", *json ? JsonLine(response.event()) : Pretty(response.event()));
+            Write(*json ? JsonLine(response.event()) : Pretty(response.event()));
           });
     };
   });
@@ -50,9 +50,7 @@ void AddRaw(CLI::App* app, Context* context) {
     context->run = [=] {
       return Lookup<v1::GetRawPostbackRequest, v1::GetRawPostbackResponse>(
           context->grpc, *cursor, &v1::MmsMoService::Stub::GetRawPostback,
-          [](const auto& response) {
-            std::fwrite(response.body().data(), 1, response.body().size(), stdout);
-          });
+          [](const auto& response) { Write(response.body()); });
     };
   });
 }

@@ -1,37 +1,65 @@
 // mmsmo: a gateway's command line.
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <exception>
+#include <sstream>
 
 #include "client/command/command.h"
+#include "client/command/output.h"
 #include "fmt/format.h"
 #include "version.h"
 
-int main(int argc, char** argv) {
-  using mmsmo::command::Context;
+namespace {
+
+namespace command = mmsmo::command;
+
+int Run(int argc, char** argv) {
   CLI::App app("Sends postbacks to an mmsmo-gateway and reads its events.", "mmsmo");
   app.set_version_flag("--version", "mmsmo " MMSMO_VERSION);
-  Context context;
+  command::Context context;
   app.add_option("--grpc", context.grpc, "The gateway's gRPC address, HOST:PORT or unix:PATH")
       ->envname("MMSMO_GRPC")
       ->capture_default_str();
   app.require_subcommand(1);
   app.fallthrough();
   app.footer("Exit codes: 0 success, 1 failure, 2 a wrong command line.");
-  mmsmo::command::AddTail(&app, &context);
-  mmsmo::command::AddSend(&app, &context);
-  mmsmo::command::AddGet(&app, &context);
-  mmsmo::command::AddRaw(&app, &context);
-  mmsmo::command::AddQuarantine(&app, &context);
-  mmsmo::command::AddSubscription(&app, &context);
-  mmsmo::command::AddSubscribe(&app, &context);
-  mmsmo::command::AddDeadLetters(&app, &context);
+  command::AddTail(&app, &context);
+  command::AddSend(&app, &context);
+  command::AddGet(&app, &context);
+  command::AddRaw(&app, &context);
+  command::AddQuarantine(&app, &context);
+  command::AddSubscription(&app, &context);
+  command::AddSubscribe(&app, &context);
+  command::AddDeadLetters(&app, &context);
   try {
     app.parse(argc, argv);
-    return context.run();
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? mmsmo::command::kOk : mmsmo::command::kUsage;
+    std::ostringstream out, err;
+    const bool ok = app.exit(error, out, err) == 0;
+    command::Write(out.str());
+    command::Say(err.str());
+    return ok ? command::kOk : command::kUsage;
+  }
+  return context.run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // What is opened next must not be taken for a standard stream that was closed.
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(fd, F_GETFD) == -1) open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+  std::signal(SIGPIPE, SIG_IGN);  // a pipe that is closed is output that cannot be written
+  try {
+    const int exit_code = Run(argc, argv);
+    command::Flush();
+    return exit_code;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "mmsmo: {}\n", error.what());
-    return mmsmo::command::kFailed;
+    command::Complain(fmt::format("mmsmo: {}", error.what()));
+    return command::kFailed;
   }
 }

@@ -19,6 +19,23 @@ std::string AddressText(const v1::Address& address) {
                      KindWords(v1::AddressKind_Name(address.kind()), sizeof("ADDRESS_KIND_") - 1));
 }
 
+// Whether U+202A–202E or U+2066–2069, which turn the direction of text, are here in UTF-8.
+bool TurnsAt(std::string_view text, size_t i) {
+  if (text.substr(i, 2) != "\xE2\x80" && text.substr(i, 2) != "\xE2\x81") return false;
+  if (i + 2 >= text.size()) return false;
+  const auto last = static_cast<unsigned char>(text[i + 2]);
+  return text[i + 1] == '\x80' ? last >= 0xAA && last <= 0xAE : last >= 0xA6 && last <= 0xA9;
+}
+
+// The bytes of a control character of Unicode that begins here, 0 where none does.
+size_t ControlAt(std::string_view text, size_t i) {
+  const auto c = static_cast<unsigned char>(text[i]);
+  if (c < 0x20 || c == 0x7F) return 1;
+  // C1 controls are 0xC2 0x80–0x9F in UTF-8.
+  if (c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0) return 2;
+  return TurnsAt(text, i) ? 3 : 0;
+}
+
 class Lines {
  public:
   void Add(std::string_view label, const std::string& text) {
@@ -36,17 +53,14 @@ constexpr std::string_view kQuarantineColumns = "{:<12}  {:<20}  {:<22}  {:>6}  
 
 std::string Visible(std::string_view text) {
   std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    // C1 controls are 0xC2 0x80–0x9F in UTF-8.
-    const bool c1 =
-        c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    if (c < 0x20 || c == 0x7F || c1) {
+  for (size_t i = 0; i < text.size();) {
+    const size_t control = ControlAt(text, i);
+    if (control > 0) {
       out += ' ';
-      i += c1 ? 1 : 0;
     } else {
       out += text[i];
     }
+    i += std::max<size_t>(control, 1);
   }
   return out;
 }
@@ -124,7 +138,17 @@ std::string ReprocessedRow(const v1::ReprocessQuarantinedResponse& response) {
 std::string JsonLine(const google::protobuf::Message& message) {
   std::string json;
   (void)google::protobuf::util::MessageToJsonString(message, &json);
-  return json + "\n";
+  // Protobuf escapes all other control characters.
+  std::string line;
+  size_t written = 0;
+  for (size_t i = 0; (i = json.find('\xE2', i)) != std::string::npos; ++i) {
+    if (!TurnsAt(json, i)) continue;
+    line.append(json, written, i - written);
+    const int unit = 0x2000 + ((json[i + 1] & 0x3F) << 6) + (json[i + 2] & 0x3F);
+    line += fmt::format("\\u{:04x}", unit);
+    written = i + 3;
+  }
+  return line.append(json, written) + "\n";
 }
 
 }  // namespace mmsmo::command

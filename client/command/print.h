@@ -12,7 +12,8 @@
 
 namespace mmsmo::command {
 
-// Text from outside without what would move the terminal's cursor or change its colours.
+// Text from outside without what would move the terminal's cursor, change its colours or turn the
+// direction of what follows.
 std::string Visible(std::string_view text);
 
 // Some lines, the last one empty. Control characters of senders do not reach the terminal.

@@ -3,9 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
 
+#include "client/command/output.h"
 #include "fmt/format.h"
 
 namespace mmsmo::command {
@@ -19,14 +19,13 @@ ProgressBar::ProgressBar(int64_t total)
     : total_(std::max<int64_t>(total, 1)), terminal_(isatty(STDERR_FILENO) != 0) {}
 
 ProgressBar::~ProgressBar() {
-  if (terminal_) fmt::print(stderr, "\r\033[K");
+  if (terminal_) Say("\r\033[K");
 }
 
 void ProgressBar::Show(int64_t done) {
   if (!terminal_) return;
   const auto filled = static_cast<size_t>(kWidth * std::min(done, total_) / total_);
-  fmt::print(stderr, "\r[{:<{}}] {} of {}\033[K", std::string(filled, '#'), kWidth, done, total_);
-  std::fflush(stderr);
+  Say(fmt::format("\r[{:<{}}] {} of {}\033[K", std::string(filled, '#'), kWidth, done, total_));
 }
 
 }  // namespace mmsmo::command

@@ -1,7 +1,6 @@
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <memory>
 #include <set>
 #include <string>
@@ -9,6 +8,7 @@
 
 #include "client/command/call.h"
 #include "client/command/command.h"
+#include "client/command/output.h"
 #include "client/command/print.h"
 #include "fmt/format.h"
 #include "mmsmo/v1/quarantine_service.grpc.pb.h"
@@ -21,14 +21,10 @@ using Stub = v1::QuarantineService::Stub;
 constexpr int kPageSize = 1000;
 constexpr int64_t kProgressEvery = 100;
 
-void Write(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
-
 int Failed(const std::string& message) {
   Complain(message);
   return kFailed;
 }
-
-int Succeeded() { return std::fflush(stdout) == 0 ? kOk : kFailed; }
 
 int List(const std::string& target, const std::string& reason, bool json) {
   const auto stub = StubOf<v1::QuarantineService>(target);
@@ -46,7 +42,7 @@ int List(const std::string& target, const std::string& reason, bool json) {
     }
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
-  return Succeeded();
+  return kOk;
 }
 
 struct ShowOptions {
@@ -66,7 +62,7 @@ int Show(const std::string& target, const ShowOptions& options) {
   } else {
     Write(options.json ? JsonLine(response->postback()) : Pretty(response->postback()));
   }
-  return Succeeded();
+  return kOk;
 }
 
 struct ReprocessOptions {
@@ -84,10 +80,10 @@ class Tally {
     ++total_;
     if (response.outcome() == "accepted") ++accepted_;
     if (response.outcome() == "duplicate") ++duplicate_;
-    if (show_progress_ && total_ % kProgressEvery == 0) fmt::print(stderr, "\r{}", Text());
+    if (show_progress_ && total_ % kProgressEvery == 0) Say("\r" + Text());
   }
   bool empty() const { return total_ == 0; }
-  void Finish() const { fmt::print(stderr, "{}{}\n", show_progress_ ? "\r" : "", Text()); }
+  void Finish() const { Say((show_progress_ ? "\r" : "") + Text() + "\n"); }
 
  private:
   std::string Text() const {
@@ -102,7 +98,7 @@ class Tally {
 
 int Reprocess(const std::string& target, const ReprocessOptions& options) {
   if (options.ids.empty() && !options.all && options.reason.empty()) {
-    fmt::print(stderr, "say which: ids, --reason or --all\n");
+    Complain("say which: ids, --reason or --all");
     return kUsage;
   }
   const auto stub = StubOf<v1::QuarantineService>(target);
@@ -119,10 +115,10 @@ int Reprocess(const std::string& target, const ReprocessOptions& options) {
     Write(options.json ? JsonLine(response) : ReprocessedRow(response));
     tally.Add(response);
   }
-  std::fflush(stdout);
+  Flush();
   const grpc::Status status = stream->Finish();
   if (status.ok() || !tally.empty()) tally.Finish();
-  return status.ok() ? Succeeded() : Failed(status.error_message());
+  return status.ok() ? kOk : Failed(status.error_message());
 }
 
 int Discard(const std::string& target, const std::vector<std::string>& ids) {
@@ -131,11 +127,11 @@ int Discard(const std::string& target, const std::vector<std::string>& ids) {
   request.mutable_ids()->Assign(ids.begin(), ids.end());
   const auto response = Call(stub.get(), &Stub::DiscardQuarantined, request);
   if (!response) return kFailed;
-  fmt::print("{} discarded\n", response->discarded_count());
+  Write(fmt::format("{} discarded\n", response->discarded_count()));
   const auto asked = static_cast<int64_t>(std::set<std::string>(ids.begin(), ids.end()).size());
   if (response->discarded_count() < asked)
     return Failed(fmt::format("{} not in quarantine", asked - response->discarded_count()));
-  return Succeeded();
+  return kOk;
 }
 
 void AddList(CLI::App* quarantine, Context* context) {

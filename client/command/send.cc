@@ -5,6 +5,7 @@
 
 #include "client/command/command.h"
 #include "client/command/load.h"
+#include "client/command/output.h"
 #include "fmt/format.h"
 
 namespace mmsmo::command {
@@ -34,30 +35,30 @@ int SendOne(const LoadOptions& load) {
   context.run();
   const absl::StatusOr<Answer> answer = result.get();
   if (!answer.ok()) {
-    fmt::print(stderr, "{}\n", std::string(answer.status().message()));
+    Complain(std::string(answer.status().message()));
     return kFailed;
   }
-  fmt::print("{} {}\n", answer->status, answer->body);
+  Write(fmt::format("{} {}\n", answer->status, answer->body));
   return answer->status == 200 ? kOk : kFailed;
 }
 
 int SendMany(const LoadOptions& load) {
   const absl::StatusOr<LoadSummary> summary = RunLoad(load);
   if (!summary.ok()) {
-    fmt::print(stderr, "{}\n", std::string(summary.status().message()));
+    Complain(std::string(summary.status().message()));
     return kFailed;
   }
   const LoadSummary& s = *summary;
   const auto millis = [&s](double share) {
     return static_cast<double>(s.Percentile(share)) / 1000;
   };
-  fmt::print(
+  Write(fmt::format(
       "{} postbacks in {:.2f} s, {:.0f}/s\n"
       "answered 200: {} ({} accepted, {} duplicate, {} quarantined); refused: {}; unanswered: {}\n"
       "latency: p50 {:.2f} ms, p99 {:.2f} ms, p99.9 {:.2f} ms, max {:.2f} ms\n",
       load.count, s.seconds, static_cast<double>(s.ok() + s.refused) / s.seconds, s.ok(),
       s.accepted, s.duplicate, s.other_200, s.refused, s.unanswered, millis(0.5), millis(0.99),
-      millis(0.999), millis(1));
+      millis(0.999), millis(1)));
   return s.ok() == load.count ? kOk : kFailed;
 }
 
@@ -65,7 +66,7 @@ int Send(SendOptions options) {
   LoadOptions& load = options.load;
   const absl::StatusOr<Url> url = ParseUrl(options.url);
   if (!url.ok()) {
-    fmt::print(stderr, "--url: {}\n", std::string(url.status().message()));
+    Complain(fmt::format("--url: {}", std::string(url.status().message())));
     return kUsage;
   }
   load.url = *url;
@@ -73,7 +74,7 @@ int Send(SendOptions options) {
   load.retry_for = Millis(options.retry_seconds);
   if (load.sample.tracking_id.empty()) load.sample.tracking_id = NewTrackingId();
   if (options.print) {
-    fmt::print("{}", load.json ? ToJson(load.sample) : ToXml(load.sample));
+    Write(load.json ? ToJson(load.sample) : ToXml(load.sample));
     return kOk;
   }
   return load.count == 1 && load.answers_file.empty() ? SendOne(load) : SendMany(load);

@@ -41,7 +41,12 @@ int Spawn(const std::string& command, int input, pid_t* pid) {
   sigset_t none;
   sigemptyset(&none);  // this process may have blocked some
   posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);  // this process may ignore it
+  posix_spawnattr_setsigdefault(&attributes, &pipe);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   const char* const arguments[] = {"sh", "-c", command.c_str(), nullptr};
   const int error = posix_spawn(pid, "/bin/sh", &actions, &attributes,
                                 const_cast<char* const*>(arguments), environ);

@@ -1,8 +1,8 @@
 #include <atomic>
-#include <cstdio>
 #include <memory>
 
 #include "client/command/command.h"
+#include "client/command/output.h"
 #include "client/command/print.h"
 #include "client/command/shell.h"
 #include "client/command/stop_on_signal.h"
@@ -29,13 +29,6 @@ int MaxOutstanding(const Options& options) {
   return std::min(by_exec, options.count);
 }
 
-bool Print(const std::string& text) {
-  const bool ok =
-      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-  if (!ok) std::perror("standard output");
-  return ok;
-}
-
 class Consumer {
  public:
   Consumer(const Options& options, Subscriber* subscriber)
@@ -60,9 +53,9 @@ class Consumer {
   Verdict Execute(const v1::Delivery& delivery) {
     const absl::StatusOr<int> code = RunShell(options_.exec, JsonLine(delivery.event()));
     if (code.ok() && *code == 0) return Ack();
-    fmt::print(stderr, "{}: {}, attempt {}: to be tried again\n", delivery.event().cursor(),
-               code.ok() ? fmt::format("exit code {}", *code) : code.status().ToString(),
-               delivery.attempt());
+    Complain(fmt::format("{}: {}, attempt {}: to be tried again", delivery.event().cursor(),
+                         code.ok() ? fmt::format("exit code {}", *code) : code.status().ToString(),
+                         delivery.attempt()));
     return Retry();
   }
 
@@ -79,7 +72,7 @@ int Subscribe(const std::string& target, const Options& options) {
                                        .concurrency = options.concurrency,
                                        .max_outstanding_messages = MaxOutstanding(options)};
   subscriber_options.on_disconnected = [](const absl::Status& status) {
-    fmt::print(stderr, "{}; trying again\n", std::string(status.message()));
+    Complain(fmt::format("{}; trying again", std::string(status.message())));
   };
   Subscriber subscriber(std::move(subscriber_options));
   Consumer consumer(options, &subscriber);
@@ -87,10 +80,10 @@ int Subscribe(const std::string& target, const Options& options) {
   const absl::Status status = subscriber.Run(
       options.name, [&](const v1::Delivery& delivery) { return consumer.Handle(delivery); });
   if (subscriber.failed_acks() > 0) {
-    fmt::print(stderr, "{} acknowledgements had no effect: those events are delivered again\n",
-               subscriber.failed_acks());
+    Complain(fmt::format("{} acknowledgements had no effect: those events are delivered again",
+                         subscriber.failed_acks()));
   }
-  if (!status.ok()) fmt::print(stderr, "{}\n", std::string(status.message()));
+  if (!status.ok()) Complain(std::string(status.message()));
   return status.ok() && !consumer.failed() ? kOk : kFailed;
 }
 

@@ -1,12 +1,13 @@
-#include <cstdio>
 #include <memory>
 
 #include "client/command/call.h"
 #include "client/command/command.h"
+#include "client/command/output.h"
 #include "client/command/print.h"
 #include "client/command/subscription_settings.h"
 #include "client/command/subscription_text.h"
 #include "client/start.h"
+#include "fmt/format.h"
 #include "mmsmo/v1/subscription_service.grpc.pb.h"
 
 namespace mmsmo::command {
@@ -24,7 +25,7 @@ struct Options {
 };
 
 int WrongFlag(const char* flag, const absl::Status& status) {
-  fmt::print(stderr, "{}: {}\n", flag, std::string(status.message()));
+  Complain(fmt::format("{}: {}", flag, std::string(status.message())));
   return kUsage;
 }
 
@@ -36,8 +37,8 @@ int CallAndPrint(const std::string& target, const Options& options,
   const auto response = Call(StubOf<v1::SubscriptionService>(target).get(), method, request);
   if (!response) return kFailed;
   const v1::Subscription& subscription = response->subscription();
-  fmt::print("{}", options.json ? JsonLine(subscription) : Pretty(subscription));
-  return std::fflush(stdout) == 0 ? kOk : kFailed;
+  Write(options.json ? JsonLine(subscription) : Pretty(subscription));
+  return kOk;
 }
 
 int Create(const std::string& target, const Options& options) {
@@ -60,7 +61,7 @@ int Update(const std::string& target, const Options& options) {
   v1::UpdateSubscriptionRequest request;
   *request.mutable_update_mask() = options.settings.mask();
   if (request.update_mask().paths().empty()) {
-    fmt::print(stderr, "nothing to change: give a setting, such as --max-attempts 5\n");
+    Complain("nothing to change: give a setting, such as --max-attempts 5");
     return kUsage;
   }
   *request.mutable_subscription() = options.settings.subscription();
@@ -92,13 +93,13 @@ int List(const std::string& target, const Options& options) {
     const auto page = Call(stub.get(), &Stub::ListSubscriptions, request);
     if (!page) return kFailed;
     for (const v1::Subscription& subscription : page->subscriptions()) {
-      if (options.json) fmt::print("{}", JsonLine(subscription));
+      if (options.json) Write(JsonLine(subscription));
       if (!options.json) table.Add(RowOf(subscription));
     }
-    if (!options.json) fmt::print("{}", table.Take());
+    if (!options.json) Write(table.Take());
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
-  return std::fflush(stdout) == 0 ? kOk : kFailed;
+  return kOk;
 }
 
 // One of the commands below `subscription`; returns it for more options.

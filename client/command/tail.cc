@@ -1,8 +1,8 @@
-#include <cstdio>
 #include <memory>
 
 #include "client/command/command.h"
 #include "client/command/filter_options.h"
+#include "client/command/output.h"
 #include "client/command/print.h"
 #include "client/command/stop_on_signal.h"
 #include "client/subscriber.h"
@@ -22,17 +22,16 @@ struct TailOptions {
 int Tail(const std::string& target, const TailOptions& options) {
   const absl::StatusOr<v1::StartPosition> start = ParseStart(options.from);
   if (!start.ok()) {
-    fmt::print(stderr, "--from: {}\n", std::string(start.status().message()));
+    Complain(fmt::format("--from: {}", std::string(start.status().message())));
     return kUsage;
   }
   const sigset_t signals = BlockSignals();
-  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
 
   Subscriber* running = nullptr;  // what on_caught_up stops
   SubscriberOptions subscriber_options{
       .target = target, .filter = FilterOf(options.filter), .client_id = "mmsmo tail"};
   subscriber_options.on_disconnected = [](const absl::Status& status) {
-    fmt::print(stderr, "{}; trying again\n", std::string(status.message()));
+    Complain(fmt::format("{}; trying again", std::string(status.message())));
   };
   subscriber_options.on_caught_up = [&running, &options] {
     if (options.until_caught_up) running->Stop();
@@ -40,16 +39,14 @@ int Tail(const std::string& target, const TailOptions& options) {
   Subscriber subscriber(std::move(subscriber_options));
   running = &subscriber;
   const StopOnSignal stop_on_signal(signals, &subscriber);
-  const absl::Status status =
-      subscriber.Run(*start, [&, printed = int64_t{0}](const v1::Event& event) mutable {
-        const std::string text = options.json ? JsonLine(event) : Pretty(event);
-        std::fwrite(text.data(), 1, text.size(), stdout);
-        if (++printed == options.count) subscriber.Stop();
-      });
-  std::fflush(stdout);
-  if (status.ok()) return kOk;
-  fmt::print(stderr, "{}\n", std::string(status.message()));
-  return kFailed;
+  int64_t printed = 0;
+  bool failed = false;
+  const absl::Status status = subscriber.Run(*start, [&](const v1::Event& event) {
+    failed = !Print(options.json ? JsonLine(event) : Pretty(event));
+    if (failed || ++printed == options.count) subscriber.Stop();
+  });
+  if (!status.ok()) Complain(std::string(status.message()));
+  return status.ok() && !failed ? kOk : kFailed;
 }
 
 }  // namespace

@@ -25,8 +25,10 @@ Routes AdminRoutes(std::function<absl::Status()> ready, const Metrics* metrics) 
   routes.emplace("/healthz", Get([] { return Text(200, "ok\n"); }));
   routes.emplace("/readyz", Get([ready = std::move(ready)] {
                    const absl::Status status = ready();
-                   return status.ok() ? Text(200, "ready\n")
-                                      : Text(503, std::string(MessageOf(status)) + "\n");
+                   if (status.ok()) return Text(200, "ready\n");
+                   Answer answer = Text(503, std::string(MessageOf(status)) + "\n");
+                   answer.reason = "not_ready";
+                   return answer;
                  }));
   routes.emplace("/metrics", Get([metrics] {
                    Answer answer = Text(200, metrics->Serialise());

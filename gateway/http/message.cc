@@ -65,6 +65,7 @@ Answer ProblemAnswer(const Problem& problem) {
   member("detail", problem.detail);
   member("quarantineId", problem.quarantine_id);
   answer.body.push_back('}');
+  answer.reason = problem.reason;
   if (problem.status == 503) answer.extra_headers = "Retry-After: 5\r\n";
   return answer;
 }

@@ -13,8 +13,6 @@
 namespace mmsmo::http {
 
 struct Request {
-  std::string method;
-  std::string path;  // without the query
   std::string content_type;
   std::string content_encoding;
   std::string trace_parent;
@@ -28,6 +26,10 @@ struct Answer {
   std::string body;
   // Whole header lines besides the usual ones, each with its CRLF.
   std::string extra_headers;
+  // For the metrics and the log, not the client: why it is no 200, a word, and what else may be
+  // logged of the request; nothing that a client chose the text of.
+  std::string reason;
+  std::string note;
 };
 
 // Answers a request, once, on the thread that called the handler.
@@ -45,6 +47,8 @@ struct Route {
   Handler handle;
   // Answers for a body that is not taken. Unset: a plain 413 or 503.
   std::function<Answer(BodyRefusal)> refuse_body;
+  // The answer where `handle` takes too long. Unset: a plain 503.
+  std::function<Answer()> answer_late;
 };
 using Routes = std::map<std::string, Route, std::less<>>;
 

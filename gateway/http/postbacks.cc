@@ -77,6 +77,13 @@ Route PostbackRoute(ingest::Ingest* ingest, const std::atomic<bool>* draining,
     ingest->Count(outcome);
     return AnswerFor(outcome);
   };
+  // Where it becomes durable after all, it is counted as that, too.
+  route.answer_late = [ingest] {
+    const Outcome outcome = ingest::Unavailable(
+        "not_durable", "not durable in time; the postback may still have been kept");
+    ingest->Count(outcome);
+    return AnswerFor(outcome);
+  };
   return route;
 }
 

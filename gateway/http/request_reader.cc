@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "fmt/format.h"
+#include "gateway/http/path.h"
 #include "gateway/http/trace_parent.h"
 
 namespace mmsmo::http {
@@ -20,17 +21,6 @@ std::string_view View(boost::core::string_view text) { return {text.data(), text
 
 bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
   return absl::EqualsIgnoreCase({a.data(), a.size()}, {b.data(), b.size()});
-}
-
-// Of an origin-form or an absolute-form (RFC 9112, 3.2).
-std::string_view PathOf(std::string_view target) {
-  for (const std::string_view scheme : {"http://", "https://"}) {
-    if (!EqualsIgnoreCase(target.substr(0, scheme.size()), scheme)) continue;
-    target.remove_prefix(scheme.size());
-    target.remove_prefix(std::min(target.find_first_of("/?"), target.size()));
-    if (!target.starts_with('/')) return "/";
-  }
-  return target.substr(0, target.find('?'));
 }
 
 // What the parser keeps of a header.
@@ -150,7 +140,7 @@ RequestReader::Next RequestReader::Step(std::string_view* bytes) {
   if (error) return RefuseUnreadable(error);
   if (parser_->is_done()) return Next::kRequest;
   if (used == 0 && bytes->size() > limits_.max_header_bytes) {
-    return Refuse(400, "a chunk's header is too long");
+    return Refuse(400, "unreadable", "a chunk's header is too long");
   }
   return next;
 }
@@ -164,39 +154,51 @@ RequestReader::Next RequestReader::JudgeHeader(bool over_limit, bool body_waits)
   keep_alive_ = request.keep_alive() && !(http10_ && coded);
   head_ = request.method() == field::verb::head;
   if (!http10_ && request.count(field::field::host) != 1) {
-    return Refuse(400, "the request has not exactly one Host field");
+    return Refuse(400, "bad_host", "the request has not exactly one Host field");
   }
   if (coded && !EqualsIgnoreCase(View(request[field::field::transfer_encoding]), "chunked")) {
-    return Refuse(501, "the only transfer coding served is chunked");
+    return Refuse(501, "bad_transfer_coding", "the only transfer coding served is chunked");
   }
-  const auto route = routes_->find(PathOf(View(request.target())));
-  if (route == routes_->end()) return Refuse(404, "nothing is served at this path");
+  const std::string_view path = PathOf(View(request.target()));
+  auto route = routes_->find(path);
+  if (route == routes_->end()) route = routes_->find(NormalPath(path));
+  if (route == routes_->end()) {
+    // Its length tells a typing error; its text, and a hash of it, could give a secret away.
+    std::string note = fmt::format("the path has {} bytes", path.size());
+    Refuse(404, "no_such_path", "nothing is served at this path");
+    refusal_.note = std::move(note);
+    return Next::kRefusal;
+  }
   route_ = &route->second;
+  KeepFields();
   const std::string_view method = View(request.method_string());
   if (method != route_->method && !(head_ && route_->method == "GET")) return RefuseMethod();
   if (over_limit) return Next::kMore;
   if (method == "POST" && !parser_->content_length() && !parser_->chunked()) {
-    return Refuse(411, "a POST needs Content-Length or Transfer-Encoding: chunked");
+    return Refuse(411, "length_required",
+                  "a POST needs Content-Length or Transfer-Encoding: chunked");
   }
   const std::string_view expectation = View(request[field::field::expect]);
   // Of HTTP/1.0 it must be ignored (RFC 9110, 10.1.1).
   if (expectation.empty() || http10_) return Next::kMore;
   if (!EqualsIgnoreCase(expectation, "100-continue")) {
-    return Refuse(417, "the only expectation served is 100-continue");
+    return Refuse(417, "bad_expectation", "the only expectation served is 100-continue");
   }
   return body_waits ? Next::kContinue : Next::kMore;
 }
 
+// What a trailer says must not be taken for what the header says (RFC 9110, 6.5.1).
+void RequestReader::KeepFields() {
+  const auto& message = parser_->get();
+  request_.content_type = View(message[field::field::content_type]);
+  request_.content_encoding = View(message[field::field::content_encoding]);
+  const std::string_view parent = View(message["traceparent"]);
+  request_.trace_parent = IsTraceParent(parent) ? parent : std::string_view();
+}
+
 Request RequestReader::TakeRequest() {
-  auto& message = parser_->get();
-  Request request;
-  request.method = View(message.method_string());
-  request.path = PathOf(View(message.target()));
-  request.content_type = View(message[field::field::content_type]);
-  request.content_encoding = View(message[field::field::content_encoding]);
-  if (const std::string_view parent = View(message["traceparent"]); IsTraceParent(parent))
-    request.trace_parent = parent;
-  request.body = std::move(message.body());
+  Request request = std::exchange(request_, {});
+  request.body = std::move(parser_->get().body());
   request.held = std::exchange(request_part_, ByteBudget::Part(budget_));
   parser_.reset();
   return request;
@@ -206,36 +208,45 @@ RequestReader::Next RequestReader::RefuseMethod() {
   const std::string_view allowed =
       route_->method == "GET" ? "GET, HEAD" : std::string_view(route_->method);
   const bool keep_alive = keep_alive_ && parser_->is_header_done() && parser_->is_done();
-  Refuse(405, fmt::format("this path takes {}", allowed));
+  // A name that is known, or nothing: whoever sends a secret as a method does not see it logged.
+  const field::verb verb = parser_->get().method();
+  std::string note = verb == field::verb::unknown
+                         ? std::string()
+                         : fmt::format("the method is {}", View(field::to_string(verb)));
+  Refuse(405, "method_not_allowed", fmt::format("this path takes {}", allowed));
   refusal_.extra_headers = fmt::format("Allow: {}\r\n", allowed);
+  refusal_.note = std::move(note);
   keep_alive_ = keep_alive;
   return Next::kRefusal;
 }
 
 RequestReader::Next RequestReader::RefuseUnreadable(boost::system::error_code error) {
   if (error == field::error::header_limit || error == field::error::buffer_overflow) {
-    Refuse(431, fmt::format("the request's header is over {} bytes", limits_.max_header_bytes));
+    Refuse(431, "header_too_large",
+           fmt::format("the request's header is over {} bytes", limits_.max_header_bytes));
     refused_by_ = Limit::kHeaderBytes;
     return Next::kRefusal;
   }
   if (error == field::error::bad_version) {
-    return Refuse(505, "the version is neither HTTP/1.1 nor HTTP/1.0");
+    return Refuse(505, "bad_version", "the version is neither HTTP/1.1 nor HTTP/1.0");
   }
-  return Refuse(400, fmt::format("the request cannot be read: {}", error.message()));
+  return Refuse(400, "unreadable", fmt::format("the request cannot be read: {}", error.message()));
 }
 
 RequestReader::Next RequestReader::RefuseBody(BodyRefusal why) {
   const bool too_large = why == BodyRefusal::kTooLarge;
   refusal_ = route_ != nullptr && route_->refuse_body ? route_->refuse_body(why)
-             : too_large                              ? ProblemAnswer({.status = 413})
+             : too_large ? ProblemAnswer({.status = 413, .reason = "body_too_large"})
                          : UnavailableAnswer("overloaded", "too many bodies are in flight");
   refused_by_ = too_large ? Limit::kBodyBytes : Limit::kInFlightBytes;
   Drop();
   return Next::kRefusal;
 }
 
-RequestReader::Next RequestReader::Refuse(int status, std::string_view detail) {
-  refusal_ = ProblemAnswer({.status = status, .detail = std::string(detail)});
+RequestReader::Next RequestReader::Refuse(int status, std::string_view reason,
+                                          std::string_view detail) {
+  refusal_ = ProblemAnswer(
+      {.status = status, .reason = std::string(reason), .detail = std::string(detail)});
   refused_by_ = Limit::kNone;
   parser_.reset();
   keep_alive_ = false;

@@ -34,7 +34,8 @@ class RequestReader {
   // Which limit a refusal is for.
   enum class Limit { kNone, kHeaderBytes, kBodyBytes, kInFlightBytes };
 
-  // `routes` and `budget` must outlive it, the budget also the requests.
+  // The paths of `routes` are normal ones. `routes` and `budget` must outlive it, the budget also
+  // the requests.
   RequestReader(const Limits& limits, const Routes* routes, ByteBudget* budget);
 
   // Reads on in what is left and in `bytes`, up to the end of one request. What a request or a
@@ -68,10 +69,11 @@ class RequestReader {
   void Begin();
   bool Hold();
   Next JudgeHeader(bool over_limit, bool body_waits);
+  void KeepFields();
   Next RefuseMethod();
   Next RefuseUnreadable(boost::system::error_code error);
   Next RefuseBody(BodyRefusal why);
-  Next Refuse(int status, std::string_view detail);
+  Next Refuse(int status, std::string_view reason, std::string_view detail);
 
   const Limits limits_;
   const Routes* const routes_;
@@ -80,6 +82,7 @@ class RequestReader {
   std::optional<Parser> parser_;  // of the request under way
   bool header_seen_ = false;
   const Route* route_ = nullptr;
+  Request request_;           // what the header says, but for its body
   int64_t header_bytes_ = 0;  // what the parser keeps of the header
   ByteBudget::Part request_part_;
 

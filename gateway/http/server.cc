@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <boost/asio/buffer.hpp>
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cstring>
 #include <ctime>
 #include <thread>
 #include <utility>
@@ -16,12 +18,14 @@
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/http/listen_address.h"
+#include "gateway/http/path.h"
 #include "gateway/http/session.h"
 
 namespace mmsmo::http {
 namespace {
 
 namespace asio = boost::asio;
+using asio::generic::stream_protocol;
 using asio::ip::tcp;
 using boost::system::error_code;
 using std::chrono::steady_clock;
@@ -33,6 +37,8 @@ constexpr std::chrono::milliseconds kAcceptAgainAfter{100};
 constexpr int kBacklog = 4096;
 // Connections over the ceiling that are being told so; more are closed without a word.
 constexpr int kMaxBusy = 256;
+// Of a unix socket's file: the group may connect, as a proxy in front does.
+constexpr mode_t kSocketMode = 0660;
 // How many of the connections that are worth the least one look finds.
 constexpr size_t kMostFound = 1024;
 
@@ -83,7 +89,7 @@ class Server::Worker {
   absl::Status Listen(const tcp::endpoint& endpoint, bool share_port) {
     error_code error;
     acceptor_.open(endpoint.protocol(), error);
-    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
     if (!error && share_port) {
       const int one = 1;
       setsockopt(acceptor_.native_handle(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
@@ -92,10 +98,22 @@ class Server::Worker {
     if (!error) acceptor_.listen(kBacklog, error);
     return error ? CannotListen(options_.setting, options_.listen, error) : absl::OkStatus();
   }
-  tcp::endpoint endpoint() const { return acceptor_.local_endpoint(); }
+  // Workers of one server share the socket.
+  absl::Status Listen(const UnixSocket& unix_socket) {
+    error_code error;
+    acceptor_.assign(stream_protocol(AF_UNIX, 0), unix_socket.Duplicate(), error);
+    return error ? CannotListen(options_.setting, options_.listen, error) : absl::OkStatus();
+  }
+  // Where it listens on TCP.
+  tcp::endpoint endpoint() const {
+    const stream_protocol::endpoint bound = acceptor_.local_endpoint();
+    tcp::endpoint endpoint;
+    std::memcpy(endpoint.data(), bound.data(), bound.size());
+    return endpoint;
+  }
 
   void SetRoutes(Routes routes) {
-    routes_ = std::move(routes);
+    for (auto& [path, route] : routes) routes_.emplace(NormalPath(path), std::move(route));
     context_.routes = &routes_;
   }
   Post MakePost() {
@@ -127,7 +145,7 @@ class Server::Worker {
 
  private:
   void Accept() {
-    acceptor_.async_accept(io_, [this](error_code error, tcp::socket socket) {
+    acceptor_.async_accept(io_, [this](error_code error, Session::Socket socket) {
       // Draining may have closed the acceptor between the accepting and this.
       if (!error) Open(std::move(socket));
       if (!acceptor_.is_open()) return;
@@ -140,7 +158,7 @@ class Server::Worker {
     error_code error;
     acceptor_.non_blocking(true, error);
     while (!error) {
-      tcp::socket socket(io_);
+      Session::Socket socket(io_);
       acceptor_.accept(socket, error);
       if (!error) Open(std::move(socket));
     }
@@ -155,7 +173,7 @@ class Server::Worker {
     });
   }
 
-  void Open(tcp::socket socket) {
+  void Open(Session::Socket socket) {
     Session::Shared& shared = shared_->sessions;
     shared_->connections_total.Increment();
     if (shared.connections < options_.max_connections || MakeRoom()) {
@@ -203,6 +221,7 @@ class Server::Worker {
       date_second_ = second;
       context_.date = HttpDate(second);
     }
+    shared_->sessions.answers.Tell(now);
     shared_->connections_now.Set(shared_->sessions.connections);
     shared_->bytes_in_flight.Set(static_cast<double>(shared_->sessions.bytes_in_flight.held()));
     for (size_t i = 0; i < sessions_.size();) {
@@ -230,7 +249,7 @@ class Server::Worker {
   // Before what lives in it, and so after that in destruction.
   asio::io_context io_;
   Routes routes_;
-  tcp::acceptor acceptor_;
+  asio::basic_socket_acceptor<stream_protocol> acceptor_;
   asio::steady_timer accept_timer_;
   asio::steady_timer sweep_timer_;
   std::vector<std::shared_ptr<Session>> sessions_;
@@ -245,6 +264,7 @@ Server::Server(ServerOptions options, Metrics& metrics)
     : options_(std::move(options)),
       shared_(new Shared{
           .sessions = {.bytes_in_flight = ByteBudget(options_.max_in_flight_bytes),
+                       .answers = AnswerLog(options_.name, metrics),
                        .over_header_bytes = Refused(metrics, options_.name, "header_bytes"),
                        .over_body_bytes = Refused(metrics, options_.name, "body_bytes"),
                        .over_in_flight_bytes = Refused(metrics, options_.name, "in_flight_bytes"),
@@ -267,23 +287,49 @@ Server::Server(ServerOptions options, Metrics& metrics)
 absl::StatusOr<std::unique_ptr<Server>> Server::Listen(const ServerOptions& options,
                                                        const MakeRoutes& make_routes,
                                                        Metrics& metrics) {
-  auto endpoint = ParseListen(options.setting, options.listen);
-  if (!endpoint.ok()) return endpoint.status();
-  if (auto status = CheckFree(options.setting, options.listen, *endpoint); !status.ok())
-    return status;
   std::unique_ptr<Server> server(new Server(options, metrics));
-  for (int i = 0; i < options.threads; ++i) {
-    auto worker = std::make_unique<Worker>(server->options_, server->shared_.get());
-    if (auto status = worker->Listen(*endpoint, options.threads > 1); !status.ok()) return status;
-    *endpoint = worker->endpoint();  // port 0 was given once, for all
-    worker->SetRoutes(make_routes(worker->MakePost()));
-    server->workers_.push_back(std::move(worker));
-  }
-  const std::string host = endpoint->address().to_string();
-  server->address_ =
-      fmt::format("{}:{}", endpoint->address().is_v6() ? "[" + host + "]" : host, endpoint->port());
-  server->loopback_ = endpoint->address().is_loopback();
+  const absl::Status status = IsUnixAddress(options.listen) ? server->ListenUnix(make_routes)
+                                                            : server->ListenTcp(make_routes);
+  if (!status.ok()) return status;
   return server;
+}
+
+absl::Status Server::ListenUnix(const MakeRoutes& make_routes) {
+  auto unix_socket = UnixSocket::Listen(options_.setting, options_.listen, kSocketMode);
+  if (!unix_socket.ok()) return unix_socket.status();
+  unix_socket_ = *std::move(unix_socket);
+  address_ = options_.listen;
+  loopback_ = true;
+  return AddWorkers(make_routes, [&](Worker& worker) { return worker.Listen(*unix_socket_); });
+}
+
+absl::Status Server::ListenTcp(const MakeRoutes& make_routes) {
+  auto endpoint = ParseListen(options_.setting, options_.listen);
+  if (!endpoint.ok()) return endpoint.status();
+  if (auto status = CheckFree(options_.setting, options_.listen, *endpoint); !status.ok())
+    return status;
+  const auto listen = [&](Worker& worker) {
+    const absl::Status status = worker.Listen(*endpoint, options_.threads > 1);
+    if (status.ok()) *endpoint = worker.endpoint();  // port 0 was given once, for all
+    return status;
+  };
+  if (auto status = AddWorkers(make_routes, listen); !status.ok()) return status;
+  const std::string host = endpoint->address().to_string();
+  address_ =
+      fmt::format("{}:{}", endpoint->address().is_v6() ? "[" + host + "]" : host, endpoint->port());
+  loopback_ = endpoint->address().is_loopback();
+  return absl::OkStatus();
+}
+
+absl::Status Server::AddWorkers(const MakeRoutes& make_routes,
+                                const std::function<absl::Status(Worker&)>& listen) {
+  for (int i = 0; i < options_.threads; ++i) {
+    auto worker = std::make_unique<Worker>(options_, shared_.get());
+    if (auto status = listen(*worker); !status.ok()) return status;
+    worker->SetRoutes(make_routes(worker->MakePost()));
+    workers_.push_back(std::move(worker));
+  }
+  return absl::OkStatus();
 }
 
 ByteBudget* Server::in_flight() { return &shared_->sessions.bytes_in_flight; }
@@ -295,10 +341,12 @@ void Server::Start() {
 }
 
 void Server::Drain() {
+  unix_socket_.reset();
   for (const auto& worker : workers_) worker->Drain();
 }
 
 void Server::Stop(steady_clock::time_point deadline) {
+  unix_socket_.reset();
   for (const auto& worker : workers_) worker->Stop(deadline);
 }
 

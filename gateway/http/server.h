@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "gateway/base/byte_budget.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/unix_socket.h"
 #include "gateway/http/message.h"
 
 namespace mmsmo::http {
@@ -22,7 +23,7 @@ namespace mmsmo::http {
 struct ServerOptions {
   std::string name;     // labels its metrics
   std::string setting;  // names the listen setting in errors, such as "http-listen"
-  std::string listen;   // HOST:PORT; port 0 takes a free one
+  std::string listen;   // HOST:PORT or unix:PATH; port 0 takes a free one
   int threads = 1;
   size_t max_header_bytes = 8 << 10;
   size_t max_body_bytes = 256 << 10;
@@ -35,7 +36,7 @@ struct ServerOptions {
   std::chrono::milliseconds body_timeout{30'000};
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds write_timeout{10'000};
-  // The longest that a handler may take; then 503 with reason "not_durable".
+  // The longest that a handler may take; then its route's answer_late.
   std::chrono::milliseconds handler_timeout{8'000};
 };
 
@@ -55,7 +56,7 @@ class Server {
                                                         Metrics& metrics);
   ~Server();
 
-  // The address with the port in use.
+  // The address with the port in use, or unix:PATH.
   const std::string& address() const { return address_; }
   // What max_in_flight_bytes limits, for what of it comes by other ways.
   ByteBudget* in_flight();
@@ -73,12 +74,17 @@ class Server {
  private:
   class Worker;
   Server(ServerOptions options, Metrics& metrics);
+  absl::Status ListenUnix(const MakeRoutes& make_routes);
+  absl::Status ListenTcp(const MakeRoutes& make_routes);
+  absl::Status AddWorkers(const MakeRoutes& make_routes,
+                          const std::function<absl::Status(Worker&)>& listen);
 
   const ServerOptions options_;
   struct Shared;
   const std::unique_ptr<Shared> shared_;
   std::string address_;
   bool loopback_ = false;
+  std::unique_ptr<UnixSocket> unix_socket_;  // where it listens on one
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

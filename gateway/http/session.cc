@@ -1,6 +1,7 @@
 #include "gateway/http/session.h"
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <utility>
@@ -31,7 +32,7 @@ RequestReader::Limits LimitsOf(const ServerOptions& options) {
 
 }  // namespace
 
-Session::Session(boost::asio::ip::tcp::socket socket, Context* context, std::atomic<int>* count)
+Session::Session(Socket socket, Context* context, std::atomic<int>* count)
     : socket_(std::move(socket)),
       context_(context),
       count_(count),
@@ -60,12 +61,11 @@ void Session::Begin(milliseconds timeout) {
 }
 
 void Session::Wait() {
-  socket_.async_wait(boost::asio::ip::tcp::socket::wait_read,
-                     [self = shared_from_this()](error_code error) {
-                       // Drain ends the wait of an idle one; its bytes may have come meanwhile.
-                       if (error && !self->HasBytes()) return self->Close();
-                       self->Read();
-                     });
+  socket_.async_wait(Socket::wait_read, [self = shared_from_this()](error_code error) {
+    // Drain ends the wait of an idle one; its bytes may have come meanwhile.
+    if (error && !self->HasBytes()) return self->Close();
+    self->Read();
+  });
 }
 
 // After whatever else this pass through the loop answers: by then the next bytes are often there,
@@ -164,6 +164,7 @@ void Session::CountRefusal() {
 
 void Session::Respond(const Answer& answer) {
   keep_alive_ = keep_alive_ && !context_->draining;
+  context_->shared->answers.Count(answer);
   Format(answer);
   Write();
 }
@@ -209,7 +210,7 @@ void Session::OnWritten() {
 
 void Session::HalfClose() {
   error_code ignored;
-  socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
+  socket_.shutdown(Socket::shutdown_send, ignored);
   state_ = State::kLingering;
   reader_.Drop();
   Begin(kLingerTimeout);
@@ -222,8 +223,9 @@ void Session::CheckDeadline(Clock::time_point now) {
       return reader_.phase() == RequestReader::Phase::kIdle ? Close() : GiveUpReading();
     case State::kHandling: {
       ++request_number_;
-      return Respond(UnavailableAnswer(
-          "not_durable", "not durable in time; the postback may still have been kept"));
+      const Route& route = reader_.route();
+      return Respond(route.answer_late ? route.answer_late()
+                                       : UnavailableAnswer("overloaded", "no answer in time"));
     }
     case State::kWriting:
     case State::kLingering:
@@ -257,13 +259,14 @@ bool Session::MakeRoom(Clock::time_point now) {
 // The read under way goes on, as the one that lingers.
 void Session::GiveUpReading() {
   context_->shared->over_time.Increment();
-  AnswerAndHalfClose(
-      ProblemAnswer({.status = 408, .detail = "the request did not arrive in time"}));
+  AnswerAndHalfClose(ProblemAnswer(
+      {.status = 408, .reason = "too_slow", .detail = "the request did not arrive in time"}));
 }
 
 // An answer that nobody waits for: what the socket does not take at once is not sent.
 void Session::AnswerAndHalfClose(const Answer& answer) {
   keep_alive_ = false;
+  context_->shared->answers.Count(answer);
   Format(answer);
   error_code ignored;
   socket_.write_some(boost::asio::buffer(out_), ignored);

@@ -5,7 +5,7 @@
 
 #include <array>
 #include <atomic>
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -13,6 +13,7 @@
 #include <string>
 
 #include "gateway/base/byte_budget.h"
+#include "gateway/http/answer_log.h"
 #include "gateway/http/message.h"
 #include "gateway/http/request_reader.h"
 #include "gateway/http/server.h"
@@ -29,6 +30,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::atomic<int> connections{0};  // open ones
     std::atomic<int> busy{0};         // open ones over the ceiling
     ByteBudget bytes_in_flight;       // what is read of requests, and what is not durable yet
+    AnswerLog answers;
     // What a limit refused.
     prometheus::Counter& over_header_bytes;
     prometheus::Counter& over_body_bytes;
@@ -47,8 +49,10 @@ class Session : public std::enable_shared_from_this<Session> {
     std::array<char, 32 << 10> scratch = {};
   };
 
+  using Socket = boost::asio::generic::stream_protocol::socket;  // of TCP or unix
+
   // Counts in `count`, one of Shared's, from here to Close. `context` must outlive the session.
-  Session(boost::asio::ip::tcp::socket socket, Context* context, std::atomic<int>* count);
+  Session(Socket socket, Context* context, std::atomic<int>* count);
 
   void Start();
   // Instead of Start: answers 503 to whatever comes.
@@ -105,7 +109,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void Begin(std::chrono::milliseconds timeout);
   void SetDeadline(std::chrono::milliseconds timeout) { deadline_ = Clock::now() + timeout; }
 
-  boost::asio::ip::tcp::socket socket_;
+  Socket socket_;
   Context* const context_;
   std::atomic<int>* const count_;
   State state_ = State::kReading;

@@ -27,11 +27,14 @@ Outcome::Kind KindOf(Verdict verdict) {
   return Outcome::Kind::kRejected;
 }
 
-// What labels a metric has to be one of few words, whatever an engine gives for a reason.
-std::string_view Label(std::string_view reason) {
+}  // namespace
+
+std::string_view ReasonLabel(std::string_view reason) {
   for (const std::string_view known :
        {"", "id_conflict", "body_too_large", "not_durable", "overloaded", "quarantine_full",
-        "retention_full", "draining"}) {
+        "retention_full", "draining", "unreadable", "bad_host", "no_such_path",
+        "method_not_allowed", "too_slow", "length_required", "bad_expectation", "header_too_large",
+        "bad_transfer_coding", "bad_version", "not_ready"}) {
     if (reason == known) return known;
   }
   for (int i = 0; i < postback::kReasons; ++i) {
@@ -40,8 +43,6 @@ std::string_view Label(std::string_view reason) {
   }
   return "other";
 }
-
-}  // namespace
 
 std::string_view Name(Outcome::Kind kind) {
   switch (kind) {
@@ -75,7 +76,7 @@ Ingest::Ingest(std::string endpoint, broker::Broker* broker, Metrics& metrics)
           {1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 1e-3, 1e-2})) {}
 
 void Ingest::Count(const Outcome& outcome) {
-  const std::string kind(Name(outcome.kind)), reason(Label(outcome.reason));
+  const std::string kind(Name(outcome.kind)), reason(ReasonLabel(outcome.reason));
   MutexLock lock(&mu_);
   prometheus::Counter*& counter = counters_[{kind, reason}];
   if (counter == nullptr) {

@@ -26,6 +26,10 @@ struct Outcome {
 // "accepted", "duplicate", "quarantined", "rejected" or "unavailable".
 std::string_view Name(Outcome::Kind kind);
 
+// What of a reason may label a metric: it is one of few words, whatever an engine or a route gives;
+// "other" for what is none of them.
+std::string_view ReasonLabel(std::string_view reason);
+
 // Answered 503: one of the reasons "not_durable", "overloaded", "quarantine_full" and "draining".
 Outcome Unavailable(std::string_view reason, std::string_view detail);
 

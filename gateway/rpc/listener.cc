@@ -3,15 +3,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstring>
@@ -21,6 +17,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
+#include "gateway/base/unix_socket.h"
 #include "gateway/rpc/open_sockets.h"
 
 namespace mmsmo::rpc {
@@ -31,7 +28,7 @@ using asio::generic::stream_protocol;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr std::string_view kUnixPrefix = "unix:";
+constexpr std::string_view kSetting = "grpc-listen";
 constexpr std::chrono::milliseconds kAcceptAgainAfter{100};
 constexpr std::chrono::milliseconds kCountEvery{1'000};
 constexpr std::chrono::milliseconds kCountAtMostEvery{100};
@@ -42,7 +39,7 @@ constexpr unsigned kUserTimeoutMillis = 20'000;
 
 absl::Status CannotListen(const std::string& listen, const std::string& why) {
   return FailedPrecondition(
-      "grpc-listen: cannot listen on '{}': {}; give HOST:PORT or unix:PATH that is free", listen,
+      "{}: cannot listen on '{}': {}; give HOST:PORT or unix:PATH that is free", kSetting, listen,
       why);
 }
 
@@ -52,35 +49,13 @@ absl::StatusOr<tcp::endpoint> Resolve(const std::string& listen) {
   if (host.size() > 2 && host.front() == '[' && host.back() == ']')
     host = host.substr(1, host.size() - 2);
   if (colon == std::string::npos || colon + 1 == listen.size() || host.empty())
-    return InvalidArgument("grpc-listen: '{}' is neither HOST:PORT nor unix:PATH", listen);
+    return InvalidArgument("{}: '{}' is neither HOST:PORT nor unix:PATH", kSetting, listen);
   asio::io_context io;
   error_code error;
   const auto found =
       tcp::resolver(io).resolve(host, listen.substr(colon + 1), tcp::resolver::passive, error);
   if (error || found.empty()) return CannotListen(listen, error.message());
   return found.begin()->endpoint();
-}
-
-// A socket file that a killed process left behind keeps nobody out; one that is served does. What
-// is no socket is somebody's file.
-absl::Status ClearStaleSocket(const std::string& path) {
-  struct stat found {};
-  if (lstat(path.c_str(), &found) != 0) return absl::OkStatus();
-  if (!S_ISSOCK(found.st_mode)) {
-    return FailedPrecondition("grpc-listen: {} is there, and is no socket; choose another path",
-                              path);
-  }
-  asio::io_context io;
-  asio::local::stream_protocol::socket probe(io);
-  error_code error;
-  probe.connect(path, error);
-  if (!error) {
-    return FailedPrecondition(
-        "grpc-listen: {} is served by another process; stop it, or choose another path", path);
-  }
-  if (error != asio::error::connection_refused) return CannotListen(path, error.message());
-  unlink(path.c_str());
-  return absl::OkStatus();
 }
 
 class AsioListener final : public Listener {
@@ -103,16 +78,13 @@ class AsioListener final : public Listener {
     return absl::OkStatus();
   }
 
-  absl::Status ListenUnix(const std::string& listen) {
-    const std::string path = listen.substr(kUnixPrefix.size());
-    constexpr size_t kMaxPath = sizeof(sockaddr_un::sun_path) - 1;
-    if (path.empty() || path.size() > kMaxPath) {
-      return InvalidArgument("grpc-listen: a unix socket's path has from 1 to {} bytes", kMaxPath);
-    }
-    if (auto status = ClearStaleSocket(path); !status.ok()) return status;
-    if (auto status = Open(asio::local::stream_protocol::endpoint(path), listen); !status.ok())
-      return status;
-    path_ = path;
+  absl::Status ListenUnix(const std::string& listen, mode_t mode) {
+    auto unix_socket = UnixSocket::Listen(kSetting, listen, mode);
+    if (!unix_socket.ok()) return unix_socket.status();
+    unix_socket_ = *std::move(unix_socket);
+    error_code error;
+    acceptor_.assign(stream_protocol(AF_UNIX, 0), unix_socket_->Duplicate(), error);
+    if (error) return CannotListen(listen, error.message());
     address_ = listen;
     loopback_ = true;
     return absl::OkStatus();
@@ -132,9 +104,9 @@ class AsioListener final : public Listener {
   void Stop() override {
     io_.stop();
     if (thread_.joinable()) thread_.join();
+    unix_socket_.reset();
     error_code ignored;
     acceptor_.close(ignored);
-    if (!path_.empty()) unlink(std::exchange(path_, "").c_str());
   }
 
  private:
@@ -196,17 +168,18 @@ class AsioListener final : public Listener {
   std::chrono::steady_clock::time_point counted_at_;
   absl::AnyInvocable<void(int fd)> accepted_;
   std::string address_;
-  std::string path_;  // of the unix socket that is listened on
+  std::unique_ptr<UnixSocket> unix_socket_;  // where it listens on one
   bool loopback_ = false;
   std::thread thread_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Listener>> Listener::Listen(const std::string& listen) {
+absl::StatusOr<std::unique_ptr<Listener>> Listener::Listen(const std::string& listen,
+                                                           mode_t socket_mode) {
   auto listener = std::make_unique<AsioListener>();
-  if (auto status = listen.starts_with(kUnixPrefix) ? listener->ListenUnix(listen)
-                                                    : listener->ListenTcp(listen);
+  if (auto status = IsUnixAddress(listen) ? listener->ListenUnix(listen, socket_mode)
+                                          : listener->ListenTcp(listen);
       !status.ok()) {
     return status;
   }

@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <string>
 
@@ -21,9 +23,11 @@ struct ConnectionLimit {
 
 class Listener {
  public:
-  // `listen` is HOST:PORT, where port 0 takes a free one, or unix:PATH. InvalidArgument for what is
-  // neither, FailedPrecondition where the address cannot be had.
-  static absl::StatusOr<std::unique_ptr<Listener>> Listen(const std::string& listen);
+  // `listen` is HOST:PORT, where port 0 takes a free one, or unix:PATH, whose file has
+  // `socket_mode`. InvalidArgument for what is neither, FailedPrecondition where the address cannot
+  // be had.
+  static absl::StatusOr<std::unique_ptr<Listener>> Listen(const std::string& listen,
+                                                          mode_t socket_mode);
   virtual ~Listener() = default;  // stops
 
   // The address with the port in use.

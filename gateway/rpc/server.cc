@@ -24,7 +24,10 @@ namespace {
 
 constexpr int kKeepaliveMillis = 30'000;
 constexpr int kKeepaliveTimeoutMillis = 20'000;
+// README.md tells clients this one.
 constexpr int kMinClientPingMillis = 5'000;
+// 32 KiB of a client's own, and what gRPC itself says of a call.
+constexpr int kMaxMetadataBytes = 34 << 10;
 constexpr std::chrono::milliseconds kLastCalls{200};
 constexpr int kStoreThreads = 2;
 constexpr int kStoreNiceness = 5;
@@ -73,8 +76,8 @@ class GrpcServer final : public Server {
   }
   ~GrpcServer() override { Stop(std::chrono::steady_clock::now()); }
 
-  absl::Status Listen(const std::string& listen) {
-    auto listener = Listener::Listen(listen);
+  absl::Status Listen(const std::string& listen, mode_t socket_mode) {
+    auto listener = Listener::Listen(listen, socket_mode);
     if (!listener.ok()) return listener.status();
     listener_ = *std::move(listener);
     grpc::EnableDefaultHealthCheckService(true);
@@ -89,6 +92,7 @@ class GrpcServer final : public Server {
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                                kMinClientPingMillis);
+    builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
     // Reflection is the only synchronous service.
     builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
@@ -193,7 +197,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   TakeLogs();
   KeepLibrary();
   auto server = std::make_unique<GrpcServer>(options, broker, clock, metrics);
-  if (auto status = server->Listen(options.listen); !status.ok()) return status;
+  if (auto status = server->Listen(options.listen, options.socket_mode); !status.ok())
+    return status;
   return std::unique_ptr<Server>(std::move(server));
 }
 

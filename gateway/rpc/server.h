@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <memory>
 #include <string>
@@ -25,7 +27,8 @@ struct Limits {
 };
 
 struct ServerOptions {
-  std::string listen;  // HOST:PORT or unix:PATH; port 0 takes a free one
+  std::string listen;         // HOST:PORT or unix:PATH; port 0 takes a free one
+  mode_t socket_mode = 0660;  // of the file of unix:PATH
   int delivery_threads = 1;
   std::chrono::milliseconds heartbeat_interval{15'000};
   Limits limits;

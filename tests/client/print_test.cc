@@ -41,6 +41,24 @@ TEST(Pretty, KeepsControlCharactersFromTheTerminal) {
   EXPECT_NE(Pretty(event).find("  subject   a [2Jb c d\xC3\xA9\n"), std::string::npos);
 }
 
+TEST(Pretty, TurnsNoDirectionsOfText) {
+  v1::Event event = AnEvent();
+  // U+2029, U+202A–202E, U+202F, U+2065, U+2066–2069 and U+206A; then cut off.
+  event.mutable_mms_mo()->set_subject(
+      "\u2029.\u202a.\u202b.\u202c.\u202d.\u202e.\u202f.\u2065.\u2066.\u2067.\u2068.\u2069.\u206a."
+      "\xE2\x80");
+  EXPECT_NE(
+      Pretty(event).find("  subject   \u2029. . . . . .\u202f.\u2065. . . . .\u206a.\xE2\x80\n"),
+      std::string::npos);
+}
+
+TEST(JsonLine, EscapesWhatTurnsDirectionsOfText) {
+  v1::Event event;
+  event.mutable_mms_mo()->set_subject("a\u202eb\u2066\u2069c€\u206ad");
+  const std::string line = JsonLine(event);
+  EXPECT_EQ(line, "{\"mmsMo\":{\"subject\":\"a\\u202eb\\u2066\\u2069c€\\u206ad\"}}\n");
+}
+
 v1::QuarantinedPostback AQuarantinedPostback() {
   v1::QuarantinedPostback postback;
   postback.set_id("AgAAAAAAAAAB");

@@ -17,6 +17,12 @@ TEST(RunShell, ReturnsTheExitCode) {
   EXPECT_EQ(RunShell("kill -TERM $$", "").value(), 128 + SIGTERM);
 }
 
+TEST(RunShell, LetsAClosedPipeEndACommandThoughItEndsNotThisProcess) {
+  std::signal(SIGPIPE, SIG_IGN);
+  EXPECT_EQ(RunShell("kill -PIPE $$", "").value(), 128 + SIGPIPE);
+  std::signal(SIGPIPE, SIG_DFL);
+}
+
 TEST(RunShell, GivesTheInput) {
   EXPECT_EQ(RunShell("test \"$(cat)\" = '{\"cursor\":\"AQ\"}'", "{\"cursor\":\"AQ\"}\n").value(),
             0);

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -67,6 +68,32 @@ TEST(Subscriber, GoesOnAfterWhatItsFilterPassedOver) {
   std::vector<std::string> cursors;
   EXPECT_TRUE(Collect(Options(gateway.target()), FromEarliest(), "c10", &cursors).ok());
   EXPECT_THAT(gateway.starts(), ElementsAre("BOUNDARY_EARLIEST", "c9"));
+}
+
+TEST(Subscriber, EndsWithWhatItsHandlerThrowsAndStaysBeforeThatEvent) {
+  for (const bool known : {true, false}) {
+    ScriptedGateway gateway({
+        [](grpc::ServerContext* context, const v1::SubscribeRequest&, Writer* writer) {
+          writer->Write(Started("c0"));
+          writer->Write(Batch({"c1", "c2", "c3"}));
+          return StayOpen(context);
+        },
+    });
+    Subscriber subscriber(Options(gateway.target()));
+    std::vector<std::string> cursors;
+    const absl::Status status = subscriber.Run(FromEarliest(), [&](const v1::Event& event) {
+      cursors.push_back(event.cursor());
+      if (event.cursor() != "c2") return;
+      if (known) throw std::runtime_error("no more rows");
+      throw 42;
+    });
+    EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr(known ? "the handler threw: no more rows" : "no std::exception"));
+    EXPECT_THAT(cursors, ElementsAre("c1", "c2"));
+    EXPECT_EQ(subscriber.cursor(), "c1");
+    EXPECT_EQ(gateway.starts().size(), 1U);
+  }
 }
 
 TEST(Subscriber, ReplacesAStreamThatIsSilentForThreeHeartbeats) {

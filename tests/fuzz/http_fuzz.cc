@@ -226,9 +226,9 @@ class Worker {
 
  private:
   void Talk(const Manner& manner, std::string_view bytes, int fd, Client& client) {
-    auto session =
-        std::make_shared<Session>(asio::ip::tcp::socket(io_, asio::ip::tcp::v4(), fd), &context_,
-                                  manner.busy ? &shared_.busy : &shared_.connections);
+    auto session = std::make_shared<Session>(
+        Session::Socket(io_, asio::generic::stream_protocol(AF_UNIX, 0), fd), &context_,
+        manner.busy ? &shared_.busy : &shared_.connections);
     manner.busy ? session->StartBusy() : session->Start();
     for (; !bytes.empty(); bytes.remove_prefix(std::min(manner.piece, bytes.size()))) {
       if (!client.Send(bytes.substr(0, manner.piece))) break;
@@ -285,6 +285,7 @@ class Worker {
   std::atomic<bool> draining_{false};
   http::Routes routes_;
   Session::Shared shared_{.bytes_in_flight = ByteBudget(kOptions.max_in_flight_bytes),
+                          .answers = http::AnswerLog("fuzz", metrics_),
                           .over_header_bytes = refused_,
                           .over_body_bytes = refused_,
                           .over_in_flight_bytes = refused_,

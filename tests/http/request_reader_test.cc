@@ -24,9 +24,12 @@ std::string Post(const std::string& body, const std::string& target = "/p",
 class RequestReaderTest : public testing::Test {
  protected:
   RequestReaderTest() {
-    routes_.emplace("/p", Route{.method = "POST", .handle = {}, .refuse_body = {}});
-    routes_.emplace("/g", Route{.method = "GET", .handle = {}, .refuse_body = {}});
-    routes_.emplace("/", Route{.method = "POST", .handle = {}, .refuse_body = {}});
+    routes_.emplace("/p",
+                    Route{.method = "POST", .handle = {}, .refuse_body = {}, .answer_late = {}});
+    routes_.emplace("/g",
+                    Route{.method = "GET", .handle = {}, .refuse_body = {}, .answer_late = {}});
+    routes_.emplace("/",
+                    Route{.method = "POST", .handle = {}, .refuse_body = {}, .answer_late = {}});
     Restart(1 << 20);
   }
 
@@ -93,6 +96,15 @@ TEST_F(RequestReaderTest, FindsThePathInEveryFormOfATarget) {
     int status;
   } kCases[] = {{"/p", 200},
                 {"/p?q=/x", 200},
+                {"/p/", 200},
+                {"/%70", 200},
+                {"/%70/?q", 200},
+                {"/p//", 404},
+                {"//p", 404},
+                {"/P", 404},
+                {"/p%2F", 404},
+                {"/%2570", 404},
+                {"http://gw.example/%70/", 200},
                 {"http://gw.example:8080/p", 200},
                 {"HTTPS://gw.example/p?q", 200},
                 {"http://gw.example", 200},    // "/"
@@ -103,10 +115,37 @@ TEST_F(RequestReaderTest, FindsThePathInEveryFormOfATarget) {
                 {"*", 404}};
   for (const auto& expected : kCases)
     EXPECT_EQ(StatusOf(Post("b", expected.target)), expected.status) << expected.target;
-  reader_->Read({});
+}
+
+TEST_F(RequestReaderTest, TakesNoTrailerForAFieldOfTheHeader) {
+  const std::string parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const std::string chunked =
+      "POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n";
+  const std::string trailers =
+      "Content-Type: text/xml\r\nContent-Encoding: gzip\r\ntraceparent: " + parent + "\r\n\r\n";
+  for (size_t piece : {size_t{1}, chunked.size() + trailers.size()}) {
+    Restart(1 << 20);
+    Next next = Next::kMore;
+    const std::string bytes = chunked + trailers;
+    for (size_t at = 0; at < bytes.size(); at += piece)
+      next = reader_->Read(bytes.substr(at, piece));
+    ASSERT_EQ(next, Next::kRequest);
+    const Request request = reader_->TakeRequest();
+    EXPECT_EQ(request.body, "x");
+    EXPECT_EQ(request.content_type + request.content_encoding + request.trace_parent, "");
+  }
+}
+
+TEST_F(RequestReaderTest, SaysNothingOfARequestThatMayBeASecret) {
+  ASSERT_EQ(reader_->Read(Post("b", "/secret")), Next::kRefusal);
+  EXPECT_EQ(reader_->refusal().reason, "no_such_path");
+  EXPECT_EQ(reader_->refusal().note, "the path has 7 bytes");
   Restart(1 << 20);
-  ASSERT_EQ(reader_->Read(Post("b", "http://gw.example/p?q")), Next::kRequest);
-  EXPECT_EQ(reader_->TakeRequest().path, "/p");
+  ASSERT_EQ(reader_->Read("PUT /p HTTP/1.1\r\nHost: h\r\n\r\n"), Next::kRefusal);
+  EXPECT_EQ(reader_->refusal().note, "the method is PUT");
+  Restart(1 << 20);
+  ASSERT_EQ(reader_->Read("SECRET /p HTTP/1.1\r\nHost: h\r\n\r\n"), Next::kRefusal);
+  EXPECT_EQ(reader_->refusal().note, "");
 }
 
 TEST_F(RequestReaderTest, SaysWhetherTheConnectionStays) {

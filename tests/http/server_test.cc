@@ -78,7 +78,9 @@ class ServerTest : public testing::Test {
     auto server = Server::Listen(
         options,
         [&](const Post&) {
-          return Routes{{"/p", {.method = "POST", .handle = handler, .refuse_body = {}}}};
+          return Routes{
+              {"/p",
+               {.method = "POST", .handle = handler, .refuse_body = {}, .answer_late = late_}}};
         },
         metrics_);
     ASSERT_THAT(server, IsOk());
@@ -91,11 +93,13 @@ class ServerTest : public testing::Test {
   }
 
   Metrics metrics_;
+  std::function<Answer()> late_;
   std::unique_ptr<Server> server_;
 };
 
 TEST_F(ServerTest, AnswersForAHandlerThatTakesTooLong) {
   std::vector<Respond> kept;  // of the one thread's, and after its end
+  late_ = [] { return UnavailableAnswer("not_durable", "not durable in time"); };
   Serve({.handler_timeout = milliseconds(1)}, [&](const http::Request& request, Respond respond) {
     if (request.body == "late") return kept.push_back(std::move(respond));
     for (Respond& late : kept) late({.body = "\"late\""});

@@ -158,6 +158,64 @@ class CommandsTest(TestCase):
         self.assertIn("No space left", failed.stderr)
         self.assertEqual(self.ids("subscribe", "orders", "--json", "--count", "1"), ["F1"])
 
+    def test_says_that_its_output_cannot_be_written(self):
+        cursor = self.accepted(self.server, "W1")
+        self.server.post(b"{", "application/json")
+        quarantined, = self.json_lines("quarantine", "list", "--json")
+        self.run_ok("subscription", "create", "s", "--from", "earliest")
+        url = ("--url", self.server.url())
+        for arguments in (("--help",), ("--version",), ("tail", "--help"), ("tail", "--from", "earliest"),
+                          ("tail", "--from", "earliest", "--json"), ("get", cursor), ("raw", cursor),
+                          ("send", "--print"), ("send", *url), ("send", *url, "--count", "3"),
+                          ("send", "--url", self.server.url() + "/nothing"),
+                          ("quarantine", "list"), ("quarantine", "list", "--json"),
+                          ("quarantine", "show", quarantined["id"]), ("quarantine", "show", "--raw", quarantined["id"]),
+                          ("quarantine", "reprocess", "--all"), ("quarantine", "discard", quarantined["id"]),
+                          ("subscription", "list"), ("subscription", "get", "s"),
+                          ("subscription", "create", "t", "--from", "latest"),
+                          ("subscription", "update", "s", "--max-attempts", "7"),
+                          ("subscription", "seek", "s", "--to", "earliest"), ("subscribe", "s"),
+                          ("dead-letters", "list", "s"), ("dead-letters", "replay", "s", "--all"),
+                          ("dead-letters", "discard", "s", "--all")):
+            for output, why in self.outputs():
+                with self.subTest(arguments=arguments, why=why):
+                    failed = subprocess.run([COMMAND, "--grpc", self.server.grpc, *arguments], stdout=output,
+                                            stderr=subprocess.PIPE, text=True, timeout=60)
+                    os.close(output)
+                    if arguments[:2] == ("quarantine", "discard") and why != "No space left on device":
+                        continue  # it is gone
+                    self.assertEqual(failed.returncode, 1, failed)
+                    self.assertEqual(failed.stderr.count("standard output: " + why), 1, failed)
+
+    def outputs(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        return (os.open("/dev/full", os.O_WRONLY), "No space left on device"), (writer, "Broken pipe")
+
+    def test_takes_no_connection_for_an_output_that_is_closed(self):
+        self.accepted(self.server, "W1")
+        closed = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", COMMAND, "--grpc", self.server.grpc, "tail", "--from",
+                                 "earliest", "--count", "1"], stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(closed.returncode, 1, closed)
+        self.assertIn("standard output: Bad file descriptor", closed.stderr)
+
+    def test_goes_on_without_a_standard_error(self):
+        self.accepted(self.server, "W1")
+        with open("/dev/full", "w") as full:
+            failed = subprocess.run([COMMAND, "--grpc", self.server.grpc, "get", "nonsense"], stderr=full, timeout=60)
+        self.assertEqual(failed.returncode, 1)
+
+    def test_asks_no_proxy_for_what_is_on_this_machine(self):
+        cursor = self.accepted(self.server, "P1")
+        proxy = f"http://127.0.0.1:{free_port()}"  # where nobody is
+        names = ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+        environment = {**{k: v for k, v in os.environ.items() if "no_proxy" not in k.lower()},
+                       **{name: proxy for name in names}}
+        self.assertIn("P1", self.run_ok("get", cursor, env=environment))
+        self.assertIn("P1", self.run_ok("tail", "--from", "earliest", "--until-caught-up", env=environment))
+        self.assertIn("200", self.run_ok("send", "--url", self.server.url(), env=environment))
+        self.run_ok("subscription", "list", env=environment)
+
     def test_shows_how_far_a_replay_is_on_a_terminal(self):
         self.run_ok("subscription", "create", "orders", "--from", "earliest", "--max-attempts", "1")
         self.accepted(self.server, "R1")

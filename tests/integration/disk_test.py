@@ -130,6 +130,10 @@ class DiskTest(TestCase):
         print(f"{(highest - before) >> 20} MiB more; {collections.Counter(answers)}")
         self.assertIn("not_durable", answers)
         self.assertIn("overloaded", answers)
+        for reason in ("not_durable", "overloaded"):
+            counted = gateway.metric(f'mmsmo_http_answers_total{{reason="{reason}",server="postbacks",status="503"}}')
+            self.assertGreaterEqual(counted, answers.count(reason))
+            self.assertEqual(gateway.metric(f'mmsmo_postbacks_total{{outcome="unavailable",reason="{reason}"}}'), counted)
         if not SANITIZED:
             self.assertLess(highest - before, self.BUDGET + (32 << 20))
 

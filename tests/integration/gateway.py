@@ -141,10 +141,10 @@ class Gateway:
                               timeout=300, **options)
 
 
-def run(*arguments, **environment):
-    """Runs a gateway to its end."""
+def run(*arguments, user=None, **environment):
+    """Runs a gateway to its end, as another user where `user` is a uid."""
     return subprocess.run([os.environ["MMSMO_GATEWAY"], *arguments], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, **environment})
+                          env={**os.environ, **environment}, user=user, group=user, extra_groups=None if user is None else [])
 
 
 # What a call says whose channel had not noticed before that its gateway was started again.

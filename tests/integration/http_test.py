@@ -158,6 +158,44 @@ class HttpTest(HttpTestCase):
         self.problem(request(path="/"), 404)
         self.assertEqual(self.outcome(self.ask(request(xml("Q"), path=PATH + "?secret=1"))), "accepted")
 
+    def test_compares_paths_as_they_mean(self):
+        for i, path in enumerate((PATH + "/", PATH + "/?a=b", "/%70ostbacks/mms%2Dmo", PATH.replace("o", "%6f") + "/")):
+            self.assertEqual(self.outcome(self.ask(request(xml(f"N{i}"), path=path))), "accepted", path)
+        for path in (PATH + "//", PATH.upper(), PATH.replace("/mms", "%2Fmms"), "/" + PATH):
+            self.problem(request(path=path), 404)
+
+    def test_takes_no_trailer_for_a_header(self):
+        head = request(Content_Length=None, Transfer_Encoding="chunked", Trailer="Content-Encoding")
+        body = chunked(xml("TRAILER"))[:-2] + b"Content-Encoding: br\r\nContent-Type: image/png\r\n\r\n"
+        self.assertEqual(self.outcome(self.ask(head + body)), "accepted")
+
+    def test_counts_every_answer_and_tells_of_refusals(self):
+        expected = [(200, "", request(xml("C1"))), (400, "bad_host", request(Host=None)),
+                    (400, "unreadable", b"\x01\r\n\r\n"), (400, "bad_json", request(b"{", Content_Type="application/json")),
+                    (404, "no_such_path", request(path="/my-secret")), (404, "no_such_path", request(path="/my-secret2")),
+                    (405, "method_not_allowed", request(method="PUT")),
+                    (411, "length_required", request(Content_Length=None)),
+                    (413, "body_too_large", request(Content_Length="99999999")),
+                    (417, "bad_expectation", request(Expect="a-miracle")),
+                    (431, "header_too_large", request(X="y" * 9000)),
+                    (501, "bad_transfer_coding", request(Content_Length=None, Transfer_Encoding="gzip")),
+                    (505, "bad_version", request().replace(b"HTTP/1.1", b"HTTP/2.0"))]
+        for status, _, data in expected:
+            self.assertEqual(self.ask(data)[0], status, data)
+        self.server.get("/no-such")
+        for status, reason, _ in expected:
+            series = f'mmsmo_http_answers_total{{reason="{reason}",server="postbacks",status="{status}"}}'
+            self.assertEqual(self.server.metric(series), 2 if status == 404 else 1, series)
+        self.assertEqual(self.server.metric(
+            'mmsmo_http_answers_total{reason="no_such_path",server="admin",status="404"}'), 1)
+        self.assertEqual(self.server.stop(), 0)
+        log = self.server.log_text()
+        told = [line for line in log.splitlines() if "404 no_such_path" in line and "postbacks:" in line]
+        self.assertIn(len(told), (1, 2), log)
+        self.assertRegex(told[-1], r"of the last one the path has 11 bytes")
+        self.assertIn("a request was answered 405 method_not_allowed; of the last one the method is PUT", log)
+        self.assertNotIn("my-secret", log)
+
     def test_needs_a_length(self):
         self.problem(request(Content_Length=None), 411)
         self.problem(request(Content_Length="x"), 400)

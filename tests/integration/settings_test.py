@@ -52,6 +52,9 @@ class SettingsTest(TestCase):
         self.refuses("--retention-bytes|1.5", "--retention-bytes", "1.5")
         self.refuses("--no-such", "--no-such", "1")
         self.refuses("--http-path|postbacks", "--http-path", "postbacks")
+        for path in ("/a b", "/a?b", "/a#b", "/é", "/%", "/%6g", "/a\\b", '/"', "/a\tb"):
+            self.refuses("--http-path|no path that a request can have", "--http-path", path)
+        self.refuses("--http-path|9001 bytes|--max-header-bytes", "--http-path", "/" + "x" * 9000)
         self.refuses("http-listen|nowhere", "--http-listen", "nowhere", "--data-dir", self.directory + "/d")
         self.refuses("--http-threads|65", MMSMO_HTTP_THREADS="65")
 

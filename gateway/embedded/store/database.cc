@@ -1,10 +1,13 @@
 #include "gateway/embedded/store/database.h"
 
+#include <fcntl.h>
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <limits>
 #include <string_view>
@@ -177,6 +180,35 @@ absl::Status DiskIsFull(const std::string& data_dir) {
                   data_dir, kMinFreeBytes >> 20));
 }
 
+// Whether this user may use `path`; where not, whose it is and what to do.
+absl::Status CheckAccess(const std::string& path, int access, const std::string& data_dir) {
+  if (faccessat(AT_FDCWD, path.c_str(), access, AT_EACCESS) == 0 || errno != EACCES)
+    return absl::OkStatus();
+  struct stat found {};
+  const bool is_own = stat(path.c_str(), &found) == 0 && found.st_uid == geteuid();
+  const std::string remedy =
+      is_own ? fmt::format("let its owner write: chmod -R u+rwX {}", data_dir)
+             : fmt::format("run the gateway as that user, or give it the files: chown -R {} {}",
+                           geteuid(), data_dir);
+  return MakeStatus(
+      absl::StatusCode::kPermissionDenied,
+      fmt::format("data-dir: {} belongs to uid {} and cannot be written by this one (uid {}); {}",
+                  path, found.st_uid, geteuid(), remedy));
+}
+
+// A journal that another user made, or of which one wrote a file, would open and fail later.
+absl::Status CheckAccessToAll(const std::string& data_dir) {
+  if (auto status = CheckAccess(data_dir, R_OK | W_OK | X_OK, data_dir); !status.ok())
+    return status;
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(data_dir, error)) {
+    const int access = file.is_directory(error) ? R_OK | W_OK | X_OK : R_OK | W_OK;
+    if (auto status = CheckAccess(file.path().string(), access, data_dir); !status.ok())
+      return status;
+  }
+  return absl::OkStatus();
+}
+
 // Makes the directory where it is not there yet.
 absl::Status PrepareDirectory(const std::string& data_dir) {
   std::error_code error;
@@ -189,7 +221,7 @@ absl::Status PrepareDirectory(const std::string& data_dir) {
   }
   const std::filesystem::space_info space = std::filesystem::space(data_dir, error);
   if (!error && space.available < kMinFreeBytes) return DiskIsFull(data_dir);
-  return absl::OkStatus();
+  return CheckAccessToAll(data_dir);
 }
 
 }  // namespace
