@@ -200,6 +200,8 @@ void DeclareGrpc(Settings& settings, Config& config) {
       ->check(limit);
   settings.Add("max-calls", &config.max_calls, "Other calls; more are RESOURCE_EXHAUSTED")
       ->check(limit);
+  settings.Bytes("max-call-bytes", &config.max_call_bytes, 1 << 20,
+                 "What those may hold that are under way; more are RESOURCE_EXHAUSTED");
   settings.Bytes("max-frame-bytes", &config.max_frame_bytes, 1 << 20,
                  "What all streams together may have on the way; over it, each has one event");
   settings.Group("Operation");

@@ -35,6 +35,7 @@ struct Config {
   int max_streams = 20'000;
   int max_streams_per_connection = 4'096;
   int max_calls = 10'000;
+  uint64_t max_call_bytes = 64 << 20;
   uint64_t max_frame_bytes = 32 << 20;
 
   std::string admin_listen = "127.0.0.1:9091";

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <future>
 #include <memory>
 #include <new>
 #include <string>
@@ -42,6 +43,9 @@ int ThreadsFor(int setting) {
 
 // Beside the drain timeout, closing everything may take so long.
 constexpr unsigned kCloseSeconds = 10;
+// How often it is looked at what a running gateway is to do, and whether one has opened.
+constexpr milliseconds kLookEvery{1'000};
+constexpr milliseconds kLookAtOpeningEvery{10};
 
 // Whoever runs the gateway starts it again; nothing that was answered is lost by it. Can be called
 // by a signal's handler, and without memory. Says why only where that does not block.
@@ -82,10 +86,12 @@ class Signals {
     sigaddset(&set_, SIGINT);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
   }
-  // The signal that came within a second, or 0.
-  int Wait() const {
-    const timespec second{.tv_sec = 1, .tv_nsec = 0};
-    const int signal = sigtimedwait(&set_, nullptr, &second);
+  // The signal that came within that time, or 0.
+  int Wait(milliseconds at_most) const {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(at_most);
+    const timespec time{.tv_sec = seconds.count(),
+                        .tv_nsec = std::chrono::nanoseconds(at_most - seconds).count()};
+    const int signal = sigtimedwait(&set_, nullptr, &time);
     return signal > 0 ? signal : 0;
   }
   // From now on a signal ends the process, as a second Ctrl-C should.
@@ -126,7 +132,7 @@ http::ServerOptions PostbackServerOptions(const Config& config) {
           .write_timeout = milliseconds(config.write_timeout)};
 }
 
-rpc::ServerOptions GrpcServerOptions(const Config& config) {
+rpc::ServerOptions GrpcServerOptions(const Config& config, ByteBudget* in_flight) {
   return {.listen = config.grpc_listen,
           .socket_mode = config.grpc_socket_mode,
           .delivery_threads = ThreadsFor(config.delivery_threads),
@@ -135,7 +141,9 @@ rpc::ServerOptions GrpcServerOptions(const Config& config) {
                      .streams = config.max_streams,
                      .streams_a_connection = config.max_streams_per_connection,
                      .calls = config.max_calls,
-                     .frame_bytes = static_cast<int64_t>(config.max_frame_bytes)}};
+                     .call_bytes = static_cast<int64_t>(config.max_call_bytes),
+                     .frame_bytes = static_cast<int64_t>(config.max_frame_bytes)},
+          .in_flight = in_flight};
 }
 
 // Declared in the order in which they depend on each other. The broker goes before the HTTP
@@ -192,8 +200,8 @@ absl::Status Open(const Config& config, Parts& parts) {
   if (!admin.ok()) return admin.status();
   parts.admin = *std::move(admin);
 
-  auto grpc = rpc::Server::Start(GrpcServerOptions(config), parts.broker.get(), SystemClock(),
-                                 parts.metrics);
+  auto grpc = rpc::Server::Start(GrpcServerOptions(config, parts.postbacks->in_flight()),
+                                 parts.broker.get(), SystemClock(), parts.metrics);
   if (!grpc.ok()) return grpc.status();
   parts.grpc = *std::move(grpc);
   return absl::OkStatus();
@@ -224,13 +232,29 @@ void Serve(const Config& config, Parts& parts) {
   }
 }
 
+const char* NameOf(int signal) { return signal == SIGTERM ? "SIGTERM" : "SIGINT"; }
+
+// A signal ends the process at once, whatever disk the opening waits for: nothing is lost by it.
+absl::Status OpenUnlessSignalled(const Config& config, const Signals& signals, Parts& parts) {
+  auto opened = std::async(std::launch::async, [&] { return Open(config, parts); });
+  while (opened.wait_for(milliseconds(0)) != std::future_status::ready) {
+    const int signal = signals.Wait(kLookAtOpeningEvery);
+    if (signal == 0) continue;
+    Log()->info("{}: ending before everything is open", NameOf(signal));
+    FlushLog();
+    signals.Release();
+    std::raise(signal);
+  }
+  return opened.get();
+}
+
 enum class End { kSignal, kReopen };
 
 End WaitForEnd(const Signals& signals, Parts& parts) {
   while (true) {
     parts.grpc->SetServing(parts.Ready().ok());
-    if (const int signal = signals.Wait(); signal != 0) {
-      Log()->info("{}: draining", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+    if (const int signal = signals.Wait(kLookEvery); signal != 0) {
+      Log()->info("{}: draining", NameOf(signal));
       signals.Release();
       return End::kSignal;
     }
@@ -263,7 +287,7 @@ absl::Status RunGateway(const Config& config) {
   while (end == End::kReopen) {
     Parts parts;
     alarm(0);  // those before are closed
-    if (auto status = Open(config, parts); !status.ok()) return status;
+    if (auto status = OpenUnlessSignalled(config, signals, parts); !status.ok()) return status;
     Serve(config, parts);
     end = WaitForEnd(signals, parts);
     LimitClosing(config);

@@ -122,7 +122,7 @@ class Broker {
   // where the engine can.
   virtual void Append(std::vector<Entry> entries, AppendDone done) = 0;
 
-  // OK while appends can succeed; otherwise why not.
+  // OK while appends and acknowledgements can succeed; otherwise why not. Does not block.
   virtual absl::Status Ready() const = 0;
 
   // A reader's way through the log. `start` and `filter` are valid, as ValidateStart and

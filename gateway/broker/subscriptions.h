@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -44,6 +45,9 @@ struct SubscriptionStream {
   bool resumed = false;
 };
 using OpenStreamDone = absl::AnyInvocable<void(absl::StatusOr<SubscriptionStream>) &&>;
+
+// No engine's ack ids are longer.
+inline constexpr size_t kMaxAckIdBytes = 256;
 
 // What is to become of deliveries.
 struct AckChange {

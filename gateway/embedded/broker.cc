@@ -35,7 +35,13 @@ void EmbeddedBroker::Append(std::vector<broker::Entry> entries, broker::AppendDo
   journal_->Append(std::move(entries), std::move(done));
 }
 
-absl::Status EmbeddedBroker::Ready() const { return journal_->Ready(); }
+absl::Status EmbeddedBroker::Ready() const {
+  for (const auto& status :
+       {journal_->Ready(), journal_->CheckWriter(), subscriptions_->CheckWriter()}) {
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
 
 broker::LogStats EmbeddedBroker::Stats() const { return journal_->Stats(); }
 

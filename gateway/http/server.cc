@@ -332,6 +332,8 @@ absl::Status Server::AddWorkers(const MakeRoutes& make_routes,
   return absl::OkStatus();
 }
 
+ByteBudget* Server::in_flight() { return &shared_->sessions.bytes_in_flight; }
+
 Server::~Server() { Stop(steady_clock::now()); }
 
 void Server::Start() {

@@ -13,6 +13,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gateway/base/byte_budget.h"
 #include "gateway/base/metrics.h"
 #include "gateway/base/unix_socket.h"
 #include "gateway/http/message.h"
@@ -57,6 +58,8 @@ class Server {
 
   // The address with the port in use, or unix:PATH.
   const std::string& address() const { return address_; }
+  // What max_in_flight_bytes limits, for what of it comes by other ways.
+  ByteBudget* in_flight();
   // Whether only this machine can reach it.
   bool loopback() const { return loopback_; }
 

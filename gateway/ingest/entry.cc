@@ -15,6 +15,9 @@ using postback::Verdict;
 
 static_assert(postback::Fingerprint::kVersion == broker::kContentVersion);
 
+// Beside its texts: the entry, its receipt and who waits for it.
+constexpr int64_t kBookkeepingBytes = 1 << 10;
+
 broker::ContentId ContentOf(const postback::Fingerprint& fingerprint) {
   broker::ContentId content;
   static_assert(std::tuple_size_v<broker::ContentId> == 1 + sizeof(fingerprint.digest));
@@ -83,6 +86,12 @@ broker::Entry Conflicting(broker::Entry entry, std::string_view cursor) {
   entry.detail = fmt::format(
       "the event at cursor {} has the same tracking id and recipient, and other content", cursor);
   return entry;
+}
+
+int64_t CostOf(const broker::Entry& entry) {
+  return HeapBytes(entry.body) + HeapBytes(entry.event) + HeapBytes(entry.tracking_id) +
+         HeapBytes(entry.content_type) + HeapBytes(entry.content_encoding) +
+         HeapBytes(entry.trace_parent) + kBookkeepingBytes;
 }
 
 int StatusOf(const Judgement& judgement) {

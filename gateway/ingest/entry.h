@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,9 @@ postback::Judgement Judge(const Postback& postback, v1::Event* event);
 // broker::kMaxEventBytes is left out, with http_status 413 and reason "body_too_large".
 broker::Entry MakeEntry(std::string endpoint, Postback postback, postback::Judgement judgement,
                         v1::Event* event);
+
+// What an entry holds of a budget until its receipt.
+int64_t CostOf(const broker::Entry& entry);
 
 // The HTTP status of such a postback.
 int StatusOf(const postback::Judgement& judgement);

@@ -27,15 +27,6 @@ Outcome::Kind KindOf(Verdict verdict) {
   return Outcome::Kind::kRejected;
 }
 
-// Beside its texts: the entry, its receipt and who waits for it.
-constexpr int64_t kBookkeepingBytes = 1 << 10;
-
-int64_t CostOf(const broker::Entry& entry) {
-  return HeapBytes(entry.body) + HeapBytes(entry.event) + HeapBytes(entry.tracking_id) +
-         HeapBytes(entry.content_type) + HeapBytes(entry.content_encoding) +
-         HeapBytes(entry.trace_parent) + kBookkeepingBytes;
-}
-
 }  // namespace
 
 std::string_view ReasonLabel(std::string_view reason) {

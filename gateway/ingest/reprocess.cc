@@ -49,9 +49,9 @@ bool Settle(absl::StatusOr<Receipt> receipt, Result* result) {
 // What is not understood is settled here, the rest by the broker.
 class Batch {
  public:
-  explicit Batch(broker::Broker* broker) : broker_(broker) {}
+  Batch(broker::Broker* broker, ByteBudget* budget) : broker_(broker), held_(budget) {}
 
-  bool full() const { return bytes_ >= kMaxBytes; }
+  bool full() const { return full_ || bytes_ >= kMaxBytes; }
 
   void Add(v1::GetQuarantinedResponse quarantined, bool publish_conflict) {
     v1::QuarantinedPostback& about = *quarantined.mutable_postback();
@@ -72,6 +72,8 @@ class Batch {
       results_.back()->set_reason(std::move(entry.reason));
       return;
     }
+    cost_ += CostOf(entry);
+    if (!held_.Resize(cost_)) return LeaveOut();
     entry.publish_conflict = publish_conflict;
     entries_.push_back(std::move(entry));
     result_of_.push_back(results_.size() - 1);
@@ -80,7 +82,7 @@ class Batch {
 
   // Publishes, and removes from the quarantine what need not be there any more.
   static void Run(std::unique_ptr<Batch> batch, ReprocessDone done) {
-    if (batch->entries_.empty()) return std::move(done)(std::move(batch->results_));
+    if (batch->entries_.empty()) return Finish(std::move(batch), std::move(done));
     Batch& at = *batch;
     at.broker_->Append(std::move(at.entries_), [batch = std::move(batch), done = std::move(done)](
                                                    broker::Receipts receipts) mutable {
@@ -95,15 +97,31 @@ class Batch {
   }
 
  private:
+  // The last one: another batch may have room for it.
+  void LeaveOut() {
+    full_ = true;
+    if (results_.size() > 1) return results_.pop_back();
+    results_.back() =
+        WithReason(mmsmo::Unavailable(
+                       "too many postbacks are in flight; what is left can be reprocessed later"),
+                   "overloaded");
+  }
+
+  static void Finish(std::unique_ptr<Batch> batch, ReprocessDone done) {
+    Reprocessed results = std::move(batch->results_);
+    batch.reset();  // and what it holds of the budget
+    std::move(done)(std::move(results));
+  }
+
   // What could not be removed is found to be a repetition by the next call.
   static void Remove(std::unique_ptr<Batch> batch, std::vector<std::string> ids,
                      ReprocessDone done) {
-    if (ids.empty()) return std::move(done)(std::move(batch->results_));
+    if (ids.empty()) return Finish(std::move(batch), std::move(done));
     Batch& at = *batch;
     at.broker_->quarantine().Discard(
         std::move(ids),
         [batch = std::move(batch), done = std::move(done)](const absl::StatusOr<int64_t>&) mutable {
-          std::move(done)(std::move(batch->results_));
+          Finish(std::move(batch), std::move(done));
         });
   }
 
@@ -113,13 +131,16 @@ class Batch {
   std::vector<broker::Entry> entries_;
   std::vector<size_t> result_of_;  // of each entry, where in results_
   size_t bytes_ = 0;
+  int64_t cost_ = 0;  // of entries_
+  bool full_ = false;
+  ByteBudget::Part held_;
 };
 
 }  // namespace
 
 void Reprocess(const std::vector<std::string>& ids, bool publish_conflicts, broker::Broker* broker,
-               ReprocessDone done) {
-  auto batch = std::make_unique<Batch>(broker);
+               ByteBudget* budget, ReprocessDone done) {
+  auto batch = std::make_unique<Batch>(broker, budget);
   for (auto id = ids.begin(); id != ids.end() && !batch->full(); ++id) {
     auto quarantined = broker->quarantine().Get(*id);
     if (std::find(ids.begin(), id, *id) != id) {

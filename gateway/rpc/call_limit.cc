@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "gateway/base/status.h"
-#include "gateway/rpc/status.h"
 
 namespace mmsmo::rpc {
 
@@ -30,17 +29,6 @@ absl::Status CallLimit::Begin() {
 void CallLimit::End() {
   now_.fetch_sub(1, std::memory_order_relaxed);
   under_way_.Decrement();
-}
-
-UnaryCall::UnaryCall(CallLimit* limit) : limit_(limit) {
-  const absl::Status status = limit->Begin();
-  refused_ = !status.ok();
-  if (refused_) Finish(ToGrpc(status));
-}
-
-void UnaryCall::OnDone() {
-  if (!refused_) limit_->End();
-  delete this;
 }
 
 }  // namespace mmsmo::rpc

@@ -2,8 +2,6 @@
 
 #pragma once
 
-#include <grpcpp/support/server_callback.h>
-
 #include <atomic>
 #include <string>
 
@@ -28,25 +26,6 @@ class CallLimit {
   std::atomic<int> now_{0};
   prometheus::Gauge& under_way_;
   prometheus::Counter& refused_;
-};
-
-// A unary call that counts until it is over. One that is refused is finished already.
-//
-//   UnaryCall* const call = UnaryCall::Begin(limit);
-//   if (call->refused()) return call;
-class UnaryCall final : public grpc::ServerUnaryReactor {
- public:
-  // `limit` must outlive the call.
-  static UnaryCall* Begin(CallLimit* limit) { return new UnaryCall(limit); }
-
-  bool refused() const { return refused_; }
-
- private:
-  explicit UnaryCall(CallLimit* limit);
-  void OnDone() override;
-
-  CallLimit* const limit_;
-  bool refused_ = false;
 };
 
 }  // namespace mmsmo::rpc

@@ -148,6 +148,17 @@ absl::Status FillPage(const v1::ListEventsRequest& request, int page_size, broke
   }
 }
 
+// The failures of what is longer than any ack id, and so went to no engine.
+template <typename Request, typename Response>
+void AddTooLong(const Request& request, Response* response) {
+  for (const std::string& id : request.ack_ids()) {
+    if (id.size() <= broker::kMaxAckIdBytes) continue;
+    v1::AckFailure& failure = *response->add_failures();
+    failure.set_ack_id(id);
+    failure.set_reason(v1::ACK_FAILURE_REASON_INVALID);
+  }
+}
+
 bool IsAscii(std::string_view header) {
   return std::all_of(header.begin(), header.end(),
                      [](char c) { return c == '\t' || (c >= ' ' && c <= '~'); });
@@ -242,6 +253,10 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MmsMoService::Subscribe(
   }
   auto settings = SettingsFor(request);
   if (!settings.ok()) return new FailedStream(settings.status());
+  Opening opening{.work = OpenWork::Item(options_.unary.work),
+                  .held = ByteBudget::Part(options_.opening_bytes),
+                  .stream = nullptr};
+  if (!opening.held.Resize(CostOf(request))) return new FailedStream(TooManyBytes());
   if (auto status = options_.streams->Begin(); !status.ok()) return new FailedStream(status);
   const auto stream =
       SubscribeStream::Start(*std::move(settings), context, threads_, clock_,
@@ -252,20 +267,21 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MmsMoService::Subscribe(
                                     options_.streams->End();
                                   }});
   Register(stream);
-  OpenSource(request, stream);
+  opening.stream = stream;
+  OpenSource(request, std::move(opening));
   return stream.get();
 }
 
-void MmsMoService::OpenSource(const v1::SubscribeRequest& request,
-                              const std::shared_ptr<SubscribeStream>& stream) {
+void MmsMoService::OpenSource(const v1::SubscribeRequest& request, Opening opening) {
   if (request.source_case() == v1::SubscribeRequest::kStartPosition) {
-    return broker_->OpenFeed(request.start_position(), request.filter(),
-                             [stream](absl::StatusOr<std::unique_ptr<broker::Feed>> feed) {
-                               if (!feed.ok())
-                                 return stream->Open(InField(kStartCursor, feed.status()));
-                               stream->Open(SubscribeStream::Source{.feed = *std::move(feed)});
-                             });
+    return broker_->OpenFeed(
+        request.start_position(), request.filter(),
+        [opening = std::move(opening)](absl::StatusOr<std::unique_ptr<broker::Feed>> feed) {
+          if (!feed.ok()) return opening.stream->Open(InField(kStartCursor, feed.status()));
+          opening.stream->Open(SubscribeStream::Source{.feed = *std::move(feed)});
+        });
   }
+  const std::shared_ptr<SubscribeStream> stream = opening.stream;
   broker_->subscriptions().OpenStream(
       request.subscription(),
       {.max_outstanding_messages = request.max_outstanding_messages(),
@@ -277,9 +293,9 @@ void MmsMoService::OpenSource(const v1::SubscribeRequest& request,
            [weak = std::weak_ptr(stream)] {
              if (const auto superseded = weak.lock()) superseded->Supersede();
            }},
-      [stream](absl::StatusOr<broker::SubscriptionStream> opened) {
-        if (!opened.ok()) return stream->Open(opened.status());
-        stream->Open(
+      [opening = std::move(opening)](absl::StatusOr<broker::SubscriptionStream> opened) {
+        if (!opened.ok()) return opening.stream->Open(opened.status());
+        opening.stream->Open(
             SubscribeStream::Source{.feed = std::move(opened->feed),
                                     .ack_deadline_micros = opened->ack_deadline_micros,
                                     .max_outstanding_messages = opened->max_outstanding_messages,
@@ -324,96 +340,113 @@ std::vector<prometheus::MetricFamily> MmsMoService::SampleStreams() {
 }
 
 template <typename Request, typename Response>
-void MmsMoService::Change(const Request& request, const broker::AckChange& change,
-                          Response* response, grpc::ServerUnaryReactor* reactor) {
-  if (request.ack_ids_size() > kMaxAckIds) {
-    return reactor->Finish(ToGrpc(InvalidArgument("ack_ids: {} values, at most {} are allowed",
-                                                  request.ack_ids_size(), kMaxAckIds)));
+void MmsMoService::Change(const Request* request, const broker::AckChange& change,
+                          Response* response, const std::shared_ptr<PendingCall>& call) {
+  if (request->ack_ids_size() > kMaxAckIds) {
+    return call->Answer(InvalidArgument("ack_ids: {} values, at most {} are allowed",
+                                        request->ack_ids_size(), kMaxAckIds));
   }
-  broker_->subscriptions().Change(
-      request.subscription(), {request.ack_ids().begin(), request.ack_ids().end()}, change,
-      [response, reactor](absl::StatusOr<std::vector<v1::AckFailure>> failures) {
-        if (failures.ok()) response->mutable_failures()->Assign(failures->begin(), failures->end());
-        reactor->Finish(ToGrpc(failures.status()));
-      });
+  std::vector<std::string> ack_ids;
+  for (const std::string& id : request->ack_ids()) {
+    if (id.size() <= broker::kMaxAckIdBytes) ack_ids.push_back(id);
+  }
+  using Failures = std::vector<v1::AckFailure>;
+  auto answer = [request, response, call](absl::StatusOr<Failures> failures) {
+    call->Answer([&] {
+      if (!failures.ok()) return failures.status();
+      response->mutable_failures()->Assign(failures->begin(), failures->end());
+      AddTooLong(*request, response);
+      return absl::OkStatus();
+    });
+  };
+  // What is left of nothing but nonsense need not wait for a disk.
+  if (ack_ids.empty() && !request->ack_ids().empty()) return answer(Failures());
+  broker_->subscriptions().Change(request->subscription(), std::move(ack_ids), change,
+                                  std::move(answer));
 }
 
 grpc::ServerUnaryReactor* MmsMoService::Acknowledge(grpc::CallbackServerContext*,
                                                     const v1::AcknowledgeRequest* request,
                                                     v1::AcknowledgeResponse* response) {
-  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
-  if (reactor->refused()) return reactor;
-  Change(*request, {.kind = broker::AckChange::Kind::kAcknowledge}, response, reactor);
-  return reactor;
+  UnaryCall* const call = UnaryCall::Begin(options_.unary, *request);
+  if (call->refused()) return call;
+  Change(request, {.kind = broker::AckChange::Kind::kAcknowledge}, response, call->pending());
+  return call;
 }
 
 grpc::ServerUnaryReactor* MmsMoService::ModifyAckDeadline(
     grpc::CallbackServerContext*, const v1::ModifyAckDeadlineRequest* request,
     v1::ModifyAckDeadlineResponse* response) {
-  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
-  if (reactor->refused()) return reactor;
+  // An extension is answered at once, whatever other calls wait for.
+  UnaryCall* const call = UnaryCall::Begin(
+      request->has_extend_by() ? UnaryLimits{.work = options_.unary.work} : options_.unary,
+      *request);
+  if (call->refused()) return call;
   auto change = ChangeOf(*request);
   if (change.ok()) {
-    Change(*request, *change, response, reactor);
+    Change(request, *change, response, call->pending());
   } else {
-    reactor->Finish(ToGrpc(change.status()));
+    call->pending()->Answer(change.status());
   }
-  return reactor;
+  return call;
 }
 
 grpc::ServerUnaryReactor* MmsMoService::GetEvent(grpc::CallbackServerContext*,
                                                  const v1::GetEventRequest* request,
                                                  v1::GetEventResponse* response) {
-  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
-  if (reactor->refused()) return reactor;
-  threads_.store->Run([this, request, response, reactor] {
-    auto event = broker_->GetEvent(request->cursor());
-    if (event.ok() && !response->mutable_event()->ParseFromString(*event))
-      event = DataLoss("cursor: the event cannot be read");
-    reactor->Finish(ToGrpc(InField("cursor", event.status())));
+  UnaryCall* const call = UnaryCall::Begin(options_.unary, *request);
+  if (call->refused()) return call;
+  threads_.store->Run([this, request, response, pending = call->pending()] {
+    pending->Answer([&] {
+      auto event = broker_->GetEvent(request->cursor());
+      if (event.ok() && !response->mutable_event()->ParseFromString(*event))
+        event = DataLoss("cursor: the event cannot be read");
+      return InField("cursor", event.status());
+    });
   });
-  return reactor;
+  return call;
 }
 
 grpc::ServerUnaryReactor* MmsMoService::GetRawPostback(grpc::CallbackServerContext*,
                                                        const v1::GetRawPostbackRequest* request,
                                                        v1::GetRawPostbackResponse* response) {
-  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
-  if (reactor->refused()) return reactor;
-  threads_.store->Run([this, request, response, reactor] {
-    auto raw = broker_->GetRawPostback(request->cursor());
-    if (raw.ok()) {
-      response->set_body(std::move(raw->body));
-      // A header's bytes need not be UTF-8, a protobuf string's must.
-      if (IsAscii(raw->content_type)) response->set_content_type(std::move(raw->content_type));
-      if (IsAscii(raw->content_encoding))
-        response->set_content_encoding(std::move(raw->content_encoding));
-    }
-    reactor->Finish(ToGrpc(InField("cursor", raw.status())));
+  UnaryCall* const call = UnaryCall::Begin(options_.unary, *request);
+  if (call->refused()) return call;
+  threads_.store->Run([this, request, response, pending = call->pending()] {
+    pending->Answer([&] {
+      auto raw = broker_->GetRawPostback(request->cursor());
+      if (raw.ok()) {
+        response->set_body(std::move(raw->body));
+        // A header's bytes need not be UTF-8, a protobuf string's must.
+        if (IsAscii(raw->content_type)) response->set_content_type(std::move(raw->content_type));
+        if (IsAscii(raw->content_encoding))
+          response->set_content_encoding(std::move(raw->content_encoding));
+      }
+      return InField("cursor", raw.status());
+    });
   });
-  return reactor;
+  return call;
 }
 
 grpc::ServerUnaryReactor* MmsMoService::ListEvents(grpc::CallbackServerContext*,
                                                    const v1::ListEventsRequest* request,
                                                    v1::ListEventsResponse* response) {
-  UnaryCall* const reactor = UnaryCall::Begin(options_.calls);
-  if (reactor->refused()) return reactor;
+  UnaryCall* const call = UnaryCall::Begin(options_.unary, *request);
+  if (call->refused()) return call;
   auto page = PageRequestOf(*request);
   if (!page.ok()) {
-    reactor->Finish(ToGrpc(page.status()));
-    return reactor;
+    call->pending()->Answer(page.status());
+    return call;
   }
   broker_->OpenFeed(page->start, request->filter(),
-                    [this, request, size = page->size, response,
-                     reactor](absl::StatusOr<std::unique_ptr<broker::Feed>> feed) {
-                      if (!feed.ok())
-                        return reactor->Finish(ToGrpc(InField(kStartCursor, feed.status())));
+                    [this, request, size = page->size, response, pending = call->pending()](
+                        absl::StatusOr<std::unique_ptr<broker::Feed>> feed) {
+                      if (!feed.ok()) return pending->Answer(InField(kStartCursor, feed.status()));
                       threads_.lists->Run([=, feed = *std::move(feed)] {
-                        reactor->Finish(ToGrpc(FillPage(*request, size, *feed, response)));
+                        pending->Answer([&] { return FillPage(*request, size, *feed, response); });
                       });
                     });
-  return reactor;
+  return call;
 }
 
 }  // namespace mmsmo::rpc

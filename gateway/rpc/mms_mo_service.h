@@ -15,6 +15,7 @@
 #include "gateway/broker/broker.h"
 #include "gateway/rpc/call_limit.h"
 #include "gateway/rpc/subscribe_stream.h"
+#include "gateway/rpc/unary_call.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
 
 namespace mmsmo::rpc {
@@ -40,9 +41,10 @@ class MmsMoService final : public MmsMoServiceBase {
 
   struct Options {
     std::chrono::milliseconds heartbeat_interval{15'000};  // what a request that asks for none gets
-    CallLimit* calls = nullptr;                            // of unary calls
+    UnaryLimits unary;
     CallLimit* streams = nullptr;
-    ByteBudget* frame_bytes = nullptr;  // of all streams
+    ByteBudget* opening_bytes = nullptr;  // of the requests of streams that are not open yet
+    ByteBudget* frame_bytes = nullptr;    // of all streams
   };
 
   // All, those of the options too, must outlive the service.
@@ -74,13 +76,18 @@ class MmsMoService final : public MmsMoServiceBase {
 
  private:
   absl::StatusOr<SubscribeStream::Settings> SettingsFor(const v1::SubscribeRequest& request);
-  // Opens what the request asks for, for the stream.
-  void OpenSource(const v1::SubscribeRequest& request,
-                  const std::shared_ptr<SubscribeStream>& stream);
-  // Starts the change of a request's ack_ids, which fills in response->failures.
+  // A stream that is being opened, which may be over by then.
+  struct Opening {
+    OpenWork::Item work;
+    ByteBudget::Part held;
+    std::shared_ptr<SubscribeStream> stream;
+  };
+  // Opens what the request asks for.
+  void OpenSource(const v1::SubscribeRequest& request, Opening opening);
+  // Starts the change of a request's ack_ids, which answers the call.
   template <typename Request, typename Response>
-  void Change(const Request& request, const broker::AckChange& change, Response* response,
-              grpc::ServerUnaryReactor* reactor);
+  void Change(const Request* request, const broker::AckChange& change, Response* response,
+              const std::shared_ptr<PendingCall>& call);
   void Register(const std::shared_ptr<SubscribeStream>& stream);
   void Unregister(SubscribeStream* stream);
   std::vector<prometheus::MetricFamily> SampleStreams();

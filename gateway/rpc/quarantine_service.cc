@@ -19,12 +19,12 @@ constexpr int kDiscardsAStep = 1000;
 grpc::ServerUnaryReactor* QuarantineService::ListQuarantined(
     grpc::CallbackServerContext*, const v1::ListQuarantinedRequest* request,
     v1::ListQuarantinedResponse* response) {
-  UnaryCall* const reactor = UnaryCall::Begin(calls_);
-  if (reactor->refused()) return reactor;
-  pool_->Run([this, request, response, reactor] {
-    reactor->Finish(ToGrpc(FillPage(*request, response)));
+  UnaryCall* const call = UnaryCall::Begin(limits_.unary, *request);
+  if (call->refused()) return call;
+  pool_->Run([this, request, response, pending = call->pending()] {
+    pending->Answer([&] { return FillPage(*request, response); });
   });
-  return reactor;
+  return call;
 }
 
 absl::Status QuarantineService::FillPage(const v1::ListQuarantinedRequest& request,
@@ -43,67 +43,78 @@ absl::Status QuarantineService::FillPage(const v1::ListQuarantinedRequest& reque
 grpc::ServerUnaryReactor* QuarantineService::GetQuarantined(
     grpc::CallbackServerContext*, const v1::GetQuarantinedRequest* request,
     v1::GetQuarantinedResponse* response) {
-  UnaryCall* const reactor = UnaryCall::Begin(calls_);
-  if (reactor->refused()) return reactor;
-  pool_->Run([this, request, response, reactor] {
-    auto quarantined = broker_->quarantine().Get(request->id());
-    if (quarantined.ok()) response->Swap(&*quarantined);
-    reactor->Finish(ToGrpc(quarantined.status()));
+  UnaryCall* const call = UnaryCall::Begin(limits_.unary, *request);
+  if (call->refused()) return call;
+  pool_->Run([this, request, response, pending = call->pending()] {
+    pending->Answer([&] {
+      auto quarantined = broker_->quarantine().Get(request->id());
+      if (quarantined.ok()) response->Swap(&*quarantined);
+      return quarantined.status();
+    });
   });
-  return reactor;
+  return call;
 }
 
 grpc::ServerWriteReactor<v1::ReprocessQuarantinedResponse>* QuarantineService::ReprocessQuarantined(
     grpc::CallbackServerContext*, const v1::ReprocessQuarantinedRequest* request) {
-  return ReprocessStream::Start(*request, broker_, pool_, &draining_);
+  return ReprocessStream::Start(*request, broker_, pool_,
+                                {.calls = limits_.reprocessing,
+                                 .request_bytes = limits_.unary.bytes,
+                                 .in_flight = limits_.in_flight},
+                                &draining_);
 }
 
 grpc::ServerUnaryReactor* QuarantineService::DiscardQuarantined(
     grpc::CallbackServerContext*, const v1::DiscardQuarantinedRequest* request,
     v1::DiscardQuarantinedResponse* response) {
-  UnaryCall* const reactor = UnaryCall::Begin(calls_);
-  if (reactor->refused()) return reactor;
+  UnaryCall* const call = UnaryCall::Begin(limits_.unary, *request);
+  if (call->refused()) return call;
   if (auto status = CheckWhich(*request); !status.ok()) {
-    reactor->Finish(ToGrpc(status));
-    return reactor;
+    call->pending()->Answer(status);
+    return call;
   }
-  Finish finish = [reactor](const absl::Status& status) { reactor->Finish(ToGrpc(status)); };
+  Discarding discarding{.reason = request->reason(), .response = response, .call = call->pending()};
   if (request->all()) {
-    pool_->Run([this, request, response, finish = std::move(finish)]() mutable {
-      DiscardPage(request->reason(), "", response, std::move(finish));
-    });
-    return reactor;
+    pool_->Run([this, discarding = std::move(discarding)] { DiscardPage(discarding); });
+    return call;
   }
   broker_->quarantine().Discard(
       std::vector<std::string>(request->ids().begin(), request->ids().end()),
-      [this, response,
-       finish = std::move(finish)](const absl::StatusOr<int64_t>& discarded) mutable {
-        if (discarded.ok()) response->set_discarded_count(*discarded);
-        pool_->Run([finish = std::move(finish), status = discarded.status()]() mutable {
-          finish(status);
+      [this, discarding = std::move(discarding)](const absl::StatusOr<int64_t>& discarded) mutable {
+        if (discarded.ok()) discarding.count = *discarded;
+        pool_->Run([discarding = std::move(discarding), status = discarded.status()] {
+          Answer(discarding, status);
         });
       });
-  return reactor;
+  return call;
 }
 
-void QuarantineService::DiscardPage(const std::string& reason, const std::string& page_token,
-                                    v1::DiscardQuarantinedResponse* response, Finish finish) {
-  if (draining_)
-    return finish(Unavailable("this gateway is shutting down; discard what is left later"));
-  auto page = broker_->quarantine().List(reason, kDiscardsAStep, page_token);
-  if (!page.ok()) return finish(page.status());
+void QuarantineService::Answer(const Discarding& discarding, const absl::Status& status) {
+  discarding.call->Answer([&] {
+    discarding.response->set_discarded_count(discarding.count);
+    return status;
+  });
+}
+
+void QuarantineService::DiscardPage(Discarding discarding) {
+  if (discarding.call->over()) return;
+  if (draining_) {
+    return Answer(discarding,
+                  Unavailable("this gateway is shutting down; discard what is left later"));
+  }
+  auto page = broker_->quarantine().List(discarding.reason, kDiscardsAStep, discarding.page_token);
+  if (!page.ok()) return Answer(discarding, page.status());
   std::vector<std::string> ids;
   for (auto& postback : *page->mutable_postbacks())
     ids.push_back(std::move(*postback.mutable_id()));
+  discarding.page_token = page->next_page_token();
   broker_->quarantine().Discard(
       std::move(ids),
-      [this, reason, next = page->next_page_token(), response,
-       finish = std::move(finish)](const absl::StatusOr<int64_t>& discarded) mutable {
-        if (discarded.ok()) response->set_discarded_count(response->discarded_count() + *discarded);
-        pool_->Run([this, reason, next, response, finish = std::move(finish),
-                    status = discarded.status()]() mutable {
-          if (!status.ok() || next.empty()) return finish(status);
-          DiscardPage(reason, next, response, std::move(finish));
+      [this, discarding = std::move(discarding)](const absl::StatusOr<int64_t>& discarded) mutable {
+        if (discarded.ok()) discarding.count += *discarded;
+        pool_->Run([this, discarding = std::move(discarding), status = discarded.status()] {
+          if (!status.ok() || discarding.page_token.empty()) return Answer(discarding, status);
+          DiscardPage(discarding);
         });
       });
 }

@@ -3,13 +3,16 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+#include <memory>
 #include <string>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "gateway/base/byte_budget.h"
 #include "gateway/base/thread_pool.h"
 #include "gateway/broker/broker.h"
 #include "gateway/rpc/call_limit.h"
+#include "gateway/rpc/unary_call.h"
 #include "mmsmo/v1/quarantine_service.grpc.pb.h"
 
 namespace mmsmo::rpc {
@@ -17,9 +20,15 @@ namespace mmsmo::rpc {
 // Thread-safe.
 class QuarantineService final : public v1::QuarantineService::CallbackService {
  public:
-  // All must outlive the service. `calls` limits the unary ones.
-  QuarantineService(broker::Broker* broker, ThreadPool* pool, CallLimit* calls)
-      : broker_(broker), pool_(pool), calls_(calls) {}
+  struct Limits {
+    UnaryLimits unary;
+    CallLimit* reprocessing = nullptr;
+    ByteBudget* in_flight = nullptr;  // of the postbacks that are being reprocessed; null: no limit
+  };
+
+  // All, those of the limits too, must outlive the service.
+  QuarantineService(broker::Broker* broker, ThreadPool* pool, const Limits& limits)
+      : broker_(broker), pool_(pool), limits_(limits) {}
 
   // From now on reprocessing is UNAVAILABLE; what is under way ends where it has got to.
   void Drain() { draining_ = true; }
@@ -40,14 +49,21 @@ class QuarantineService final : public v1::QuarantineService::CallbackService {
  private:
   absl::Status FillPage(const v1::ListQuarantinedRequest& request,
                         v1::ListQuarantinedResponse* response);
-  // A page of what is to be discarded; `finish` ends the call.
-  using Finish = absl::AnyInvocable<void(const absl::Status&)>;
-  void DiscardPage(const std::string& reason, const std::string& page_token,
-                   v1::DiscardQuarantinedResponse* response, Finish finish);
+  // The rest of a call that discards all of a reason, page by page. What `response` is for may be
+  // over.
+  struct Discarding {
+    std::string reason;
+    std::string page_token;
+    int64_t count = 0;  // so far
+    v1::DiscardQuarantinedResponse* response;
+    std::shared_ptr<PendingCall> call;
+  };
+  void DiscardPage(Discarding discarding);
+  static void Answer(const Discarding& discarding, const absl::Status& status);
 
   broker::Broker* const broker_;
   ThreadPool* const pool_;
-  CallLimit* const calls_;
+  const Limits limits_;
   std::atomic<bool> draining_{false};
 };
 

@@ -5,6 +5,7 @@
 
 #include "gateway/base/status.h"
 #include "gateway/rpc/status.h"
+#include "gateway/rpc/unary_call.h"
 
 namespace mmsmo::rpc {
 namespace {
@@ -20,19 +21,35 @@ absl::Status ShuttingDown() {
 
 }  // namespace
 
-ReprocessStream* ReprocessStream::Start(v1::ReprocessQuarantinedRequest request,
+ReprocessStream* ReprocessStream::Start(const v1::ReprocessQuarantinedRequest& request,
                                         broker::Broker* broker, ThreadPool* pool,
-                                        const std::atomic<bool>* draining) {
+                                        const Limits& limits, const std::atomic<bool>* draining) {
   const std::shared_ptr<ReprocessStream> stream(
-      new ReprocessStream(std::move(request), broker, pool, draining));
+      new ReprocessStream(broker, pool, limits, draining));
   stream->self_ = stream;
-  stream->RunStep();
+  if (auto status = stream->Begin(request); status.ok()) {
+    stream->RunStep();
+  } else {
+    stream->End(status);
+  }
   return stream.get();
 }
 
-ReprocessStream::ReprocessStream(v1::ReprocessQuarantinedRequest request, broker::Broker* broker,
-                                 ThreadPool* pool, const std::atomic<bool>* draining)
-    : request_(std::move(request)), broker_(broker), pool_(pool), draining_(draining) {}
+ReprocessStream::ReprocessStream(broker::Broker* broker, ThreadPool* pool, const Limits& limits,
+                                 const std::atomic<bool>* draining)
+    : broker_(broker),
+      pool_(pool),
+      limits_(limits),
+      draining_(draining),
+      held_(limits.request_bytes) {}
+
+absl::Status ReprocessStream::Begin(const v1::ReprocessQuarantinedRequest& request) {
+  if (auto status = limits_.calls->Begin(); !status.ok()) return status;
+  counts_ = true;
+  if (!held_.Resize(CostOf(request))) return TooManyBytes();
+  request_ = request;
+  return absl::OkStatus();
+}
 
 void ReprocessStream::OnWriteDone(bool ok) {
   if (!ok) cancelled_ = true;
@@ -40,6 +57,7 @@ void ReprocessStream::OnWriteDone(bool ok) {
 }
 
 void ReprocessStream::OnDone() {
+  if (counts_) limits_.calls->End();
   const auto last = std::move(self_);  // the step that has finished the call may not have returned
 }
 
@@ -118,7 +136,8 @@ void ReprocessStream::ReprocessBatch() {
   const auto begin = ids_.begin() + static_cast<ptrdiff_t>(next_id_);
   const size_t size = std::min(kBatchSize, ids_.size() - next_id_);
   ingest::Reprocess(std::vector<std::string>(begin, begin + static_cast<ptrdiff_t>(size)),
-                    request_.publish_conflicts(), broker_, [this](ingest::Reprocessed results) {
+                    request_.publish_conflicts(), broker_, limits_.in_flight,
+                    [this](ingest::Reprocessed results) {
                       next_id_ += results.size();
                       results_ = std::move(results);
                       next_result_ = 0;

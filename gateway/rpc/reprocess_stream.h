@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "gateway/base/byte_budget.h"
 #include "gateway/base/status.h"
 #include "gateway/base/thread_pool.h"
 #include "gateway/broker/broker.h"
 #include "gateway/ingest/reprocess.h"
+#include "gateway/rpc/call_limit.h"
 #include "mmsmo/v1/quarantine_service.pb.h"
 
 namespace mmsmo::rpc {
@@ -36,19 +38,27 @@ absl::Status CheckWhich(const Request& request) {
 class ReprocessStream final : public grpc::ServerWriteReactor<v1::ReprocessQuarantinedResponse>,
                               public std::enable_shared_from_this<ReprocessStream> {
  public:
+  struct Limits {
+    CallLimit* calls;
+    ByteBudget* request_bytes;  // of what is asked for
+    ByteBudget* in_flight;      // of the batch that is on its way
+  };
+
   // All must outlive the call. It ends with UNAVAILABLE once `draining`. The stream keeps itself
   // alive until OnDone.
-  static ReprocessStream* Start(v1::ReprocessQuarantinedRequest request, broker::Broker* broker,
-                                ThreadPool* pool, const std::atomic<bool>* draining);
+  static ReprocessStream* Start(const v1::ReprocessQuarantinedRequest& request,
+                                broker::Broker* broker, ThreadPool* pool, const Limits& limits,
+                                const std::atomic<bool>* draining);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override { cancelled_ = true; }
   void OnDone() override;
 
  private:
-  ReprocessStream(v1::ReprocessQuarantinedRequest request, broker::Broker* broker, ThreadPool* pool,
+  ReprocessStream(broker::Broker* broker, ThreadPool* pool, const Limits& limits,
                   const std::atomic<bool>* draining);
 
+  absl::Status Begin(const v1::ReprocessQuarantinedRequest& request);
   void RunStep();
   void Meet();
   void Step();
@@ -59,13 +69,17 @@ class ReprocessStream final : public grpc::ServerWriteReactor<v1::ReprocessQuara
   void ReprocessBatch();
   void End(const absl::Status& status);
 
-  const v1::ReprocessQuarantinedRequest request_;
   broker::Broker* const broker_;
   ThreadPool* const pool_;
+  const Limits limits_;
   const std::atomic<bool>* const draining_;
   std::shared_ptr<ReprocessStream> self_;  // until OnDone
   std::atomic<bool> cancelled_{false};
   std::atomic<bool> met_{false};
+
+  bool counts_ = false;  // against the limit of calls
+  ByteBudget::Part held_;
+  v1::ReprocessQuarantinedRequest request_;
 
   // The steps' own.
   bool collected_ = false;

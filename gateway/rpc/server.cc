@@ -35,6 +35,7 @@ constexpr int kListThreads = 2;
 constexpr int kListNiceness = 10;
 constexpr int kAdministrationThreads = 4;
 constexpr int kAdministrationNiceness = 10;
+constexpr int kMostReprocessing = 16;
 
 class GrpcServer final : public Server {
  public:
@@ -46,19 +47,29 @@ class GrpcServer final : public Server {
             .open = metrics.Gauge("mmsmo_grpc_connections", "Open connections of gRPC."),
             .refused = metrics.Counter("mmsmo_grpc_refused_total", "What a limit refused.",
                                        {{"limit", "connections"}})},
+        call_bytes_(options.limits.call_bytes),
+        opening_bytes_(options.limits.call_bytes),
         frame_bytes_(options.limits.frame_bytes),
         calls_("unary", "max-calls", options.limits.calls, metrics),
         streams_("stream", "max-streams", options.limits.streams, metrics),
+        reprocessing_("reprocess", "ReprocessQuarantined", kMostReprocessing, metrics),
         live_(options.delivery_threads),
         service_({.heartbeat_interval = options.heartbeat_interval,
-                  .calls = &calls_,
+                  .unary = Unary(metrics),
                   .streams = &streams_,
+                  .opening_bytes = &opening_bytes_,
                   .frame_bytes = &frame_bytes_},
                  broker, {.live = &live_, .store = &store_, .lists = &lists_}, clock, metrics),
-        subscriptions_(broker, &administration_, &calls_),
-        quarantine_(broker, &lists_, &calls_) {
+        subscriptions_(broker, &administration_, Unary(metrics)),
+        quarantine_(broker, &lists_,
+                    {.unary = Unary(metrics),
+                     .reprocessing = &reprocessing_,
+                     .in_flight = options.in_flight}) {
     metrics.AddSampler([this]() -> std::vector<prometheus::MetricFamily> {
-      return {Metrics::GaugeFamily("mmsmo_frame_bytes",
+      return {Metrics::GaugeFamily("mmsmo_call_bytes",
+                                   "Bytes of what calls that are under way ask for.",
+                                   static_cast<double>(call_bytes_.held())),
+              Metrics::GaugeFamily("mmsmo_frame_bytes",
                                    "Bytes of frames that their streams have not taken yet.",
                                    static_cast<double>(frame_bytes_.held()))};
     });
@@ -124,15 +135,28 @@ class GrpcServer final : public Server {
     // not look at its connection does not see that it is asked to close it.
     server_->Shutdown(std::chrono::system_clock::now() + kLastCalls);
     server_->Wait();
+    work_.Wait();
     server_.reset();
   }
 
  private:
+  UnaryLimits Unary(Metrics& metrics) {
+    return {.calls = &calls_,
+            .bytes = &call_bytes_,
+            .work = &work_,
+            .over_bytes = &metrics.Counter("mmsmo_grpc_refused_total", "What a limit refused.",
+                                           {{"limit", "call_bytes"}})};
+  }
+
   const Limits limits_;
   const ConnectionLimit connections_limit_;
+  OpenWork work_;
+  ByteBudget call_bytes_;
+  ByteBudget opening_bytes_;
   ByteBudget frame_bytes_;
   CallLimit calls_;
   CallLimit streams_;
+  CallLimit reprocessing_;
   // Nobody waits for what takes longer than his own work does: streams that have caught up for
   // those that read the store, these for lists, and none of them for calls that write.
   ThreadPool live_;

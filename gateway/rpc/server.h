@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "gateway/base/byte_budget.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
 #include "gateway/broker/broker.h"
@@ -21,6 +22,7 @@ struct Limits {
   int streams = 20'000;
   int streams_a_connection = 4'096;  // unary calls included; a client waits with more
   int calls = 10'000;                // unary ones
+  int64_t call_bytes = 64 << 20;     // of requests that are under way, likewise
   int64_t frame_bytes = 32 << 20;    // of the frames that streams have not taken yet, together
 };
 
@@ -30,6 +32,9 @@ struct ServerOptions {
   int delivery_threads = 1;
   std::chrono::milliseconds heartbeat_interval{15'000};
   Limits limits;
+  // Of postbacks that are not durable yet, those that are reprocessed too; null: no limit. Must
+  // outlive the server and the broker.
+  ByteBudget* in_flight = nullptr;
 };
 
 class Server {

@@ -24,6 +24,10 @@ grpc::Status ShuttingDown() {
       WithReason(Unavailable("this gateway is shutting down; connect again"), "draining"));
 }
 
+grpc::Status Superseded() {
+  return {grpc::StatusCode::ABORTED, "another stream has resumed this one"};
+}
+
 }  // namespace
 
 std::shared_ptr<SubscribeStream> SubscribeStream::Start(Settings settings,
@@ -59,12 +63,19 @@ void SubscribeStream::Open(absl::StatusOr<Source> source) {
   AskForStep();
 }
 
-// A write that its client does not read would keep the call open.
+// A write that its client does not read would keep the call open. One that begins after this sees
+// that it must not. While it is cancelled no step finishes the call, so that its context stays.
 void SubscribeStream::Supersede() {
+  bool cancel = false;
   {
     MutexLock lock(&mu_);
     superseded_ = true;
-    if (writing_ && !done_) context_->TryCancel();
+    cancel = cancelling_ = writing_;
+  }
+  if (cancel) {
+    context_->TryCancel();
+    MutexLock lock(&mu_);
+    cancelling_ = false;
   }
   AskForStep();
 }
@@ -107,10 +118,6 @@ void SubscribeStream::OnCancel() {
 }
 
 void SubscribeStream::OnDone() {
-  {
-    MutexLock lock(&mu_);
-    done_ = true;
-  }
   hooks_.done(this);
   const auto last = std::move(self_);  // a step that is queued may outlive the call
 }
@@ -164,7 +171,8 @@ void SubscribeStream::RunSteps() {
 void SubscribeStream::Step() {
   {
     MutexLock lock(&mu_);
-    if (writing_ || !opened_) return;
+    if (writing_ || cancelling_) return;
+    if (!opened_ && !cancelled_) return;
   }
   if (finished_) return;
   sizer_.WriteEnds(steady_clock::now());
@@ -184,7 +192,7 @@ bool SubscribeStream::SendDue() {
     error = open_error_;
   }
   if (superseded) {
-    FinishOnce(grpc::Status(grpc::StatusCode::ABORTED, "another stream has resumed this one"));
+    FinishOnce(Superseded());
     return true;
   }
   if (cancelled) {
@@ -313,10 +321,13 @@ void SubscribeStream::Send(const grpc::ByteBuffer& frame) {
   frame_ = frame;  // of the references only
   ++frames_;
   last_frame_ = steady_clock::now();
+  bool superseded = false;
   {
     MutexLock lock(&mu_);
-    writing_ = true;
+    superseded = superseded_;
+    writing_ = !superseded;
   }
+  if (superseded) return FinishOnce(Superseded());
   StartWrite(&frame_);
 }
 

@@ -25,18 +25,18 @@ absl::Status Fill(absl::StatusOr<Result> result, Field* field) {
 
 }  // namespace
 
-template <typename Work>
-grpc::ServerUnaryReactor* SubscriptionService::Answer(Work work) {
-  UnaryCall* const reactor = UnaryCall::Begin(calls_);
-  if (reactor->refused()) return reactor;
-  pool_->Run([reactor, work = std::move(work)]() mutable { reactor->Finish(ToGrpc(work())); });
-  return reactor;
+template <typename Request, typename Work>
+grpc::ServerUnaryReactor* SubscriptionService::Answer(const Request& request, Work work) {
+  UnaryCall* const call = UnaryCall::Begin(limits_, request);
+  if (call->refused()) return call;
+  pool_->Run([pending = call->pending(), work = std::move(work)] { pending->Answer(work); });
+  return call;
 }
 
 grpc::ServerUnaryReactor* SubscriptionService::CreateSubscription(
     grpc::CallbackServerContext*, const v1::CreateSubscriptionRequest* request,
     v1::CreateSubscriptionResponse* response) {
-  return Answer([=, this]() -> absl::Status {
+  return Answer(*request, [=, this]() -> absl::Status {
     if (auto status = broker::ValidateTimes("", *request); !status.ok()) return status;
     auto complete = broker::CompleteSubscription(request->subscription());
     if (!complete.ok()) return complete.status();
@@ -50,7 +50,7 @@ grpc::ServerUnaryReactor* SubscriptionService::CreateSubscription(
 grpc::ServerUnaryReactor* SubscriptionService::GetSubscription(
     grpc::CallbackServerContext*, const v1::GetSubscriptionRequest* request,
     v1::GetSubscriptionResponse* response) {
-  return Answer([=, this] {
+  return Answer(*request, [=, this] {
     return Fill(subscriptions_.Get(request->name()), response->mutable_subscription());
   });
 }
@@ -58,7 +58,7 @@ grpc::ServerUnaryReactor* SubscriptionService::GetSubscription(
 grpc::ServerUnaryReactor* SubscriptionService::ListSubscriptions(
     grpc::CallbackServerContext*, const v1::ListSubscriptionsRequest* request,
     v1::ListSubscriptionsResponse* response) {
-  return Answer([=, this]() -> absl::Status {
+  return Answer(*request, [=, this]() -> absl::Status {
     auto page_size = PageSize(request->page_size());
     if (!page_size.ok()) return page_size.status();
     const auto token = PageToken(*request);
@@ -76,7 +76,7 @@ grpc::ServerUnaryReactor* SubscriptionService::ListSubscriptions(
 grpc::ServerUnaryReactor* SubscriptionService::UpdateSubscription(
     grpc::CallbackServerContext*, const v1::UpdateSubscriptionRequest* request,
     v1::UpdateSubscriptionResponse* response) {
-  return Answer([=, this]() -> absl::Status {
+  return Answer(*request, [=, this]() -> absl::Status {
     if (auto status = broker::ValidateTimes("", *request); !status.ok()) return status;
     return Fill(subscriptions_.Update(request->subscription(), request->update_mask()),
                 response->mutable_subscription());
@@ -86,13 +86,13 @@ grpc::ServerUnaryReactor* SubscriptionService::UpdateSubscription(
 grpc::ServerUnaryReactor* SubscriptionService::DeleteSubscription(
     grpc::CallbackServerContext*, const v1::DeleteSubscriptionRequest* request,
     v1::DeleteSubscriptionResponse*) {
-  return Answer([=, this] { return subscriptions_.Delete(request->name()); });
+  return Answer(*request, [=, this] { return subscriptions_.Delete(request->name()); });
 }
 
 grpc::ServerUnaryReactor* SubscriptionService::SeekSubscription(
     grpc::CallbackServerContext*, const v1::SeekSubscriptionRequest* request,
     v1::SeekSubscriptionResponse* response) {
-  return Answer([=, this]() -> absl::Status {
+  return Answer(*request, [=, this]() -> absl::Status {
     if (auto status = broker::ValidateTimes("", *request); !status.ok()) return status;
     if (auto status = broker::ValidateStart("target", request->target()); !status.ok())
       return status;
@@ -105,7 +105,7 @@ grpc::ServerUnaryReactor* SubscriptionService::SeekSubscription(
 grpc::ServerUnaryReactor* SubscriptionService::ListDeadLetters(
     grpc::CallbackServerContext*, const v1::ListDeadLettersRequest* request,
     v1::ListDeadLettersResponse* response) {
-  return Answer([=, this]() -> absl::Status {
+  return Answer(*request, [=, this]() -> absl::Status {
     auto page_size = PageSize(request->page_size());
     if (!page_size.ok()) return page_size.status();
     const auto token = PageToken(*request);
@@ -121,7 +121,7 @@ grpc::ServerUnaryReactor* SubscriptionService::ListDeadLetters(
 grpc::ServerUnaryReactor* SubscriptionService::ReplayDeadLetters(
     grpc::CallbackServerContext*, const v1::ReplayDeadLettersRequest* request,
     v1::ReplayDeadLettersResponse* response) {
-  return Answer([=, this]() -> absl::Status {
+  return Answer(*request, [=, this]() -> absl::Status {
     if (auto status = CheckEitherOr("cursors", request->cursors().empty(), request->all());
         !status.ok()) {
       return status;
@@ -136,7 +136,7 @@ grpc::ServerUnaryReactor* SubscriptionService::ReplayDeadLetters(
 grpc::ServerUnaryReactor* SubscriptionService::DiscardDeadLetters(
     grpc::CallbackServerContext*, const v1::DiscardDeadLettersRequest* request,
     v1::DiscardDeadLettersResponse* response) {
-  return Answer([=, this]() -> absl::Status {
+  return Answer(*request, [=, this]() -> absl::Status {
     if (auto status = CheckEitherOr("cursors", request->cursors().empty(), request->all());
         !status.ok()) {
       return status;

@@ -4,7 +4,7 @@
 
 #include "gateway/base/thread_pool.h"
 #include "gateway/broker/broker.h"
-#include "gateway/rpc/call_limit.h"
+#include "gateway/rpc/unary_call.h"
 #include "mmsmo/v1/subscription_service.grpc.pb.h"
 
 namespace mmsmo::rpc {
@@ -13,8 +13,8 @@ namespace mmsmo::rpc {
 class SubscriptionService final : public v1::SubscriptionService::CallbackService {
  public:
   // All must outlive the service.
-  SubscriptionService(broker::Broker* broker, ThreadPool* pool, CallLimit* calls)
-      : subscriptions_(broker->subscriptions()), pool_(pool), calls_(calls) {}
+  SubscriptionService(broker::Broker* broker, ThreadPool* pool, const UnaryLimits& limits)
+      : subscriptions_(broker->subscriptions()), pool_(pool), limits_(limits) {}
 
   grpc::ServerUnaryReactor* CreateSubscription(grpc::CallbackServerContext* context,
                                                const v1::CreateSubscriptionRequest* request,
@@ -45,13 +45,14 @@ class SubscriptionService final : public v1::SubscriptionService::CallbackServic
                                                v1::DiscardDeadLettersResponse* response) override;
 
  private:
-  // Finishes the call with what `work` returns, which runs where it may wait for the disk.
-  template <typename Work>
-  grpc::ServerUnaryReactor* Answer(Work work);
+  // Finishes the call of `request` with what `work` returns, which runs where it may wait for the
+  // disk, unless its client has gone by then.
+  template <typename Request, typename Work>
+  grpc::ServerUnaryReactor* Answer(const Request& request, Work work);
 
   broker::Subscriptions& subscriptions_;
   ThreadPool* const pool_;
-  CallLimit* const calls_;
+  const UnaryLimits limits_;
 };
 
 }  // namespace mmsmo::rpc

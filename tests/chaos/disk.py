@@ -11,7 +11,8 @@ FULL, BROKEN = errno.ENOSPC, errno.EIO
 class Settings(ctypes.Structure):
     """As disk_faults.cc maps it."""
     _fields_ = [("clock_offset_micros", ctypes.c_int64), ("sync_delay_micros", ctypes.c_int64),
-                ("write_error", ctypes.c_int64), ("sync_error", ctypes.c_int64)]
+                ("write_error", ctypes.c_int64), ("sync_error", ctypes.c_int64),
+                ("reads_hang", ctypes.c_int64)]
 
 
 class Disk:
@@ -36,6 +37,7 @@ class Disk:
     def heal(self):
         """The disk is as good as new; the clock stays where it is."""
         self.settings.sync_delay_micros = self.settings.write_error = self.settings.sync_error = 0
+        self.settings.reads_hang = 0
 
     def cut_power(self, chance):
         """Takes back what was not synced when the process ended, or a part of it; returns how many bytes that

@@ -38,6 +38,7 @@ struct Settings {
   std::atomic<int64_t> sync_delay_micros;
   std::atomic<int64_t> write_error;  // an errno, or 0
   std::atomic<int64_t> sync_error;   // likewise
+  std::atomic<int64_t> reads_hang;   // while it is not 0
 };
 
 // What is behind this library's function: the C library's.
@@ -138,6 +139,12 @@ int Open(const char* path, int flags, mode_t mode) {
   return fd;
 }
 
+void WaitToRead(int fd) {
+  const Disk& disk = Disk::Instance();
+  if (disk.KindOf(fd) != Disk::Kind::kFile) return;
+  while (disk.settings().reads_hang != 0) usleep(1'000);
+}
+
 int Sync(const char* name, int fd) {
   auto* const next = Next<int(int)>(name);
   const Disk& disk = Disk::Instance();
@@ -211,6 +218,16 @@ ssize_t write(int fd, const void* data, size_t size) {
 ssize_t pwrite(int fd, const void* data, size_t size, off_t offset) {
   static auto* const next = Next<ssize_t(int, const void*, size_t, off_t)>("pwrite");
   return DoWrite(fd, size, [=](size_t part) { return next(fd, data, part, offset); });
+}
+
+ssize_t pread(int fd, void* data, size_t size, off_t offset) {
+  static auto* const next = Next<ssize_t(int, void*, size_t, off_t)>("pread");
+  WaitToRead(fd);
+  return next(fd, data, size, offset);
+}
+
+ssize_t pread64(int fd, void* data, size_t size, off_t offset) {
+  return pread(fd, data, size, offset);
 }
 
 int fallocate(int fd, int mode, off_t offset, off_t size) {

@@ -40,10 +40,11 @@ class ReprocessTest : public testing::Test, protected embedded::Engine {
   }
   Reprocessed Reprocess(const std::vector<std::string>& ids, bool publish_conflicts = false) {
     std::promise<Reprocessed> promise;
-    ingest::Reprocess(ids, publish_conflicts, &broker(),
+    ingest::Reprocess(ids, publish_conflicts, &broker(), &budget_,
                       [&promise](Reprocessed results) { promise.set_value(std::move(results)); });
     return promise.get_future().get();
   }
+  ByteBudget budget_{1 << 30};
   std::vector<std::string> Left() {
     std::vector<std::string> ids;
     const auto page = broker().quarantine().List("", 1000, "");
@@ -98,6 +99,23 @@ TEST_F(ReprocessTest, TakesAboutAMebibyteAtOnce) {
   ids.reserve(5);
   for (int i = 0; i < 5; ++i) ids.push_back(KeepBody("<a>" + std::string(500'000, 'x')));
   EXPECT_EQ(Reprocess(ids).size(), 3u);
+}
+
+TEST_F(ReprocessTest, TakesNoMoreThanTheBudgetHasRoomFor) {
+  const std::vector<std::string> ids = {KeepBody(Xml("A", std::string(20'000, 'x'))),
+                                        KeepBody(Xml("B", std::string(20'000, 'x')))};
+  ByteBudget::Part taken(&budget_);
+  taken.Insist((1 << 30) - 60'000);
+  const auto first = Reprocess(ids);
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(first[0]->outcome(), "accepted");
+  EXPECT_EQ(budget_.held(), (1 << 30) - 60'000) << "it is given back";
+  taken.Insist(1 << 30);
+  const auto second = Reprocess({ids[1]});
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_THAT(second[0], HasReason("overloaded"));
+  EXPECT_THAT(Left(), ElementsAre(ids[1]));
+  EXPECT_THAT(ReadIds(Earliest()), ElementsAre("A"));
 }
 
 TEST_F(ReprocessTest, SaysWhyOneStays) {

@@ -41,6 +41,7 @@ Journal::Journal(const Options& options, Store* store, const Clock& clock, Metri
       failed_commits_(
           metrics.Counter("mmsmo_commit_failures_total", "How often writes began to fail.")),
       retention_(options, store, reader_, metrics),
+      watch_(clock),
       newest_(options.newest_bytes) {}
 
 absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const Options& options, Store* store,
@@ -136,6 +137,7 @@ void Journal::Run() {
   next_housekeeping_ = steady_clock::now() + kHousekeepingEvery;
   while (true) {
     std::vector<Submission> group = TakeGroup();
+    const auto working = watch_.Begin();
     if (!group.empty()) {
       Commit(std::move(group));
     } else {

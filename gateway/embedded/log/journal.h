@@ -30,6 +30,7 @@
 #include "gateway/embedded/store/options.h"
 #include "gateway/embedded/store/store.h"
 #include "gateway/embedded/store/timeline.h"
+#include "gateway/embedded/store/writer_watch.h"
 
 namespace mmsmo::embedded {
 
@@ -47,6 +48,9 @@ class Journal {
 
   // As broker::Quarantine::Discard.
   void Discard(std::vector<std::string> quarantine_ids, broker::DiscardDone done);
+
+  // Unavailable while the writer waits for the disk for too long.
+  absl::Status CheckWriter() const { return watch_.Check(); }
 
   // OK while writes succeed. After a failed one, every append fails until the store has been proven
   // good again.
@@ -109,6 +113,7 @@ class Journal {
   std::chrono::steady_clock::time_point next_housekeeping_;
   Retention retention_;
 
+  WriterWatch watch_;
   Epochs epochs_;
   HeadWatch head_;
   std::atomic<uint64_t> oldest_{1};

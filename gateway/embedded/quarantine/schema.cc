@@ -9,7 +9,7 @@ namespace mmsmo::embedded {
 namespace {
 
 constexpr size_t kKeyBytes = 1 + sizeof(uint64_t);
-constexpr size_t kIdCharacters = kKeyBytes * 4 / 3;
+constexpr size_t kOpeningBytes = 6;
 // No serialised message begins so.
 constexpr char kStamped = '\0';
 constexpr size_t kStampBytes = 1 + 4 + 8;
@@ -37,14 +37,17 @@ std::string QuarantineKey(const Place& place) {
   return ShelfPrefix(place.shelf) + BigEndian(place.number);
 }
 
-std::string QuarantineId(const Place& place) {
-  return absl::WebSafeBase64Escape(QuarantineKey(place));
+std::string QuarantineId(const Place& place, uint64_t opening) {
+  return absl::WebSafeBase64Escape(QuarantineKey(place) +
+                                   BigEndian(opening).substr(0, kOpeningBytes));
 }
 
 std::optional<Place> ParseQuarantineId(std::string_view id) {
+  // Both lengths are whole groups of base64, in which bytes have one text only.
   std::string key;
-  if (id.size() != kIdCharacters || !absl::WebSafeBase64Unescape({id.data(), id.size()}, &key) ||
-      key.size() != kKeyBytes) {
+  if (!absl::WebSafeBase64Unescape({id.data(), id.size()}, &key) ||
+      (key.size() != kKeyBytes && key.size() != kKeyBytes + kOpeningBytes) ||
+      id.size() != key.size() * 4 / 3) {
     return std::nullopt;
   }
   for (const Shelf shelf : kShelves) {

@@ -25,7 +25,7 @@ inline constexpr std::array kShelves = {Shelf::kRejected, Shelf::kNotMmsMo, Shel
 // "rejected", "not_mms_mo", "kept".
 std::string_view Name(Shelf shelf);
 
-// Where one postback lies. Never given twice.
+// Where one postback lies. Given once, but for what a copy that is restored gives again.
 struct Place {
   Shelf shelf = Shelf::kRejected;
   uint64_t number = 0;
@@ -33,8 +33,11 @@ struct Place {
 // What the keys of a shelf begin with; they sort by number.
 std::string ShelfPrefix(Shelf shelf);
 std::string QuarantineKey(const Place& place);
-std::string QuarantineId(const Place& place);
-// nullopt for what QuarantineId did not make.
+// Names a postback. `opening`, of which the first 48 bits count, is drawn anew at each opening of
+// the store, so that an id stands for nothing that a copy has put into the same place.
+std::string QuarantineId(const Place& place, uint64_t opening);
+// Where it lies if it is there, which the id that is stored with it says. nullopt for what neither
+// QuarantineId nor an older gateway made, whose ids name the place alone.
 std::optional<Place> ParseQuarantineId(std::string_view id);
 
 // A postback as one value, and what is read of it. One that was written without a stamp is as old

@@ -4,6 +4,7 @@
 
 #include "gateway/base/status.h"
 #include "gateway/embedded/store/big_endian.h"
+#include "gateway/embedded/store/random_id.h"
 
 namespace mmsmo::embedded {
 namespace {
@@ -11,17 +12,15 @@ namespace {
 // At most so many grow too old at once, so that appends do not wait for long.
 constexpr int kMaxTooOld = 1000;
 
-absl::StatusOr<QuarantineShelves::Held> DecodeHeld(const Place& place, std::string_view bytes) {
-  auto stored = DecodeQuarantined(bytes);
-  if (!stored.ok()) return stored.status();
-  return QuarantineShelves::Held{
-      .place = place, .age = stored->age, .body_bytes = stored->content.body().size()};
+QuarantineShelves::Held HeldAt(const Place& place, const Quarantined& stored) {
+  return {.place = place, .age = stored.age, .body_bytes = stored.content.body().size()};
 }
 
 }  // namespace
 
 QuarantineShelves::QuarantineShelves(Store* store, const Options& options)
     : store_(store),
+      opening_(RandomId()),
       budgets_{options.rejected_budget, options.not_mms_mo_budget, options.kept_budget} {}
 
 absl::StatusOr<std::unique_ptr<QuarantineShelves>> QuarantineShelves::Open(Store* store,
@@ -62,7 +61,7 @@ absl::StatusOr<std::string> QuarantineShelves::Add(Shelf shelf, v1::QuarantinedP
   const Place place{.shelf = shelf, .number = now.next++};
   now.count += 1;
   now.bytes += body.size();
-  std::string id = QuarantineId(place);
+  std::string id = QuarantineId(place, opening_);
   postback.set_id(id);
   postback.set_body_bytes(static_cast<int64_t>(body.size()));
   Quarantined stored{.age = age};
@@ -82,9 +81,10 @@ absl::StatusOr<std::optional<QuarantineShelves::Held>> QuarantineShelves::Find(
       store_->db().Get({}, store_->quarantine(), QuarantineKey(*place), &value);
   if (status.IsNotFound()) return std::nullopt;
   if (!status.ok()) return FromRocks(status, "reading the quarantine");
-  auto held = DecodeHeld(*place, value);
-  if (!held.ok()) return held.status();
-  return *held;
+  auto stored = DecodeQuarantined(value);
+  if (!stored.ok()) return stored.status();
+  if (stored->content.postback().id() != id) return std::nullopt;
+  return HeldAt(*place, *stored);
 }
 
 absl::StatusOr<std::optional<QuarantineShelves::Held>> QuarantineShelves::Oldest(
@@ -95,9 +95,9 @@ absl::StatusOr<std::optional<QuarantineShelves::Held>> QuarantineShelves::Oldest
   for (; it->Valid() && it->key().starts_with(ShelfPrefix(shelf)); it->Next()) {
     const uint64_t number = LoadBigEndian64(View(it->key()).substr(1));
     if (removed(shelf).contains(number)) continue;
-    auto held = DecodeHeld({.shelf = shelf, .number = number}, View(it->value()));
-    if (!held.ok()) return held.status();
-    return *held;
+    auto stored = DecodeQuarantined(View(it->value()));
+    if (!stored.ok()) return stored.status();
+    return HeldAt({.shelf = shelf, .number = number}, *stored);
   }
   if (!it->status().ok()) return FromRocks(it->status(), "reading the quarantine");
   return std::nullopt;

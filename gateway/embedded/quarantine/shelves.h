@@ -67,6 +67,7 @@ class QuarantineShelves {
   void Drop(const Held& held, rocksdb::WriteBatch* batch);
 
   Store* const store_;
+  const uint64_t opening_;
   const std::array<QuarantineBudget, kShelves.size()> budgets_;
   std::array<ShelfState, kShelves.size()> states_;
   std::array<Numbers, kShelves.size()> removed_;  // by the batch, so that the store still has them

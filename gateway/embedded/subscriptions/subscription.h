@@ -115,10 +115,12 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
     v1::AckFailureReason reason = v1::ACK_FAILURE_REASON_UNSPECIFIED;
     AckId id;
   };
-  // One verdict for each ack id, at once: what is said in time counts, however long the disk takes.
-  // But for extensions it has its effect for good with the next TakeChanges that is written.
-  // Errors: NotFound once the subscription was deleted.
-  absl::StatusOr<std::vector<Verdict>> Apply(const std::vector<std::string>& ack_ids,
+  // What the ack ids name; nothing for those of others. Something is said of these deliveries in
+  // time: their leases end no more, however long the writer takes to come to it.
+  std::vector<std::optional<AckId>> Hear(const std::vector<std::string>& ack_ids);
+  // One verdict for each. Errors: NotFound once the subscription was deleted. All but extensions
+  // are for the writer.
+  absl::StatusOr<std::vector<Verdict>> Apply(const std::vector<std::optional<AckId>>& ids,
                                              const broker::AckChange& change);
   // Settles what only the store knows. For the writer, as what follows.
   void LookUp(const broker::AckChange& change, std::vector<Verdict>* verdicts);

@@ -38,15 +38,28 @@ SubscriptionState::Lease LeaseOf(const AckId& id) {
 
 // --- What becomes of deliveries.
 
-absl::StatusOr<std::vector<Subscription::Verdict>> Subscription::Apply(
-    const std::vector<std::string>& ack_ids, const broker::AckChange& change) {
-  std::vector<Verdict> verdicts;
-  verdicts.reserve(ack_ids.size());
-  MutexLock lock(&mu_);
-  if (deleted_) return NotFound("subscription: there is no '{}'", name_);
+std::vector<std::optional<AckId>> Subscription::Hear(const std::vector<std::string>& ack_ids) {
+  std::vector<std::optional<AckId>> ids;
+  ids.reserve(ack_ids.size());
   for (const std::string& text : ack_ids) {
     const auto id = DecodeAckId(text);
-    if (!id.ok() || id->subscription != id_) {
+    ids.push_back(id.ok() && id->subscription == id_ ? std::optional(*id) : std::nullopt);
+  }
+  MutexLock lock(&mu_);
+  for (const auto& id : ids) {
+    if (id && id->epoch == progress_.epoch && IsOfThisLog(*id)) state_.Hear(LeaseOf(*id));
+  }
+  return ids;
+}
+
+absl::StatusOr<std::vector<Subscription::Verdict>> Subscription::Apply(
+    const std::vector<std::optional<AckId>>& ids, const broker::AckChange& change) {
+  std::vector<Verdict> verdicts;
+  verdicts.reserve(ids.size());
+  MutexLock lock(&mu_);
+  if (deleted_) return NotFound("subscription: there is no '{}'", name_);
+  for (const auto& id : ids) {
+    if (!id) {
       verdicts.push_back({.reason = v1::ACK_FAILURE_REASON_INVALID});
     } else {
       verdicts.push_back(ApplyOne(*id, change));
@@ -124,11 +137,14 @@ Subscription::Verdict Subscription::VerdictOn(Effect effect, const AckId& id,
 }
 
 void Subscription::LookUp(const broker::AckChange& change, std::vector<Verdict>* verdicts) {
+  bool any = false;
   for (Verdict& verdict : *verdicts) {
     if (verdict.kind != Verdict::Kind::kLookUp) continue;
     verdict.kind = Verdict::Kind::kSettled;
     verdict.reason = LookUpOne(verdict.id, change);
+    any = true;
   }
+  if (!any) return;
   MutexLock lock(&mu_);
   Changed();
 }
@@ -234,6 +250,7 @@ void Subscription::RetryUnscanned(uint64_t sequence, const broker::AckChange& ch
 
 // What was read of the store before a failure was written there.
 void Subscription::Correct(SubscriptionState::Candidate* candidate) const {
+  if (retried_.empty()) return;
   const auto failed = retried_.find(candidate->sequence);
   if (failed == retried_.end()) return;
   candidate->failures = failed->second.failures;

@@ -233,6 +233,14 @@ SubscriptionState::Iterator SubscriptionState::RecallNewest(const Lease& lease, 
   return it;
 }
 
+void SubscriptionState::Hear(const Lease& lease) {
+  const auto it = pending_.find(lease.sequence);
+  if (it == pending_.end() || it->second.phase != Phase::kLeased || !it->second.sent) return;
+  if (!IsNewest(lease, it->second) || it->second.due == kNever) return;
+  timers_.erase({it->second.due, it->first});
+  it->second.due = kNever;
+}
+
 SubscriptionState::Effect SubscriptionState::Acknowledge(const Lease& lease) {
   Effect effect;
   const auto it = RecallNewest(lease, &effect);

@@ -171,6 +171,8 @@ class SubscriptionState {
   // is sent again, whatever became of its stream: a lease that is not sent yet is taken back. Once
   // more has the effect of once: kBefore for what is done with, kDone otherwise.
 
+  // Something will be said of the delivery, in time: its lease does not end before that.
+  void Hear(const Lease& lease);
   Effect Acknowledge(const Lease& lease);
   Effect Extend(const Lease& lease, int64_t until);
   // A failure: again after `delay`, or after the policy's backoff.

@@ -17,9 +17,9 @@ constexpr size_t kLeaseBytes = 128;
 // So many events are read of the store at once, and while fewer wait to be offered.
 constexpr int kReadEvents = 1'000;
 constexpr size_t kReadAgainBelow = 250;
-constexpr size_t kReadAgainBelowBytes = 128 << 10;
+constexpr size_t kReadAgainBelowBytes = 256 << 10;
 // What one reading may hold in memory, and where all subscriptions together have read too much.
-constexpr size_t kReadBytes = 512 << 10;
+constexpr size_t kReadBytes = 1 << 20;
 constexpr size_t kLeastReadBytes = 16 << 10;
 // What was read and is not taken for so long is forgotten.
 constexpr int64_t kReadMicros = 1'000'000;
@@ -281,7 +281,7 @@ absl::StatusOr<broker::Batch> Subscription::HandOver(StreamId id, const Preparat
   struct Sent {
     const Item* item;
     int64_t deadline;
-    EpochId incarnation;
+    EpochId incarnation;  // of a replay; any other event's is the log's
   };
   std::vector<Sent> sent;
   broker::Batch batch;
@@ -299,24 +299,24 @@ absl::StatusOr<broker::Batch> Subscription::HandOver(StreamId id, const Preparat
       for (const Item& item : preparation->items) {
         // Not what was acknowledged or removed meanwhile.
         if (const auto deadline = state_.Send(item.lease, limits.frame, now)) {
-          const auto replay = replayed_.find(item.lease.sequence);
-          sent.push_back({.item = &item,
-                          .deadline = *deadline,
-                          .incarnation = replay != replayed_.end()
-                                             ? replay->second
-                                             : shared_.positions->EpochOf(item.lease.sequence)});
+          sent.push_back(
+              {.item = &item,
+               .deadline = *deadline,
+               .incarnation = item.lease.replay ? replayed_.at(item.lease.sequence) : 0});
         }
       }
     }
     batch = Nothing(id);
   }
   for (const auto& [item, deadline, incarnation] : sent) {
-    const std::string ack_id = EncodeAckId({.subscription = id_,
-                                            .incarnation = incarnation,
-                                            .epoch = epoch,
-                                            .sequence = item->lease.sequence,
-                                            .attempt = item->lease.attempt,
-                                            .lease = item->lease.number});
+    const std::string ack_id = EncodeAckId(
+        {.subscription = id_,
+         .incarnation =
+             incarnation != 0 ? incarnation : shared_.positions->EpochOf(item->lease.sequence),
+         .epoch = epoch,
+         .sequence = item->lease.sequence,
+         .attempt = item->lease.attempt,
+         .lease = item->lease.number});
     broker::AppendLeasedDelivery(item->event,
                                  {.ack_id = ack_id,
                                   .attempt = static_cast<int>(item->lease.attempt),

@@ -69,7 +69,8 @@ EmbeddedSubscriptions::EmbeddedSubscriptions(const Options& options, Journal* jo
               .resume_window_micros = options.resume_window_micros,
               .max_dead_letters = options.max_dead_letters,
               .max_dead_letter_bytes = options.max_dead_letter_bytes,
-              .dead_letter_bytes = &dead_letter_bytes_} {}
+              .dead_letter_bytes = &dead_letter_bytes_},
+      watch_(clock) {}
 
 absl::StatusOr<std::unique_ptr<EmbeddedSubscriptions>> EmbeddedSubscriptions::Open(
     const Options& options, Journal* journal, Store* store, const Positions* positions,
@@ -133,16 +134,19 @@ std::vector<EmbeddedSubscriptions::SubscriptionPtr> EmbeddedSubscriptions::All()
 
 absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Create(
     const v1::Subscription& subscription) {
-  absl::StatusOr<v1::Subscription> made;
+  // Here, as its description is: what reads the store may wait, and the writer's clients with it.
+  const auto start = positions_->Resolve(subscription.start_position());
+  absl::StatusOr<SubscriptionPtr> made;
   auto status = RunOnWriter([&] {
-    made = Make(subscription);
+    made = Make(subscription, start);
     return made.status();
   });
   if (!status.ok()) return status;
-  return made;
+  return (*made)->Describe();
 }
 
-absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Make(const v1::Subscription& subscription) {
+absl::StatusOr<EmbeddedSubscriptions::SubscriptionPtr> EmbeddedSubscriptions::Make(
+    const v1::Subscription& subscription, const absl::StatusOr<Positions::Start>& start) {
   auto existing = Find(subscription.name());
   if (!existing.ok() && !absl::IsNotFound(existing.status())) return existing.status();
   if (existing.ok()) {
@@ -153,9 +157,8 @@ absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Make(const v1::Subscript
                         fmt::format("subscription {} exists with other settings: {}",
                                     subscription.name(), difference));
     }
-    return (*existing)->Describe();
+    return existing;
   }
-  auto start = positions_->Resolve(subscription.start_position());
   if (!start.ok()) return start.status();
   std::random_device random;
   SubscriptionHeader header{.id = uint64_t{random()} << 32 | random(),
@@ -171,7 +174,7 @@ absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Make(const v1::Subscript
   Log()->info("subscription {} was created", subscription.name());
   MutexLock lock(&mu_);
   subscriptions_[subscription.name()] = *opened;
-  return (*opened)->Describe();
+  return opened;
 }
 
 absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Get(const std::string& name) {
@@ -366,16 +369,17 @@ void EmbeddedSubscriptions::Change(const std::string& name, std::vector<std::str
                                    broker::AckChange change, broker::AckDone done) {
   auto found = Find(name);
   if (!found.ok()) return std::move(done)(found.status());
-  auto verdicts = (*found)->Apply(ack_ids, change);
-  if (!verdicts.ok()) return std::move(done)(verdicts.status());
+  std::vector<std::optional<AckId>> ids = (*found)->Hear(ack_ids);
   if (change.kind == broker::AckChange::Kind::kExtend) {  // nothing of it is written
+    auto verdicts = (*found)->Apply(ids, change);
+    if (!verdicts.ok()) return std::move(done)(verdicts.status());
     return std::move(done)(FailuresOf(ack_ids, *verdicts));
   }
   MutexLock lock(&mu_);
   pending_.push_back({.subscription = *std::move(found),
                       .ack_ids = std::move(ack_ids),
                       .change = std::move(change),
-                      .verdicts = *std::move(verdicts),
+                      .ids = std::move(ids),
                       .done = std::move(done)});
   if (pending_.size() == 1) changed_.Signal();
 }
@@ -394,7 +398,9 @@ absl::Status EmbeddedSubscriptions::RunOnWriter(absl::AnyInvocable<absl::Status(
 void EmbeddedSubscriptions::Run() {
   next_housekeeping_ = steady_clock::now() + kHousekeepingEvery;
   while (true) {
-    Serve(TakeRequests());
+    std::vector<Request> requests = TakeRequests();
+    const auto working = watch_.Begin();
+    Serve(std::move(requests));
     const auto now = steady_clock::now();
     if (now >= next_check_) {
       next_check_ = now + kCheckEvery;
@@ -462,13 +468,23 @@ void EmbeddedSubscriptions::CommitChanges(std::vector<Request> requests) {
   if (requests.empty()) return;
   std::vector<SubscriptionPtr> touched;
   for (Request& request : requests) {
-    request.subscription->LookUp(request.change, &request.verdicts);
+    if (request.verdicts.empty()) {
+      auto verdicts = request.subscription->Apply(request.ids, request.change);
+      if (!verdicts.ok()) {
+        std::move(request.done)(verdicts.status());
+        request.subscription = nullptr;  // it is answered
+        continue;
+      }
+      request.verdicts = *std::move(verdicts);
+      request.subscription->LookUp(request.change, &request.verdicts);
+    }
     touched.push_back(request.subscription);
   }
   std::sort(touched.begin(), touched.end());
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
   const absl::Status status = SaveAll(touched);
   for (Request& request : requests) {
+    if (!request.subscription) continue;
     if (!status.ok()) {
       std::move(request.done)(Unwritten(status));
     } else if (!request.subscription->JudgeDeadLetters(&request.verdicts)) {

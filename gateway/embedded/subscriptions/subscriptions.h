@@ -24,6 +24,7 @@
 #include "gateway/broker/subscriptions.h"
 #include "gateway/embedded/log/positions.h"
 #include "gateway/embedded/store/options.h"
+#include "gateway/embedded/store/writer_watch.h"
 #include "gateway/embedded/subscriptions/delivery_recorder.h"
 #include "gateway/embedded/subscriptions/lookahead.h"
 #include "gateway/embedded/subscriptions/schema.h"
@@ -44,6 +45,9 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
                                                                      const Positions* positions,
                                                                      const Clock& clock);
   ~EmbeddedSubscriptions() override;
+
+  // Unavailable while the writer waits for the disk for too long.
+  absl::Status CheckWriter() const { return watch_.Check(); }
 
   absl::StatusOr<v1::Subscription> Create(const v1::Subscription& subscription) override;
   absl::StatusOr<v1::Subscription> Get(const std::string& name) override;
@@ -73,7 +77,8 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
     SubscriptionPtr subscription;
     std::vector<std::string> ack_ids;
     broker::AckChange change;
-    std::vector<Subscription::Verdict> verdicts;  // what has become of it so far
+    std::vector<std::optional<AckId>> ids;        // as Subscription::Hear has them
+    std::vector<Subscription::Verdict> verdicts;  // once it is applied
     broker::AckDone done;
     absl::AnyInvocable<void()> task;
   };
@@ -87,7 +92,9 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   // Runs a task on the writing thread, after the changes that came before it; waits for its end.
   // The task itself finds the subscriptions that it needs: until it runs they may be deleted.
   absl::Status RunOnWriter(absl::AnyInvocable<absl::Status()> task);
-  absl::StatusOr<v1::Subscription> Make(const v1::Subscription& subscription);
+  // One that starts there, unless there is one of that name.
+  absl::StatusOr<SubscriptionPtr> Make(const v1::Subscription& subscription,
+                                       const absl::StatusOr<Positions::Start>& start);
 
   absl::StatusOr<broker::SubscriptionStream> OpenStream(const std::string& name,
                                                         const broker::StreamWish& wish);
@@ -128,6 +135,7 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   DeliveryRecorder recorder_;
   ThreadPool readers_;
   const Subscription::Shared shared_;
+  WriterWatch watch_;
   std::chrono::steady_clock::time_point next_check_;         // the writing thread's
   std::chrono::steady_clock::time_point next_housekeeping_;  // likewise
   bool failed_ = false;                                      // likewise: the last write

@@ -3,6 +3,7 @@
 
 #include "gateway/embedded/quarantine/quarantine.h"
 
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,12 +26,34 @@ class QuarantineTest : public testing::Test, protected Engine {
 TEST_F(QuarantineTest, KnowsNoIdThatItDidNotGive) {
   const std::string id = Keep("bad_xml", "<a", 400);
   const std::string other_shelf = "AQ" + id.substr(2), unknown_shelf = "Aw" + id.substr(2);
-  for (const std::string& unknown : {id.substr(0, 11) + "C", other_shelf, unknown_shelf}) {
+  const std::string number = id.substr(0, 11) + "C" + id.substr(12);
+  const std::string opening = id.substr(0, 19) + (id[19] == 'A' ? "B" : "A");
+  const std::string only_its_place = id.substr(0, 12);  // as older gateways named theirs
+  for (const std::string& unknown : {number, other_shelf, unknown_shelf, opening, only_its_place}) {
     EXPECT_THAT(quarantine().Get(unknown), StatusIs(absl::StatusCode::kNotFound, HasSubstr("'")))
         << unknown;
     EXPECT_EQ(*Discard({unknown}), 0) << unknown;
   }
   EXPECT_EQ(StatsOf(Shelf::kRejected).count, 1u);
+}
+
+TEST_F(QuarantineTest, AnIdStandsForNothingThatARestoredCopyHasInItsPlace) {
+  const std::string common = Keep("bad_field", "common");
+  Close();
+  const std::string data = options().data_dir;
+  const std::string copy = data + "-copy";
+  std::filesystem::copy(data, copy, std::filesystem::copy_options::recursive);
+  Open();
+  const std::string lost = Keep("bad_field", "lost");
+  Close();
+  options().data_dir = copy;
+  Open();
+  const std::string other = Keep("bad_field", "other");
+  EXPECT_THAT(quarantine().Get(lost), StatusIs(absl::StatusCode::kNotFound, HasSubstr(lost)));
+  EXPECT_EQ(*Discard({lost}), 0);
+  EXPECT_THAT(Bodies(), ElementsAre("common", "other"));
+  EXPECT_EQ(quarantine().Get(other)->body(), "other");
+  EXPECT_EQ(*Discard({common, other}), 2);
 }
 
 TEST_F(QuarantineTest, ListsByShelfWhatCameAtTheSameTime) {
