@@ -112,8 +112,8 @@ class Server::Worker {
     return endpoint;
   }
 
-  void SetRoutes(Routes routes) {
-    for (auto& [path, route] : routes) routes_.emplace(NormalPath(path), std::move(route));
+  void SetRoutes(const Routes& routes) {
+    for (const auto& [path, route] : routes) routes_.emplace(NormalPath(path), route);
     context_.routes = &routes_;
   }
   Post MakePost() {
@@ -309,7 +309,7 @@ absl::Status Server::ListenTcp(const MakeRoutes& make_routes) {
   if (auto status = CheckFree(options_.setting, options_.listen, *endpoint); !status.ok())
     return status;
   const auto listen = [&](Worker& worker) {
-    const absl::Status status = worker.Listen(*endpoint, options_.threads > 1);
+    absl::Status status = worker.Listen(*endpoint, options_.threads > 1);
     if (status.ok()) *endpoint = worker.endpoint();  // port 0 was given once, for all
     return status;
   };
