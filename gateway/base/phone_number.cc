@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 
 namespace mmsmo {
 namespace {
@@ -13,12 +13,9 @@ constexpr std::string_view kSuffix = "/type=plmn";
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 std::string_view WithoutSuffix(std::string_view text) {
-  if (text.size() < kSuffix.size()) return text;
-  const size_t begin = text.size() - kSuffix.size();
-  for (size_t i = 0; i < kSuffix.size(); ++i) {
-    if (absl::ascii_tolower(static_cast<unsigned char>(text[begin + i])) != kSuffix[i]) return text;
-  }
-  return text.substr(0, begin);
+  const bool has_suffix =
+      absl::EndsWithIgnoreCase({text.data(), text.size()}, {kSuffix.data(), kSuffix.size()});
+  return has_suffix ? text.substr(0, text.size() - kSuffix.size()) : text;
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 """Dead letters have budgets, can be discarded, and leave by a late acknowledgement."""
-import time
 import unittest
 
 import grpc
@@ -46,12 +45,6 @@ class DeadLettersTest(TestCase):
 
     def discard(self, **which):
         return self.admin.call("DiscardDeadLetters", subscription="orders", **which).discarded_count
-
-    def until(self, what):
-        deadline = time.monotonic() + 30
-        while not what():
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
 
     def metric(self, name):
         return self.server.metric('mmsmo_subscription_%s{subscription="orders"}' % name)

@@ -260,6 +260,12 @@ class TestCase(unittest.TestCase):
                 cursors.append(answer[1]["cursor"])
             self.assertLess(time.monotonic(), deadline, "the disk does not become full")
 
+    def until(self, what):
+        deadline = time.monotonic() + 30
+        while not what():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+
     def service(self, gateway):
         channel = gateway.channel()
         self.addCleanup(channel.close)

@@ -1,6 +1,5 @@
 """What gRPC clients can have at once, and what it costs."""
 import os
-import time
 import unittest
 
 from tests.chaos.disk import Disk
@@ -23,12 +22,6 @@ class LimitsTest(TestCase):
             self.assertTrue(status.details[0].Unpack(info))
             self.assertEqual(info.reason, "TOO_MANY_CALLS")
             return True
-
-    def until(self, what):
-        deadline = time.monotonic() + 30
-        while not what():
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
 
     def test_limits_streams(self):
         gateway = self.gateway("--max-streams", "2")

@@ -1,7 +1,6 @@
 """What becomes of deliveries when their stream ends: it is nobody's failure, and nothing comes twice to a client that
 resumes."""
 import subprocess
-import time
 import unittest
 
 import grpc
@@ -71,12 +70,6 @@ class ResumeTest(TestCase):
     def dead_letters(self):
         page = self.admin.call("ListDeadLetters", subscription="orders", page_size=1000)
         return [(d.event.mms_mo.tracking_id, d.reason) for d in page.dead_letters]
-
-    def until(self, what):
-        deadline = time.monotonic() + 30
-        while not what():
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
 
     def in_flight(self):
         return self.server.metric('mmsmo_subscription_in_flight{subscription="orders"}')

@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -14,6 +15,8 @@
 #include "tests/broker/contract/subscription_verbs.h"
 
 namespace mmsmo::broker {
+
+inline constexpr int64_t kSecond = 1'000'000;  // in microseconds
 
 class Contract : public testing::TestWithParam<EngineFactory>, protected SubscriptionVerbs {
  protected:

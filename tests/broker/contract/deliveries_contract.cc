@@ -13,8 +13,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr int64_t kSecond = 1'000'000;
-
 TEST_P(SubscriptionContract, DeliversFromItsStartAndIsDoneWithWhatIsAcknowledged) {
   AcceptAll({"a", "b"});
   ASSERT_THAT(Create(), IsOk());
