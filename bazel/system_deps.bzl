@@ -10,6 +10,7 @@ _LIBRARIES = [
     "grpc",
     "gtest",
     "icu",
+    "openssl",
     "phonenumber",
     "prometheus",
     "protobuf",

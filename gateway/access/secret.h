@@ -1,0 +1,51 @@
+// Secrets: where they come from, and how what a client sends is compared with them.
+
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace mmsmo::access {
+
+// SHA-256 of a secret.
+using Digest = std::array<uint8_t, 32>;
+Digest DigestOf(std::string_view secret);
+// Of 64 hexadecimal digits; InvalidArgument for anything else, without repeating it.
+absl::StatusOr<Digest> ParseDigest(std::string_view hex);
+
+// Whether `given` is one of the secrets that these are digests of. Takes as long for each of them,
+// and for none.
+bool IsOneOf(const std::vector<Digest>& digests, std::string_view given);
+
+// Where the secrets of one purpose are: each file and each variable has one, and all are valid, so
+// that a new one can be given out before the old one goes.
+struct SecretSources {
+  std::vector<std::string> files;
+  std::vector<std::string> variables;  // of the environment
+
+  bool empty() const { return files.empty() && variables.empty(); }
+};
+
+// Reads secrets again and again. For one thread at a time.
+class SecretReader {
+ public:
+  // What they say now, in the order of the sources, without the newline that may end each. An error
+  // names the file or the variable, never what it holds: FailedPrecondition for what cannot be read
+  // or is not set, InvalidArgument for what is empty or of several lines.
+  absl::StatusOr<std::vector<std::string>> Read(const SecretSources& sources);
+
+  // The files that others than their owner and its group may read, of those that were read: told
+  // once of each.
+  std::vector<std::string> TakeWorldReadable();
+
+ private:
+  std::map<std::string, bool> world_readable_;  // by file; whether it was told
+};
+
+}  // namespace mmsmo::access
