@@ -1,0 +1,334 @@
+#include "gateway/access/endpoint.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "gateway/base/status.h"
+
+namespace mmsmo::access {
+namespace {
+
+constexpr size_t kMaxNameBytes = 64;
+
+bool IsHexDigit(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
+bool IsAlnum(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
+
+// A token of RFC 9110, 5.6.2.
+bool IsFieldName(std::string_view name) {
+  constexpr std::string_view kBeside = "!#$%&'*+-.^_`|~";
+  return !name.empty() && std::all_of(name.begin(), name.end(), [&](char c) {
+    return IsAlnum(c) || kBeside.find(c) != std::string_view::npos;
+  });
+}
+
+bool IsName(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxNameBytes &&
+         std::all_of(name.begin(), name.end(),
+                     [](char c) { return IsAlnum(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+std::vector<Digest> DigestsOf(const std::vector<std::string>& secrets,
+                              std::string_view before = "") {
+  std::vector<Digest> digests;
+  for (const std::string& secret : secrets)
+    digests.push_back(DigestOf(std::string(before) + secret));
+  return digests;
+}
+
+// The credentials of an Authorization field of that scheme (RFC 9110, 11.4).
+std::optional<std::string_view> CredentialsOf(FieldOf field, std::string_view scheme) {
+  std::optional<std::string_view> value = field("Authorization");
+  if (!value || value->size() <= scheme.size() || (*value)[scheme.size()] != ' ')
+    return std::nullopt;
+  const std::string_view given = value->substr(0, scheme.size());
+  if (!absl::EqualsIgnoreCase({given.data(), given.size()}, {scheme.data(), scheme.size()}))
+    return std::nullopt;
+  value->remove_prefix(std::min(value->find_first_not_of(' ', scheme.size()), value->size()));
+  return value;
+}
+
+bool PassesBasic(const std::vector<Digest>& digests, FieldOf field) {
+  const auto credentials = CredentialsOf(field, "Basic");
+  std::string decoded;
+  return credentials &&
+         absl::Base64Unescape({credentials->data(), credentials->size()}, &decoded) &&
+         IsOneOf(digests, decoded);
+}
+
+std::string Hmac(HmacCheck::Algorithm algorithm, std::string_view secret, std::string_view text) {
+  unsigned char mac[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  HMAC(algorithm == HmacCheck::Algorithm::kSha512 ? EVP_sha512() : EVP_sha256(), secret.data(),
+       static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(text.data()),
+       text.size(), mac, &size);
+  return {reinterpret_cast<const char*>(mac), size};
+}
+
+std::optional<std::string> DecodeSignature(const HmacCheck& check, std::string_view text) {
+  if (!text.starts_with(check.prefix)) return std::nullopt;
+  text.remove_prefix(check.prefix.size());
+  std::string bytes;
+  if (check.encoding == HmacCheck::Encoding::kBase64) {
+    if (!absl::Base64Unescape({text.data(), text.size()}, &bytes)) return std::nullopt;
+    return bytes;
+  }
+  if (text.size() % 2 != 0 || !std::all_of(text.begin(), text.end(), IsHexDigit))
+    return std::nullopt;
+  return absl::HexStringToBytes({text.data(), text.size()});
+}
+
+bool IsRecent(std::string_view timestamp, int64_t now_millis, int64_t tolerance_millis) {
+  constexpr int64_t kMostSeconds = 1'000'000'000'000;
+  int64_t seconds = -1;
+  const auto [end, error] =
+      std::from_chars(timestamp.data(), timestamp.data() + timestamp.size(), seconds);
+  if (error != std::errc() || end != timestamp.data() + timestamp.size()) return false;
+  if (seconds < 0 || seconds > kMostSeconds) return false;
+  return std::abs(seconds * 1000 - now_millis) <= tolerance_millis;
+}
+
+// "*" is exactly one label; letters compare in any case.
+bool MatchesSan(std::string_view pattern, std::string_view san) {
+  if (!pattern.starts_with("*."))
+    return absl::EqualsIgnoreCase({pattern.data(), pattern.size()}, {san.data(), san.size()});
+  const size_t dot = san.find('.');
+  return dot != std::string_view::npos && dot > 0 &&
+         MatchesSan(pattern.substr(2), san.substr(dot + 1));
+}
+
+bool PassesCertificate(const CertificateCheck& check, const Certificate* certificate) {
+  if (certificate == nullptr) return false;
+  if (!check.issuer.empty() && certificate->issuer != check.issuer) return false;
+  if (check.sans.empty()) return true;
+  return std::any_of(check.sans.begin(), check.sans.end(), [&](const std::string& pattern) {
+    return std::any_of(certificate->sans.begin(), certificate->sans.end(),
+                       [&](const std::string& san) { return MatchesSan(pattern, san); });
+  });
+}
+
+absl::Status CheckSettings(const EndpointSettings& settings) {
+  if (!IsName(settings.name)) {
+    return InvalidArgument("name: it must be 1 to {} letters, digits, dots, hyphens or underscores",
+                           kMaxNameBytes);
+  }
+  if (auto status = CheckPath(settings.path); !status.ok())
+    return InvalidArgument("path: {}", MessageOf(status));
+  if (settings.rate < 0) return InvalidArgument("rate: it must not be negative");
+  if (settings.basic && !settings.bearer_tokens.empty())
+    return InvalidArgument("bearer: no request can pass it and basic: both are in one field");
+  if (settings.basic) {
+    const std::string& user = settings.basic->user;
+    if (user.empty() || user.find(':') != std::string::npos)
+      return InvalidArgument("basic: user: it must be there and have no colon");
+    if (settings.basic->passwords.empty())
+      return InvalidArgument("basic: give password-file or password-env");
+  }
+  if (settings.header) {
+    if (!IsFieldName(settings.header->field))
+      return InvalidArgument("header: name: '{}' is no name of a field", settings.header->field);
+    if (settings.header->values.empty())
+      return InvalidArgument("header: give value-file or value-env");
+  }
+  if (settings.hmac) {
+    const HmacCheck& hmac = *settings.hmac;
+    if (!IsFieldName(hmac.field))
+      return InvalidArgument("hmac: header: '{}' is no name of a field", hmac.field);
+    if (!hmac.timestamp_field.empty() && !IsFieldName(hmac.timestamp_field)) {
+      return InvalidArgument("hmac: timestamp-header: '{}' is no name of a field",
+                             hmac.timestamp_field);
+    }
+    if (hmac.secrets.empty()) return InvalidArgument("hmac: give secret-file or secret-env");
+  }
+  if (settings.certificate && settings.certificate->sans.empty() &&
+      settings.certificate->issuer.empty()) {
+    return InvalidArgument("client-certificate: give san or issuer");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Under(std::string_view key, const absl::Status& status) {
+  return MakeStatus(status.code(), fmt::format("{}: {}", key, MessageOf(status)));
+}
+
+}  // namespace
+
+std::string_view Name(Check check) {
+  switch (check) {
+    case Check::kPath:
+      return "path";
+    case Check::kAddress:
+      return "address";
+    case Check::kCertificate:
+      return "certificate";
+    case Check::kBasic:
+      return "basic";
+    case Check::kBearer:
+      return "bearer";
+    case Check::kHeader:
+      return "header";
+    case Check::kHmac:
+      return "hmac";
+  }
+  return "";
+}
+
+absl::StatusOr<std::shared_ptr<const Endpoint>> Endpoint::Make(EndpointSettings settings,
+                                                               SecretReader* reader) {
+  if (auto status = CheckSettings(settings); !status.ok()) return status;
+  std::shared_ptr<Endpoint> endpoint(new Endpoint(std::move(settings)));
+  for (const std::string& text : endpoint->settings_.allow_from) {
+    auto range = AddressRange::Parse(text);
+    if (!range.ok()) return Under("allow-from", range.status());
+    endpoint->allow_from_.push_back(*range);
+  }
+  if (auto status = endpoint->ReadSecrets(reader); !status.ok()) return status;
+  const EndpointSettings& has = endpoint->settings_;
+  const auto passes = [&](bool checked, const char* word) {
+    if (checked) endpoint->verified_by_.emplace_back(word);
+  };
+  passes(has.basic.has_value(), "basic");
+  passes(has.header.has_value() || !has.bearer_tokens.empty(), "bearer");
+  passes(has.hmac.has_value(), "hmac");
+  passes(has.certificate.has_value(), "mtls");
+  passes(!has.allow_from.empty(), "address");
+  passes(!has.path_secrets.empty(), "path");
+  return std::shared_ptr<const Endpoint>(std::move(endpoint));
+}
+
+absl::Status Endpoint::ReadSecrets(SecretReader* reader) {
+  const auto read = [&](const SecretSources& sources, std::string_view key,
+                        std::vector<std::string>* secrets) -> absl::Status {
+    auto found = reader->Read(sources);
+    if (!found.ok()) return Under(key, found.status());
+    *secrets = *std::move(found);
+    return absl::OkStatus();
+  };
+  std::vector<std::string> passwords, tokens, values;
+  if (settings_.basic) {
+    if (auto status = read(settings_.basic->passwords, "basic", &passwords); !status.ok())
+      return status;
+    basic_ = DigestsOf(passwords, settings_.basic->user + ":");
+  }
+  if (auto status = read(settings_.bearer_tokens, "bearer", &tokens); !status.ok()) return status;
+  bearer_ = DigestsOf(tokens);
+  if (settings_.header) {
+    if (auto status = read(settings_.header->values, "header", &values); !status.ok())
+      return status;
+    header_ = DigestsOf(values);
+  }
+  if (settings_.hmac) {
+    if (auto status = read(settings_.hmac->secrets, "hmac", &hmac_); !status.ok()) return status;
+  }
+  return ReadPathSecrets(reader);
+}
+
+absl::Status Endpoint::ReadPathSecrets(SecretReader* reader) {
+  constexpr std::string_view kKey = "path-secret";
+  auto secrets = reader->Read(settings_.path_secrets);
+  if (!secrets.ok()) return Under(kKey, secrets.status());
+  for (const std::string& secret : *secrets) {
+    const bool is_segment = std::all_of(secret.begin(), secret.end(), [](char c) {
+      return IsAlnum(c) || c == '-' || c == '.' || c == '_' || c == '~';
+    });
+    if (!is_segment) {
+      return InvalidArgument(
+          "{}: it may have letters, digits, hyphens, dots, underscores and tildes", kKey);
+    }
+  }
+  path_secrets_ = DigestsOf(*secrets);
+  return absl::OkStatus();
+}
+
+bool Endpoint::IsPathSecret(std::string_view segment) const {
+  return IsOneOf(path_secrets_, segment);
+}
+
+std::optional<Check> Endpoint::CheckHeader(const Peer& peer, FieldOf field) const {
+  if (!allow_from_.empty() && !(peer.address && IsIn(allow_from_, *peer.address)))
+    return Check::kAddress;
+  if (settings_.certificate && !PassesCertificate(*settings_.certificate, peer.certificate.get()))
+    return Check::kCertificate;
+  if (settings_.basic && !PassesBasic(basic_, field)) return Check::kBasic;
+  if (!bearer_.empty()) {
+    const auto token = CredentialsOf(field, "Bearer");
+    if (!token || !IsOneOf(bearer_, *token)) return Check::kBearer;
+  }
+  if (settings_.header) {
+    const auto value = field(settings_.header->field);
+    if (!value || !IsOneOf(header_, *value)) return Check::kHeader;
+  }
+  if (settings_.hmac) {
+    const HmacCheck& hmac = *settings_.hmac;
+    if (!field(hmac.field)) return Check::kHmac;
+    if (!hmac.timestamp_field.empty() && !field(hmac.timestamp_field)) return Check::kHmac;
+  }
+  return std::nullopt;
+}
+
+Signature Endpoint::SignatureOf(FieldOf field) const {
+  Signature signature;
+  if (!settings_.hmac) return signature;
+  signature.value = field(settings_.hmac->field).value_or("");
+  if (!settings_.hmac->timestamp_field.empty())
+    signature.timestamp = field(settings_.hmac->timestamp_field).value_or("");
+  return signature;
+}
+
+std::optional<Check> Endpoint::CheckBody(const Signature& signature, std::string_view body,
+                                         int64_t now_millis) const {
+  if (!settings_.hmac) return std::nullopt;
+  const HmacCheck& check = *settings_.hmac;
+  std::string with_timestamp;
+  if (!check.timestamp_field.empty()) {
+    if (!IsRecent(signature.timestamp, now_millis, check.tolerance_millis)) return Check::kHmac;
+    with_timestamp = fmt::format("{}.{}", signature.timestamp, body);
+    body = with_timestamp;
+  }
+  const std::optional<std::string> given = DecodeSignature(check, signature.value);
+  bool passes = false;
+  for (const std::string& secret : hmac_) {
+    const std::string mac = Hmac(check.algorithm, secret, body);
+    passes |= given && given->size() == mac.size() &&
+              CRYPTO_memcmp(given->data(), mac.data(), mac.size()) == 0;
+  }
+  return passes ? std::nullopt : std::optional(Check::kHmac);
+}
+
+std::string Endpoint::Challenge() const {
+  std::string challenge;
+  const auto add = [&](std::string_view scheme) {
+    challenge +=
+        fmt::format("{}{} realm=\"{}\"", challenge.empty() ? "" : ", ", scheme, settings_.name);
+  };
+  if (settings_.basic) add("Basic");
+  if (!bearer_.empty()) add("Bearer");
+  if (settings_.header) add("Token");
+  if (settings_.hmac) add("Signature");
+  return challenge;
+}
+
+absl::Status CheckPath(std::string_view path) {
+  constexpr std::string_view kBesideLettersAndDigits = "/-._~!$&'()*+,;=:@";
+  if (!path.starts_with('/')) return InvalidArgument("'{}' must begin with /", path);
+  for (size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '%' && i + 2 < path.size() && IsHexDigit(path[i + 1]) && IsHexDigit(path[i + 2]))
+      continue;
+    if (IsAlnum(path[i])) continue;
+    if (kBesideLettersAndDigits.find(path[i]) != std::string_view::npos) continue;
+    return InvalidArgument(
+        "'{}' is no path that a request can have: byte {} must be percent-encoded, or goes into no "
+        "path",
+        path, i + 1);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace mmsmo::access
