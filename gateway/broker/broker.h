@@ -40,6 +40,7 @@ struct Entry {
   std::string content_type;
   std::string content_encoding;
   std::string trace_parent;
+  std::vector<std::string> verified_by;  // the checks of the endpoint that it passed
   std::string body;
 
   // A serialised v1.Event without cursor and accept_time, which the engine puts in front; empty:

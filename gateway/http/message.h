@@ -2,12 +2,17 @@
 
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/functional/any_invocable.h"
+#include "gateway/access/endpoint.h"
 #include "gateway/base/byte_budget.h"
 
 namespace mmsmo::http {
@@ -16,6 +21,7 @@ struct Request {
   std::string content_type;
   std::string content_encoding;
   std::string trace_parent;
+  access::Signature signature;
   std::string body;
   ByteBudget::Part held;  // what the body holds of the budget; goes where the body goes
 };
@@ -30,6 +36,8 @@ struct Answer {
   // logged of the request; nothing that a client chose the text of.
   std::string reason;
   std::string note;
+  // How long it is held back.
+  std::chrono::milliseconds late{0};
 };
 
 // Answers a request, once, on the thread that called the handler.
@@ -43,12 +51,21 @@ enum class BodyRefusal {
 
 // What one path takes.
 struct Route {
-  std::string method;  // GET takes HEAD too
+  std::string method;         // GET takes HEAD too
+  std::optional<size_t> max_body_bytes;  // otherwise as many as the server takes
+  // Set: the path is followed by one more segment, of which this says whether it is right.
+  std::function<bool(std::string_view segment)> is_secret;
+  // Judges a request by its header, before its body is read: an answer refuses it. May keep what
+  // `handle` has to know of the header. Unset: everybody may come.
+  std::function<std::optional<Answer>(const access::Peer&, access::FieldOf, Request*)> admit;
   Handler handle;
   // Answers for a body that is not taken. Unset: a plain 413 or 503.
   std::function<Answer(BodyRefusal)> refuse_body;
   // The answer where `handle` takes too long. Unset: a plain 503.
   std::function<Answer()> answer_late;
+  // Is told of every answer to a request of this path, and how long after the request's header it
+  // was given.
+  std::function<void(const Answer&, std::chrono::nanoseconds)> answered;
 };
 using Routes = std::map<std::string, Route, std::less<>>;
 

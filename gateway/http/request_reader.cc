@@ -35,9 +35,11 @@ int64_t FieldBytes(const Fields& fields) {
 
 }  // namespace
 
-RequestReader::RequestReader(const Limits& limits, const Routes* routes, ByteBudget* budget)
+RequestReader::RequestReader(const Limits& limits, const std::shared_ptr<const Routes>* routes,
+                             const access::Peer* peer, ByteBudget* budget)
     : limits_(limits),
       routes_(routes),
+      peer_(peer),
       budget_(budget),
       request_part_(budget),
       kept_part_(budget) {}
@@ -115,7 +117,7 @@ RequestReader::Next RequestReader::Parse(std::string_view* bytes) {
 void RequestReader::Begin() {
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(limits_.max_header_bytes));
-  parser_->body_limit(limits_.max_body_bytes);
+  parser_->body_limit(boost::none);  // its route will say
   header_seen_ = false;
   header_bytes_ = 0;
   route_ = nullptr;
@@ -129,14 +131,13 @@ RequestReader::Next RequestReader::Step(std::string_view* bytes) {
   const size_t used = parser_->put(boost::asio::buffer(bytes->data(), bytes->size()), error);
   bytes->remove_prefix(used);
   if (error == field::error::need_more) error = {};
-  const bool over_limit = error == field::error::body_limit;
   Next next = Next::kMore;
-  if (!header_seen_ && (parser_->is_header_done() || over_limit)) {
+  if (!header_seen_ && parser_->is_header_done()) {
     header_seen_ = true;
-    next = JudgeHeader(over_limit, !parser_->is_done() && bytes->empty());
+    next = JudgeHeader(!parser_->is_done() && bytes->empty());
     if (next == Next::kRefusal) return next;
   }
-  if (over_limit) return RefuseBody(BodyRefusal::kTooLarge);
+  if (error == field::error::body_limit) return RefuseBody(BodyRefusal::kTooLarge);
   if (error) return RefuseUnreadable(error);
   if (parser_->is_done()) return Next::kRequest;
   if (used == 0 && bytes->size() > limits_.max_header_bytes) {
@@ -146,7 +147,7 @@ RequestReader::Next RequestReader::Step(std::string_view* bytes) {
 }
 
 // Judges the request by its header alone, so that nobody sends a body for nothing.
-RequestReader::Next RequestReader::JudgeHeader(bool over_limit, bool body_waits) {
+RequestReader::Next RequestReader::JudgeHeader(bool body_waits) {
   const auto& request = parser_->get();
   http10_ = request.version() == 10;
   const bool coded = request.count(field::field::transfer_encoding) > 0;
@@ -160,20 +161,21 @@ RequestReader::Next RequestReader::JudgeHeader(bool over_limit, bool body_waits)
     return Refuse(501, "bad_transfer_coding", "the only transfer coding served is chunked");
   }
   const std::string_view path = PathOf(View(request.target()));
-  auto route = routes_->find(path);
-  if (route == routes_->end()) route = routes_->find(NormalPath(path));
-  if (route == routes_->end()) {
+  route_ = FindRoute(path);
+  if (route_ == nullptr) {
     // Its length tells a typing error; its text, and a hash of it, could give a secret away.
     std::string note = fmt::format("the path has {} bytes", path.size());
     Refuse(404, "no_such_path", "nothing is served at this path");
     refusal_.note = std::move(note);
     return Next::kRefusal;
   }
-  route_ = &route->second;
   KeepFields();
   const std::string_view method = View(request.method_string());
   if (method != route_->method && !(head_ && route_->method == "GET")) return RefuseMethod();
-  if (over_limit) return Next::kMore;
+  if (auto answer = Admit()) return Refuse(*std::move(answer));
+  const size_t limit = route_->max_body_bytes.value_or(limits_.max_body_bytes);
+  parser_->body_limit(limit);
+  if (parser_->content_length().value_or(0) > limit) return RefuseBody(BodyRefusal::kTooLarge);
   if (method == "POST" && !parser_->content_length() && !parser_->chunked()) {
     return Refuse(411, "length_required",
                   "a POST needs Content-Length or Transfer-Encoding: chunked");
@@ -185,6 +187,51 @@ RequestReader::Next RequestReader::JudgeHeader(bool over_limit, bool body_waits)
     return Refuse(417, "bad_expectation", "the only expectation served is 100-continue");
   }
   return body_waits ? Next::kContinue : Next::kMore;
+}
+
+// A path's secret is its last segment; a wrong one is as if there were no such path.
+const Route* RequestReader::FindRoute(std::string_view path) {
+  routes_of_request_ = *routes_;
+  const Routes& routes = *routes_of_request_;
+  auto route = routes.find(path);
+  if (route != routes.end() && !route->second.is_secret) return &route->second;
+  const std::string normal = NormalPath(path);
+  route = routes.find(normal);
+  if (route != routes.end() && !route->second.is_secret) return &route->second;
+  const size_t slash = normal.rfind('/');
+  if (slash == std::string::npos) return nullptr;
+  route = routes.find(slash == 0 ? "/" : normal.substr(0, slash));
+  const bool opens = route != routes.end() && route->second.is_secret &&
+                     route->second.is_secret(std::string_view(normal).substr(slash + 1));
+  return opens ? &route->second : nullptr;
+}
+
+// What a field that stands there twice says depends on who reads it.
+std::optional<Answer> RequestReader::Admit() {
+  if (!route_->admit) return std::nullopt;
+  const auto& message = parser_->get();
+  const auto only = [&](std::string_view name) -> std::optional<std::string_view> {
+    const auto [begin, end] = message.equal_range({name.data(), name.size()});
+    if (begin == end || std::next(begin) != end) return std::nullopt;
+    return View(begin->value());
+  };
+  return route_->admit(Client(), only, &request_);
+}
+
+access::Peer RequestReader::Client() const {
+  const access::TrustedProxies* const proxies = limits_.proxies;
+  if (proxies == nullptr || proxies->field == access::TrustedProxies::Field::kNone ||
+      !proxies->Trust(peer_->address)) {
+    return *peer_;
+  }
+  std::string values;
+  const std::string_view name = NameOf(proxies->field);
+  const auto [begin, end] = parser_->get().equal_range({name.data(), name.size()});
+  for (auto one = begin; one != end; ++one) {
+    if (!values.empty()) values += ',';
+    values += View(one->value());
+  }
+  return {.address = ClientOf(*proxies, peer_->address, values), .certificate = peer_->certificate};
 }
 
 // What a trailer says must not be taken for what the header says (RFC 9110, 6.5.1).
@@ -245,8 +292,12 @@ RequestReader::Next RequestReader::RefuseBody(BodyRefusal why) {
 
 RequestReader::Next RequestReader::Refuse(int status, std::string_view reason,
                                           std::string_view detail) {
-  refusal_ = ProblemAnswer(
-      {.status = status, .reason = std::string(reason), .detail = std::string(detail)});
+  return Refuse(ProblemAnswer(
+      {.status = status, .reason = std::string(reason), .detail = std::string(detail)}));
+}
+
+RequestReader::Next RequestReader::Refuse(Answer answer) {
+  refusal_ = std::move(answer);
   refused_by_ = Limit::kNone;
   parser_.reset();
   keep_alive_ = false;

@@ -4,10 +4,13 @@
 
 #include <boost/beast/http/parser.hpp>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "gateway/access/endpoint.h"
+#include "gateway/access/proxies.h"
 #include "gateway/base/byte_budget.h"
 #include "gateway/http/growing_body.h"
 #include "gateway/http/message.h"
@@ -18,7 +21,8 @@ class RequestReader {
  public:
   struct Limits {
     size_t max_header_bytes = 8 << 10;  // also of what stands before a chunk
-    size_t max_body_bytes = 256 << 10;
+    size_t max_body_bytes = 256 << 10;  // where its route says nothing else
+    const access::TrustedProxies* proxies = nullptr;  // null: none
   };
 
   enum class Next {
@@ -34,9 +38,10 @@ class RequestReader {
   // Which limit a refusal is for.
   enum class Limit { kNone, kHeaderBytes, kBodyBytes, kInFlightBytes };
 
-  // The paths of `routes` are normal ones. `routes` and `budget` must outlive it, the budget also
-  // the requests.
-  RequestReader(const Limits& limits, const Routes* routes, ByteBudget* budget);
+  // `routes` is looked at for each request, whose route stays as long as it does; their paths are
+  // normal ones. All must outlive it, the budget also the requests.
+  RequestReader(const Limits& limits, const std::shared_ptr<const Routes>* routes,
+                const access::Peer* peer, ByteBudget* budget);
 
   // Reads on in what is left and in `bytes`, up to the end of one request. What a request or a
   // refusal is answered must be sent before the next Read. Everything that is kept is held of the
@@ -45,8 +50,8 @@ class RequestReader {
 
   // After kRequest, once. The request holds its body's part of the budget.
   Request TakeRequest();
-  // After kRequest, until the next Read.
-  const Route& route() const { return *route_; }
+  // After kRequest or kRefusal, until the next Read; null where the path has none.
+  const Route* route() const { return route_; }
   // After kRefusal.
   const Answer& refusal() const { return refusal_; }
   Limit refused_by() const { return refused_by_; }
@@ -68,19 +73,25 @@ class RequestReader {
   Next Step(std::string_view* bytes);
   void Begin();
   bool Hold();
-  Next JudgeHeader(bool over_limit, bool body_waits);
+  Next JudgeHeader(bool body_waits);
+  const Route* FindRoute(std::string_view path);
+  std::optional<Answer> Admit();
+  access::Peer Client() const;
   void KeepFields();
   Next RefuseMethod();
   Next RefuseUnreadable(boost::system::error_code error);
   Next RefuseBody(BodyRefusal why);
   Next Refuse(int status, std::string_view reason, std::string_view detail);
+  Next Refuse(Answer answer);
 
   const Limits limits_;
-  const Routes* const routes_;
+  const std::shared_ptr<const Routes>* const routes_;
+  const access::Peer* const peer_;
   ByteBudget* const budget_;
 
   std::optional<Parser> parser_;  // of the request under way
   bool header_seen_ = false;
+  std::shared_ptr<const Routes> routes_of_request_;
   const Route* route_ = nullptr;
   Request request_;           // what the header says, but for its body
   int64_t header_bytes_ = 0;  // what the parser keeps of the header

@@ -112,9 +112,13 @@ class Server::Worker {
     return endpoint;
   }
 
-  void SetRoutes(const Routes& routes) {
-    for (const auto& [path, route] : routes) routes_.emplace(NormalPath(path), route);
-    context_.routes = &routes_;
+  void SetRoutes(Routes routes) {
+    Routes normal;
+    for (auto& [path, route] : routes) normal.emplace(NormalPath(path), std::move(route));
+    context_.routes = std::make_shared<const Routes>(std::move(normal));
+  }
+  void SetRoutesSoon(const MakeRoutes& make_routes) {
+    asio::post(io_, [this, make_routes] { SetRoutes(make_routes(MakePost())); });
   }
   Post MakePost() {
     return [this](absl::AnyInvocable<void()> task) { asio::post(io_, std::move(task)); };
@@ -248,7 +252,6 @@ class Server::Worker {
   Session::Context context_;
   // Before what lives in it, and so after that in destruction.
   asio::io_context io_;
-  Routes routes_;
   asio::basic_socket_acceptor<stream_protocol> acceptor_;
   asio::steady_timer accept_timer_;
   asio::steady_timer sweep_timer_;
@@ -338,6 +341,10 @@ Server::~Server() { Stop(steady_clock::now()); }
 
 void Server::Start() {
   for (const auto& worker : workers_) worker->Start();
+}
+
+void Server::SetRoutes(const MakeRoutes& make_routes) {
+  for (const auto& worker : workers_) worker->SetRoutesSoon(make_routes);
 }
 
 void Server::Drain() {

@@ -13,6 +13,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gateway/access/proxies.h"
 #include "gateway/base/byte_budget.h"
 #include "gateway/base/metrics.h"
 #include "gateway/base/unix_socket.h"
@@ -36,6 +37,8 @@ struct ServerOptions {
   std::chrono::milliseconds body_timeout{30'000};
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds write_timeout{10'000};
+  // Whose word counts for who asks.
+  access::TrustedProxies proxies;
   // The longest that a handler may take; then its route's answer_late.
   std::chrono::milliseconds handler_timeout{8'000};
 };
@@ -64,6 +67,8 @@ class Server {
   bool loopback() const { return loopback_; }
 
   void Start();
+  // Other routes for the requests that come from now on. Thread-safe.
+  void SetRoutes(const MakeRoutes& make_routes);
   // Accepts no more, closes idle connections, and closes the others after their next answer.
   // Idempotent.
   void Drain();

@@ -27,7 +27,16 @@ constexpr milliseconds kSlowGrace{2'000};
 constexpr int64_t kSlowBytesASecond = 1 << 10;
 
 RequestReader::Limits LimitsOf(const ServerOptions& options) {
-  return {.max_header_bytes = options.max_header_bytes, .max_body_bytes = options.max_body_bytes};
+  return {.max_header_bytes = options.max_header_bytes,
+          .max_body_bytes = options.max_body_bytes,
+          .proxies = &options.proxies};
+}
+
+access::Peer PeerOf(const Session::Socket& socket) {
+  error_code error;
+  const auto endpoint = socket.remote_endpoint(error);
+  if (error) return {};
+  return {.address = access::AddressOf(*endpoint.data())};
 }
 
 }  // namespace
@@ -36,7 +45,9 @@ Session::Session(Socket socket, Context* context, std::atomic<int>* count)
     : socket_(std::move(socket)),
       context_(context),
       count_(count),
-      reader_(LimitsOf(*context->options), context->routes, &context->shared->bytes_in_flight) {
+      peer_(PeerOf(socket_)),
+      reader_(LimitsOf(*context->options), &context->routes, &peer_,
+              &context->shared->bytes_in_flight) {
   ++*count_;
   error_code ignored;
   socket_.non_blocking(true, ignored);
@@ -116,6 +127,7 @@ bool Session::TakeOne(std::string_view bytes) {
     case RequestReader::Next::kRefusal:
       CountRefusal();
       keep_alive_ = reader_.keep_alive();
+      handling_since_ = Clock::now();
       Respond(reader_.refusal());
       return true;
     case RequestReader::Next::kContinue:
@@ -139,13 +151,15 @@ void Session::Continue() {
 void Session::Dispatch() {
   keep_alive_ = reader_.keep_alive();
   state_ = State::kHandling;
-  SetDeadline(context_->options->handler_timeout);
-  reader_.route().handle(reader_.TakeRequest(), [weak = weak_from_this(),
-                                                 number = ++request_number_](const Answer& answer) {
-    const auto self = weak.lock();
-    if (self && self->state_ == State::kHandling && self->request_number_ == number)
-      self->Respond(answer);
-  });
+  handling_since_ = Clock::now();
+  deadline_ = handling_since_ + context_->options->handler_timeout;
+  reader_.route()->handle(
+      reader_.TakeRequest(),
+      [weak = weak_from_this(), number = ++request_number_](Answer answer) {
+        const auto self = weak.lock();
+        if (self && self->state_ == State::kHandling && self->request_number_ == number)
+          self->Respond(std::move(answer));
+      });
 }
 
 void Session::CountRefusal() {
@@ -162,9 +176,18 @@ void Session::CountRefusal() {
   }
 }
 
-void Session::Respond(const Answer& answer) {
-  keep_alive_ = keep_alive_ && !context_->draining;
+void Session::Respond(Answer answer) {
+  if (const Route* const route = reader_.route(); route != nullptr && route->answered)
+    route->answered(answer, Clock::now() - handling_since_);
   context_->shared->answers.Count(answer);
+  if (answer.late.count() == 0 || context_->draining) return Send(answer);
+  state_ = State::kHolding;
+  SetDeadline(answer.late);
+  held_ = std::move(answer);
+}
+
+void Session::Send(const Answer& answer) {
+  keep_alive_ = keep_alive_ && !context_->draining;
   Format(answer);
   Write();
 }
@@ -223,10 +246,12 @@ void Session::CheckDeadline(Clock::time_point now) {
       return reader_.phase() == RequestReader::Phase::kIdle ? Close() : GiveUpReading();
     case State::kHandling: {
       ++request_number_;
-      const Route& route = reader_.route();
+      const Route& route = *reader_.route();
       return Respond(route.answer_late ? route.answer_late()
                                        : UnavailableAnswer("overloaded", "no answer in time"));
     }
+    case State::kHolding:
+      return Send(std::exchange(held_, {}));
     case State::kWriting:
     case State::kLingering:
     case State::kClosed:
@@ -235,6 +260,8 @@ void Session::CheckDeadline(Clock::time_point now) {
 }
 
 std::optional<Session::Worth> Session::WorthAt(Clock::time_point now) const {
+  // Who waits for a refusal loses nothing.
+  if (state_ == State::kHolding) return Worth{.kind = Worth::Kind::kIdle, .since = since_};
   const bool idle = state_ == State::kLingering ||
                     (state_ == State::kReading && reader_.phase() == RequestReader::Phase::kIdle);
   const auto waited = now - since_;
@@ -279,6 +306,7 @@ bool Session::HasBytes() const {
 }
 
 void Session::Drain() {
+  if (state_ == State::kHolding) return Send(std::exchange(held_, {}));
   if (state_ != State::kReading || reader_.phase() != RequestReader::Phase::kIdle) return;
   // A wait that has its bytes already completes with them all the same.
   error_code ignored;

@@ -41,7 +41,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // What the sessions of one thread share.
   struct Context {
     const ServerOptions* options = nullptr;
-    const Routes* routes = nullptr;
+    std::shared_ptr<const Routes> routes;
     Shared* shared = nullptr;
     std::string date;       // the Date field's value
     bool draining = false;  // answers close their connection
@@ -84,6 +84,7 @@ class Session : public std::enable_shared_from_this<Session> {
   enum class State {
     kReading,    // a request, or waiting for one
     kHandling,   // a handler owes an answer
+    kHolding,    // an answer is held back
     kWriting,    // an answer that the socket did not take at once
     kLingering,  // answered and half-closed: what still comes is discarded, so that the client sees
                  // the answer
@@ -99,7 +100,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void Dispatch();
   void CountRefusal();
   bool HasBytes() const;
-  void Respond(const Answer& answer);
+  void Respond(Answer answer);
+  void Send(const Answer& answer);
   void Format(const Answer& answer);
   void Write();
   void OnWritten();
@@ -116,7 +118,10 @@ class Session : public std::enable_shared_from_this<Session> {
   Clock::time_point deadline_;
   Clock::time_point since_;  // when the request, or the wait for one, began
   size_t received_ = 0;      // of bytes since then
+  const access::Peer peer_;
   RequestReader reader_;
+  Clock::time_point handling_since_;
+  Answer held_;
   bool taking_ = false;
   bool keep_alive_ = false;
   uint64_t request_number_ = 0;  // tells a late answer from the one that is owed

@@ -51,17 +51,19 @@ Judgement Judge(const Postback& postback, v1::Event* event) {
                          event->mutable_mms_mo());
 }
 
-broker::Entry MakeEntry(std::string endpoint, Postback postback, Judgement judgement,
+broker::Entry MakeEntry(Postback postback, Judgement judgement,
                         v1::Event* event) {
-  broker::Entry entry{.endpoint = std::move(endpoint),
+  broker::Entry entry{.endpoint = std::move(postback.endpoint),
                       .content_type = std::move(postback.content_type),
                       .content_encoding = std::move(postback.content_encoding),
                       .trace_parent = std::move(postback.trace_parent),
+                      .verified_by = std::move(postback.verified_by),
                       .body = std::move(postback.body),
                       .tracking_id = std::move(judgement.tracking_id)};
   if (judgement.verdict == Verdict::kAccepted) {
     event->set_endpoint(entry.endpoint);
     event->set_trace_parent(entry.trace_parent);
+    for (const std::string& check : entry.verified_by) event->add_verified_by(check);
     event->SerializeToString(&entry.event);
     entry.key = broker::MakePostbackKey(entry.endpoint, entry.tracking_id,
                                         event->mms_mo().recipient().value());

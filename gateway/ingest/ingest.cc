@@ -34,7 +34,8 @@ std::string_view ReasonLabel(std::string_view reason) {
        {"", "id_conflict", "body_too_large", "not_durable", "overloaded", "quarantine_full",
         "retention_full", "draining", "unreadable", "bad_host", "no_such_path",
         "method_not_allowed", "too_slow", "length_required", "bad_expectation", "header_too_large",
-        "bad_transfer_coding", "bad_version", "not_ready"}) {
+        "bad_transfer_coding", "bad_version", "not_ready", "unauthenticated", "forbidden",
+        "rate_limited"}) {
     if (reason == known) return known;
   }
   for (int i = 0; i < postback::kReasons; ++i) {
@@ -67,9 +68,8 @@ Outcome Unavailable(std::string_view reason, std::string_view detail) {
           .detail = std::string(detail)};
 }
 
-Ingest::Ingest(std::string endpoint, broker::Broker* broker, Metrics& metrics)
-    : endpoint_(std::move(endpoint)),
-      broker_(broker),
+Ingest::Ingest(broker::Broker* broker, Metrics& metrics)
+    : broker_(broker),
       metrics_(metrics),
       decode_seconds_(metrics.Histogram(
           "mmsmo_decode_seconds", "How long one postback took to decode and normalise.",
@@ -87,6 +87,10 @@ void Ingest::Count(const Outcome& outcome) {
 }
 
 Lane::Lane(Ingest* ingest, Post post) : ingest_(ingest), post_(std::move(post)) {}
+
+std::shared_ptr<Lane> Lane::Make(Ingest* ingest, Post post) {
+  return std::shared_ptr<Lane>(new Lane(ingest, std::move(post)));
+}
 
 void Lane::Submit(Postback postback, Done done) {
   Waiting waiting{.done = std::move(done), .judged = {}, .held = std::move(postback.held)};
@@ -108,7 +112,7 @@ void Lane::Submit(Postback postback, Done done) {
   entries_.push_back(std::move(entry));
   waiting_.push_back(std::move(waiting));
   if (bytes_ >= kMaxAppendBytes) return Flush();
-  if (waiting_.size() == 1) post_([this] { Flush(); });
+  if (waiting_.size() == 1) post_([self = shared_from_this()] { self->Flush(); });
 }
 
 broker::Entry Lane::Judge(Postback postback, Outcome* judged) {
@@ -119,7 +123,7 @@ broker::Entry Lane::Judge(Postback postback, Outcome* judged) {
   judged->kind = KindOf(judgement.verdict);
   judged->http_status = StatusOf(judgement);
   broker::Entry entry =
-      MakeEntry(ingest_->endpoint_, std::move(postback), std::move(judgement), &event_);
+      MakeEntry(std::move(postback), std::move(judgement), &event_);
   judged->reason = entry.reason;
   judged->detail = entry.detail;
   return entry;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,9 +23,8 @@ namespace mmsmo::ingest {
 // What all lanes share. Thread-safe.
 class Ingest {
  public:
-  // `endpoint` names the endpoint in events and in the dedupe key. `broker` and `metrics` must
-  // outlive this.
-  Ingest(std::string endpoint, broker::Broker* broker, Metrics& metrics);
+  // Both must outlive this.
+  Ingest(broker::Broker* broker, Metrics& metrics);
 
   // Counts what was judged elsewhere, such as a body over the size limit.
   void Count(const Outcome& outcome);
@@ -32,7 +32,6 @@ class Ingest {
  private:
   friend class Lane;
 
-  const std::string endpoint_;
   broker::Broker* const broker_;
   Metrics& metrics_;
   prometheus::Histogram& decode_seconds_;
@@ -44,20 +43,23 @@ class Ingest {
 
 // The way of the postbacks of one thread. Appends are handed on once a pass of that thread's loop
 // rather than one by one: the larger the groups, the fewer the syncs.
-class Lane {
+class Lane : public std::enable_shared_from_this<Lane> {
  public:
   using Done = absl::AnyInvocable<void(Outcome)>;
   // Runs a task soon on the lane's thread; callable from any thread.
   using Post = std::function<void(absl::AnyInvocable<void()>)>;
 
-  // `ingest` must outlive the lane and every task that was posted.
-  Lane(Ingest* ingest, Post post);
+  // Lives until what was submitted is handed on. `ingest` must outlive it and every task that was
+  // posted.
+  static std::shared_ptr<Lane> Make(Ingest* ingest, Post post);
 
   // Judges a postback and calls `done` on the lane's thread when its outcome is settled. What the
   // postback and its event hold of the budget is held until then. Only on the lane's thread.
   void Submit(Postback postback, Done done);
 
  private:
+  Lane(Ingest* ingest, Post post);
+
   struct Waiting {
     Done done;
     Outcome judged;  // what it is once it is durable, but for the receipt's part

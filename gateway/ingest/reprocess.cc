@@ -55,10 +55,13 @@ class Batch {
 
   void Add(v1::GetQuarantinedResponse quarantined, bool publish_conflict) {
     v1::QuarantinedPostback& about = *quarantined.mutable_postback();
-    Postback postback{.body = std::move(*quarantined.mutable_body()),
+    Postback postback{.endpoint = std::move(*about.mutable_endpoint()),
+                      .body = std::move(*quarantined.mutable_body()),
                       .content_type = std::move(*about.mutable_content_type()),
                       .content_encoding = std::move(*about.mutable_content_encoding()),
-                      .trace_parent = std::move(*about.mutable_trace_parent())};
+                      .trace_parent = std::move(*about.mutable_trace_parent()),
+                      .verified_by = {std::make_move_iterator(about.mutable_verified_by()->begin()),
+                                      std::make_move_iterator(about.mutable_verified_by()->end())}};
     bytes_ += postback.body.size();
     postback::Judgement judgement = Judge(postback, &event_);
     results_.emplace_back(Response(about.id(), Outcome::Kind::kQuarantined));
@@ -66,8 +69,7 @@ class Batch {
       results_.back()->set_reason(std::string(Name(judgement.reason)));
       return;
     }
-    broker::Entry entry = MakeEntry(std::move(*about.mutable_endpoint()), std::move(postback),
-                                    std::move(judgement), &event_);
+    broker::Entry entry = MakeEntry(std::move(postback), std::move(judgement), &event_);
     if (entry.event.empty()) {
       results_.back()->set_reason(std::move(entry.reason));
       return;

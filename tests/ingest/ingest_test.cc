@@ -45,7 +45,7 @@ class FakeBroker : public BrokerStub {
 class IngestTest : public testing::Test {
  protected:
   void Submit(const std::string& body, const std::string& content_type = "text/xml") {
-    lane_.Submit({.body = body, .content_type = content_type},
+    lane_->Submit({.endpoint = "mms-mo", .body = body, .content_type = content_type},
                  [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
   }
   // One pass of the thread's loop.
@@ -63,10 +63,10 @@ class IngestTest : public testing::Test {
 
   Metrics metrics_;
   FakeBroker broker_;
-  Ingest ingest_{"mms-mo", &broker_, metrics_};
+  Ingest ingest_{&broker_, metrics_};
   std::vector<absl::AnyInvocable<void()>> tasks_;
-  Lane lane_{&ingest_,
-             [this](absl::AnyInvocable<void()> task) { tasks_.push_back(std::move(task)); }};
+  const std::shared_ptr<Lane> lane_ = Lane::Make(
+      &ingest_, [this](absl::AnyInvocable<void()> task) { tasks_.push_back(std::move(task)); });
   std::vector<Outcome> outcomes_;
 };
 
@@ -98,7 +98,7 @@ TEST_F(IngestTest, AnswersOnlyOnceItIsDurable) {
 }
 
 TEST_F(IngestTest, PublishesTheNormalisedMessage) {
-  lane_.Submit({.body = Xml("A"), .content_type = "text/xml", .trace_parent = "00-trace"},
+  lane_->Submit({.endpoint = "mms-mo", .body = Xml("A"), .content_type = "text/xml", .trace_parent = "00-trace", .verified_by = {"basic", "address"}},
                [](const Outcome&) {});
   RunPass();
   const broker::Entry& entry = broker_.appended[0][0];
@@ -106,6 +106,7 @@ TEST_F(IngestTest, PublishesTheNormalisedMessage) {
   ASSERT_TRUE(event.ParseFromString(entry.event));
   EXPECT_EQ(event.endpoint(), "mms-mo");
   EXPECT_EQ(event.trace_parent(), "00-trace");
+  EXPECT_THAT(event.verified_by(), testing::ElementsAre("basic", "address"));
   EXPECT_EQ(event.mms_mo().tracking_id(), "A");
   EXPECT_EQ(event.cursor(), "");  // the engine's
   EXPECT_EQ(entry.endpoint, "mms-mo");
@@ -114,7 +115,7 @@ TEST_F(IngestTest, PublishesTheNormalisedMessage) {
 }
 
 TEST_F(IngestTest, SaysWhatThePostbackIsByTheRulesOfNowAndBefore) {
-  lane_.Submit({.body = Xml("A"), .content_type = "text/xml"}, [](const Outcome&) {});
+  lane_->Submit({.endpoint = "mms-mo", .body = Xml("A"), .content_type = "text/xml"}, [](const Outcome&) {});
   RunPass();
   const broker::Entry& entry = broker_.appended[0][0];
   v1::Event event;
@@ -132,7 +133,7 @@ TEST_F(IngestTest, HoldsBodyAndEventOfTheBudgetUntilTheReceipt) {
   const auto submit = [&] {
     ByteBudget::Part held(&budget);
     ASSERT_TRUE(held.Resize(static_cast<int64_t>(body.size())));
-    lane_.Submit({.body = body, .content_type = "text/xml", .held = std::move(held)},
+    lane_->Submit({.endpoint = "mms-mo", .body = body, .content_type = "text/xml", .held = std::move(held)},
                  [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
   };
   submit();

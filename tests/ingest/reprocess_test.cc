@@ -36,6 +36,7 @@ class ReprocessTest : public testing::Test, protected embedded::Engine {
     entry.content_type = content_type;
     entry.content_encoding = content_encoding;
     entry.trace_parent = kTraceParent;
+    entry.verified_by = {"basic"};
     return Append(std::move(entry))->quarantine_id;
   }
   Reprocessed Reprocess(const std::vector<std::string>& ids, bool publish_conflicts = false) {
@@ -69,6 +70,7 @@ TEST_F(ReprocessTest, PublishesWhatIsUnderstoodNow) {
   EXPECT_EQ((*events)[0].endpoint(), "mms-mo");
   EXPECT_EQ((*events)[0].mms_mo().subject(), "hi");
   EXPECT_EQ((*events)[0].trace_parent(), kTraceParent);
+  EXPECT_THAT((*events)[0].verified_by(), ElementsAre("basic"));
   EXPECT_EQ(broker().GetRawPostback(results[0]->cursor())->body, Xml("A"));
   auto again = embedded::EventOf("A", 7);
   again.key = broker::MakePostbackKey("mms-mo", "A", "28444");

@@ -180,6 +180,7 @@ absl::StatusOr<Receipt> CommitGroup::Keep(Entry entry) {
   postback.set_content_type(Printable(std::move(entry.content_type)));
   postback.set_content_encoding(Printable(std::move(entry.content_encoding)));
   postback.set_trace_parent(entry.trace_parent);
+  for (std::string& check : entry.verified_by) postback.add_verified_by(std::move(check));
   postback.set_http_status(entry.http_status);
   postback.set_tracking_id(entry.tracking_id);
   auto id = parts_.quarantine->Add(entry.shelf, std::move(postback), entry.body, age_, &batch_);

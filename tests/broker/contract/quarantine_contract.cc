@@ -18,6 +18,7 @@ TEST_P(QuarantineContract, GivesWhatWasKeptWithItsBody) {
   Entry entry = Rejected(400, "bad_xml", "<a");
   entry.content_type = "text/\xFF\x01;\tcharset=x";
   entry.content_encoding = "gzip";
+  entry.verified_by = {"basic", "address"};
   entry.trace_parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   entry.tracking_id = "id";
   const auto receipt = Append(entry);
@@ -37,6 +38,7 @@ TEST_P(QuarantineContract, GivesWhatWasKeptWithItsBody) {
     EXPECT_EQ(postback.content_type(), "text/??;\tcharset=x") << "a protobuf string is UTF-8";
     EXPECT_EQ(postback.content_encoding(), "gzip");
     EXPECT_EQ(postback.trace_parent(), entry.trace_parent);
+    EXPECT_THAT(postback.verified_by(), testing::ElementsAreArray(entry.verified_by));
     EXPECT_EQ(postback.tracking_id(), "id");
     if (beyond().test_clock) {
       EXPECT_EQ(postback.accept_time().seconds(), NowSeconds());
