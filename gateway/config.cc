@@ -7,10 +7,14 @@
 #include <optional>
 #include <sstream>
 
+#include "absl/strings/str_split.h"
 #include "fmt/format.h"
 #include "gateway/base/status.h"
 #include "gateway/broker/page.h"
+#include "gateway/declared_endpoints.h"
 #include "gateway/declared_subscriptions.h"
+#include "gateway/exposure.h"
+#include "gateway/table_reader.h"
 #include "version.h"
 
 namespace mmsmo {
@@ -70,6 +74,18 @@ class Settings {
     Measure(name, value, otherwise, CLI::Validator(from_octal, ""), 0, help)->type_name("MODE");
   }
 
+  // A text that `read` takes, or says what is wrong with.
+  CLI::Option* Check(const std::string& name, const std::string& otherwise, const std::string& help,
+                     std::function<std::string(const std::string&)> read) {
+    CLI::Option* option = app_->add_option("--" + name, help);
+    option->check(CLI::Validator(std::move(read), "", ""))->default_str(otherwise);
+    return Named(option, name);
+  }
+
+  CLI::Option* Flag(const std::string& name, std::string* value, const std::string& help) {
+    return Named(app_->add_flag("--" + name + "{true}", *value, help), name);
+  }
+
  private:
   // A number with a unit, which stays as it was written, so that --print-config gives it back;
   // `to_number` replaces it by the number.
@@ -125,22 +141,20 @@ CLI::Validator AtMost(const uint64_t* value, uint64_t at_most) {
           ""};
 }
 
-// What a request's path can be (RFC 9112, 3.2.1).
 std::string CheckPath(const std::string& path) {
-  constexpr std::string_view kBesideLettersAndDigits = "/-._~!$&'()*+,;=:@";
-  const auto is_hex = [&path](size_t i) {
-    return i < path.size() && std::isxdigit(static_cast<unsigned char>(path[i])) != 0;
-  };
-  if (!path.starts_with('/')) return fmt::format("'{}' must begin with /", path);
-  for (size_t i = 0; i < path.size(); ++i) {
-    const auto c = static_cast<unsigned char>(path[i]);
-    if (c == '%' && is_hex(i + 1) && is_hex(i + 2)) continue;
-    if (c < 0x80 && std::isalnum(c) != 0) continue;
-    if (kBesideLettersAndDigits.find(path[i]) != std::string_view::npos) continue;
-    return fmt::format(
-        "'{}' is no path that a request can have: byte {} must be percent-encoded, or goes into no "
-        "path",
-        path, i + 1);
+  return std::string(MessageOf(access::CheckPath(path)));
+}
+
+// Without a value it is "true" and means both.
+std::string ReadInsecure(std::string_view text, Config& config) {
+  config.insecure_http = config.insecure_grpc = false;
+  if (text == "false") return "";
+  for (const absl::string_view part :
+       absl::StrSplit(absl::string_view(text.data(), text.size()), ',')) {
+    if (part != "http" && part != "grpc" && part != "true")
+      return fmt::format("'{}': allowed are http, grpc or both with a comma", text);
+    config.insecure_http |= part != "grpc";
+    config.insecure_grpc |= part != "http";
   }
   return "";
 }
@@ -153,6 +167,28 @@ void DeclareHttp(Settings& settings, Config& config) {
       ->check(CLI::Validator(CheckPath, ""));
   settings.Add("endpoint", &config.endpoint,
                "The endpoint's name in events; with the tracking id the key of dedupe");
+  settings
+      .Check("trusted-proxies", "",
+             "Addresses and ranges of proxies in front, with commas; unix: those of unix:PATH",
+             [&config](const std::string& text) {
+               const auto proxies = access::ParseTrustedProxies(text);
+               if (!proxies.ok()) return std::string(MessageOf(proxies.status()));
+               config.trusted_proxies.ranges = proxies->ranges;
+               config.trusted_proxies.unix_sockets = proxies->unix_sockets;
+               return std::string();
+             })
+      ->type_name("RANGES");
+  settings.Check(
+      "trusted-proxies-header", "",
+      "The field in which those say for whom they ask: forwarded or x-forwarded-for",
+      [&config](const std::string& text) {
+        using Field = access::TrustedProxies::Field;
+        for (const Field field : {Field::kNone, Field::kForwarded, Field::kXForwardedFor}) {
+          config.trusted_proxies.field = field;
+          if (text == NameOf(field)) return std::string();
+        }
+        return fmt::format("'{}': allowed are forwarded and x-forwarded-for", text);
+      });
   settings
       .Add("http-threads", &config.http_threads,
            "Threads that serve HTTP; 0: one a core, at most 4")
@@ -207,8 +243,15 @@ void DeclareGrpc(Settings& settings, Config& config) {
   settings.Group("Operation");
   settings.Add("admin-listen", &config.admin_listen,
                "Where /healthz, /readyz and /metrics are, HOST:PORT or unix:PATH");
+  settings.Duration("drain-grace", &config.drain_grace, "0s", 0,
+                    "On SIGTERM, everything is served so long as before, but not ready");
   settings.Duration("drain-timeout", &config.drain_timeout, "5s", 0,
                     "On SIGTERM, streams end within");
+  settings
+      .Flag("insecure", &config.insecure,
+            "Let everybody in who can reach a listener: =http, =grpc, or both")
+      ->check(CLI::Validator(
+          [&config](const std::string& text) { return ReadInsecure(text, config); }, ""));
   settings.Add("log-level", &config.log_level, "")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
   settings.Add("log-format", &config.log_format, "auto: text on a terminal, JSON otherwise")
@@ -250,27 +293,44 @@ void DeclareJournal(Settings& settings, Config& config) {
 }
 
 // One postback must fit, whatever its size, or it would be sent again for ever.
-void CheckTogether(const Config& config) {
+void CheckEndpoint(const access::EndpointSettings& endpoint, const Config& config) {
   constexpr size_t kBesidePath = 64;  // of the shortest header
-  if (config.http_path.size() + kBesidePath > config.max_header_bytes) {
+  if (endpoint.path.size() + kBesidePath > config.max_header_bytes) {
     Throw(
         fmt::format("--http-path: a request with a path of {} bytes is over --max-header-bytes, {}",
-                    config.http_path.size(), config.max_header_bytes));
+                    endpoint.path.size(), config.max_header_bytes));
   }
-  if (config.max_in_flight_bytes >= config.max_body_bytes + broker::kMaxEventBytes) return;
+  if (endpoint.max_body_bytes > kMostBodyBytes) {
+    Throw(fmt::format("endpoint '{}': max-body-bytes: {} is more than {}, the most allowed",
+                      endpoint.name, endpoint.max_body_bytes, kMostBodyBytes));
+  }
+  const uint64_t body = std::max(config.max_body_bytes, endpoint.max_body_bytes);
+  if (config.max_in_flight_bytes >= body + broker::kMaxEventBytes) return;
   Throw(
       fmt::format("--max-in-flight-bytes: {} is too little for one body of --max-body-bytes, {}, "
                   "and its event of "
                   "up to {}",
-                  config.max_in_flight_bytes, config.max_body_bytes, broker::kMaxEventBytes));
+                  config.max_in_flight_bytes, body, broker::kMaxEventBytes));
+}
+
+void CheckTogether(const Config& config) {
+  for (const access::EndpointSettings& endpoint : config.endpoints) CheckEndpoint(endpoint, config);
+  if (auto status = CheckExposure(config); !status.ok()) Throw(std::string(MessageOf(status)));
+}
+
+// The one that --http-path declares: the only one, or one more where the path is given.
+void AddShortEndpoint(const CLI::App& app, Config& config) {
+  if (!config.endpoints.empty() && app.get_option("--http-path")->count() == 0) return;
+  config.endpoints.push_back({.name = config.endpoint, .path = config.http_path});
 }
 
 // The settings of the file at `path`, where neither a flag nor the environment has them: CLI11's
 // own reading of a file would let it win over the environment, and what it reads is not quite TOML.
 void ReadSettings(CLI::App& app, const std::string& path, const toml::table& root) {
   for (const auto& [key, value] : root) {
-    if (key == kSubscriptionTable) continue;
     const std::string name(key.str());
+    if (name == kSubscriptionTable) continue;
+    if (name == kEndpointTable && value.is_array_of_tables()) continue;
     CLI::Option* const option = app.get_option_no_throw("--" + name);
     if (option == nullptr || !option->get_configurable()) {
       Throw(fmt::format("{}: '{}' is not a setting", path, name));
@@ -288,20 +348,38 @@ void ReadSettings(CLI::App& app, const std::string& path, const toml::table& roo
   }
 }
 
+// Whether the only endpoint is the one that two settings declare.
+bool IsShort(const Config& config) {
+  return config.endpoints.size() == 1 &&
+         config.endpoints[0] ==
+             access::EndpointSettings{.name = config.endpoint, .path = config.http_path};
+}
+
+std::map<std::string, std::string> TextsOf(const CLI::App& app) {
+  std::map<std::string, std::string> texts;
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_configurable()) continue;
+    texts[option->get_single_name()] =
+        option->count() > 0 ? option->results()[0] : option->get_default_str();
+  }
+  return texts;
+}
+
 // The settings in force as ReadSettings reads them.
-std::string FormatSettings(const CLI::App& app) {
+std::string FormatSettings(const CLI::App& app, const Config& config) {
   std::string text = fmt::format("# {}\n", app.get_description());
   std::string_view group;
   for (const CLI::Option* option : app.get_options()) {
     if (!option->get_configurable()) continue;
+    const std::string name = option->get_single_name();
+    // Its table says so.
+    if (!IsShort(config) && (name == "http-path" || name == "endpoint")) continue;
     if (option->get_group() != group) {
       group = option->get_group();
       text += fmt::format("\n# {}\n", group);
     }
     if (option->has_description()) text += fmt::format("\n# {}\n", option->get_description());
-    const std::string value =
-        option->count() > 0 ? option->results()[0] : option->get_default_str();
-    text += fmt::format("{}={}\n", option->get_single_name(), TomlOfText(value));
+    text += fmt::format("{}={}\n", name, TomlOfText(config.texts.at(name)));
   }
   return text;
 }
@@ -334,10 +412,15 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
       const auto root = ReadTomlFile(file);
       if (!root.ok()) Throw(std::string(MessageOf(root.status())));
       ReadSettings(app, file, *root);
+      auto endpoints = ReadDeclaredEndpoints(file, *root);
+      if (!endpoints.ok()) Throw(std::string(MessageOf(endpoints.status())));
+      line.config.endpoints = *std::move(endpoints);
       auto subscriptions = ReadDeclaredSubscriptions(file, *root);
       if (!subscriptions.ok()) Throw(std::string(MessageOf(subscriptions.status())));
       line.config.subscriptions = *std::move(subscriptions);
     }
+    line.config.texts = TextsOf(app);
+    AddShortEndpoint(app, line.config);
     CheckTogether(line.config);
   } catch (const CLI::ParseError& error) {
     std::ostringstream out, err;
@@ -348,7 +431,9 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   }
   if (print_config) {
     line.exit = true;
-    line.print = FormatSettings(app) + FormatDeclaredSubscriptions(line.config.subscriptions);
+    line.print = FormatSettings(app, line.config);
+    if (!IsShort(line.config)) line.print += FormatDeclaredEndpoints(line.config.endpoints);
+    line.print += FormatDeclaredSubscriptions(line.config.subscriptions);
   }
   return line;
 }

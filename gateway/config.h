@@ -4,10 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "gateway/access/endpoint.h"
+#include "gateway/access/proxies.h"
 #include "mmsmo/v1/subscription.pb.h"
 
 namespace mmsmo {
@@ -17,6 +20,7 @@ struct Config {
   std::string http_listen = "127.0.0.1:8080";
   std::string http_path = "/postbacks/mms-mo";
   std::string endpoint = "mms-mo";
+  access::TrustedProxies trusted_proxies;
   int http_threads = 0;  // 0: one a core, at most 4
   uint64_t max_body_bytes = 256 << 10;
   uint64_t max_header_bytes = 8 << 10;
@@ -57,9 +61,20 @@ struct Config {
   uint64_t quarantine_kept_bytes = 512 << 20;
 
   int64_t drain_timeout = 0;
+  int64_t drain_grace = 0;
   std::string log_level = "info";
   std::string log_format = "auto";
 
+  // Whether listeners may be open to all who can reach them.
+  std::string insecure = "false";  // as it was given; the next two are what it means
+  bool insecure_http = false;
+  bool insecure_grpc = false;
+
+  // Every setting in force as it was written, by its name.
+  std::map<std::string, std::string> texts;
+
+  // Of the file's [[endpoint]] tables, and the one of http_path; at least one.
+  std::vector<access::EndpointSettings> endpoints;
   // Of the file's [[subscription]] tables.
   std::vector<v1::Subscription> subscriptions;
 };

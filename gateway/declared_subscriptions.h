@@ -14,8 +14,6 @@
 
 #pragma once
 
-#include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -26,9 +24,6 @@
 #include "mmsmo/v1/subscription.pb.h"
 
 namespace mmsmo {
-
-// Of a setting's time, in milliseconds.
-const std::map<std::string, int64_t>& DurationUnits();
 
 // The name of the tables above in the file.
 inline constexpr char kSubscriptionTable[] = "subscription";

@@ -15,10 +15,12 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/poller.h"
 #include "gateway/base/status.h"
 #include "gateway/base/unix_socket.h"
 #include "gateway/declared_subscriptions.h"
@@ -27,6 +29,7 @@
 #include "gateway/http/postbacks.h"
 #include "gateway/http/server.h"
 #include "gateway/ingest/ingest.h"
+#include "gateway/live_settings.h"
 #include "gateway/log_metrics.h"
 #include "gateway/rpc/server.h"
 
@@ -46,6 +49,7 @@ constexpr unsigned kCloseSeconds = 10;
 // How often it is looked at what a running gateway is to do, and whether one has opened.
 constexpr milliseconds kLookEvery{1'000};
 constexpr milliseconds kLookAtOpeningEvery{10};
+constexpr milliseconds kLookAtFilesEvery{5'000};
 
 // Whoever runs the gateway starts it again; nothing that was answered is lost by it. Can be called
 // by a signal's handler, and without memory. Says why only where that does not block.
@@ -80,8 +84,8 @@ class Signals {
  public:
   Signals() {
     std::signal(SIGPIPE, SIG_IGN);
-    std::signal(SIGHUP, SIG_IGN);  // there is nothing to read anew
     sigemptyset(&set_);
+    sigaddset(&set_, SIGHUP);
     sigaddset(&set_, SIGTERM);
     sigaddset(&set_, SIGINT);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
@@ -94,8 +98,11 @@ class Signals {
     const int signal = sigtimedwait(&set_, nullptr, &time);
     return signal > 0 ? signal : 0;
   }
-  // From now on a signal ends the process, as a second Ctrl-C should.
-  void Release() const { pthread_sigmask(SIG_UNBLOCK, &set_, nullptr); }
+  // From now on a signal ends the process, as a second Ctrl-C should, but for SIGHUP.
+  void Release() const {
+    std::signal(SIGHUP, SIG_IGN);
+    pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);
+  }
 
  private:
   sigset_t set_;
@@ -129,7 +136,8 @@ http::ServerOptions PostbackServerOptions(const Config& config) {
           .header_timeout = milliseconds(config.header_timeout),
           .body_timeout = milliseconds(config.body_timeout),
           .idle_timeout = milliseconds(config.idle_timeout),
-          .write_timeout = milliseconds(config.write_timeout)};
+          .write_timeout = milliseconds(config.write_timeout),
+          .proxies = config.trusted_proxies};
 }
 
 rpc::ServerOptions GrpcServerOptions(const Config& config, ByteBudget* in_flight) {
@@ -149,21 +157,61 @@ rpc::ServerOptions GrpcServerOptions(const Config& config, ByteBudget* in_flight
 // Declared in the order in which they depend on each other. The broker goes before the HTTP
 // servers: until then it may still complete appends, which post to their threads' queues.
 struct Parts {
-  std::atomic<bool> draining{false};
+  std::atomic<bool> ending{false};    // and so not ready, but serving as before
+  std::atomic<bool> draining{false};  // takes nothing new
   Metrics metrics;
+  std::unique_ptr<LiveSettings> live;
+  std::vector<std::shared_ptr<http::Endpoint>> endpoints;
   std::unique_ptr<http::Server> postbacks;
   std::unique_ptr<http::Server> admin;
   std::unique_ptr<ingest::Ingest> ingest;
   std::unique_ptr<embedded::EmbeddedBroker> broker;
   std::unique_ptr<rpc::Server> grpc;
+  std::atomic<bool> reload{false};  // asked for
+  std::unique_ptr<Poller> poller;
 
   absl::Status Ready() const {
-    if (draining) return Unavailable("draining: this gateway is shutting down");
+    if (ending) return Unavailable("draining: this gateway is shutting down");
     return broker->Ready();
   }
 };
 
-absl::Status Open(const Config& config, Parts& parts) {
+// Of endpoints whose access is that; what is counted of those that have not changed goes on.
+http::Server::MakeRoutes PostbackRoutes(const access::Endpoints& endpoints, size_t max_body_bytes,
+                                        Parts& parts) {
+  std::vector<std::shared_ptr<http::Endpoint>> served;
+  for (const auto& access : endpoints) {
+    const auto same = std::find_if(parts.endpoints.begin(), parts.endpoints.end(),
+                                   [&](const auto& one) { return &one->access() == access.get(); });
+    served.push_back(same != parts.endpoints.end()
+                         ? *same
+                         : std::make_shared<http::Endpoint>(access, &SystemClock(), parts.metrics));
+  }
+  parts.endpoints = served;
+  const http::PostbackContext context{
+      .ingest = parts.ingest.get(), .draining = &parts.draining, .max_body_bytes = max_body_bytes};
+  return [context, served](http::Post post) {
+    return http::PostbackRoutes(context, served, std::move(post));
+  };
+}
+
+// From now on, what changes is taken over.
+void Poll(const Config& config, Parts& parts) {
+  parts.live->SetUsers(
+      {.use_endpoints =
+           [&parts, max_body_bytes = config.max_body_bytes](const access::Endpoints& endpoints) {
+             parts.postbacks->SetRoutes(PostbackRoutes(endpoints, max_body_bytes, parts));
+           },
+       .subscriptions = &parts.broker->subscriptions()});
+  parts.poller = std::make_unique<Poller>(kLookAtFilesEvery, [&parts] {
+    parts.reload.exchange(false) ? parts.live->Reload() : parts.live->Look();
+  });
+}
+
+absl::Status Open(Config& config, const ReadConfig& read, Parts& parts) {
+  auto live = LiveSettings::Open(&config, read, parts.metrics);
+  if (!live.ok()) return live.status();
+  parts.live = *std::move(live);
   auto broker =
       embedded::EmbeddedBroker::Open(EmbeddedOptions(config), SystemClock(), parts.metrics);
   if (!broker.ok()) return broker.status();
@@ -171,19 +219,10 @@ absl::Status Open(const Config& config, Parts& parts) {
   auto declared = DeclareSubscriptions(config.subscriptions, parts.broker->subscriptions());
   if (!declared.ok()) return declared;
   parts.metrics.AddSampler([&parts] { return LogMetrics(*parts.broker); });
-  parts.ingest =
-      std::make_unique<ingest::Ingest>(config.endpoint, parts.broker.get(), parts.metrics);
-
+  parts.ingest = std::make_unique<ingest::Ingest>(parts.broker.get(), parts.metrics);
   auto postbacks = http::Server::Listen(
       PostbackServerOptions(config),
-      [&](http::Post post) {
-        http::Routes routes;
-        routes.emplace(config.http_path,
-                       http::PostbackRoute(parts.ingest.get(), &parts.draining,
-                                           config.max_body_bytes, std::move(post)));
-        return routes;
-      },
-      parts.metrics);
+      PostbackRoutes(parts.live->endpoints(), config.max_body_bytes, parts), parts.metrics);
   if (!postbacks.ok()) return postbacks.status();
   parts.postbacks = *std::move(postbacks);
 
@@ -216,30 +255,35 @@ std::string UrlOf(const http::Server& server, std::string_view path) {
 void Serve(const Config& config, Parts& parts) {
   parts.admin->Start();
   parts.postbacks->Start();
-  Log()->info("postbacks: {}", UrlOf(*parts.postbacks, config.http_path));
+  for (const access::EndpointSettings& endpoint : config.endpoints) {
+    Log()->info("postbacks: {}{}", UrlOf(*parts.postbacks, endpoint.path),
+                endpoint.path_secrets.empty() ? "" : "/SECRET");
+  }
   Log()->info("subscribers: grpc {}", parts.grpc->address());
   Log()->info("admin: {}", UrlOf(*parts.admin, "/readyz"));
   if (parts.postbacks->loopback() && parts.grpc->loopback()) {
     Log()->info(
-        "only this machine can reach this gateway; --http-listen and --grpc-listen 0.0.0.0:PORT "
-        "open it, with "
-        "neither encryption nor authentication yet");
-  } else {
-    Log()->warn(
-        "other machines can reach this gateway, with neither encryption nor authentication: let "
-        "only those in "
-        "that you trust");
+        "only this machine can reach this gateway; --http-listen and --grpc-listen open it to "
+        "others, with TLS and checks of who they are");
   }
+  if (!parts.postbacks->loopback() && config.insecure_http)
+    Log()->warn("everybody who can reach {} may post there: --insecure",
+                parts.postbacks->address());
+  if (!parts.grpc->loopback() && config.insecure_grpc)
+    Log()->warn("everybody who can reach {} may subscribe there: --insecure",
+                parts.grpc->address());
 }
 
 const char* NameOf(int signal) { return signal == SIGTERM ? "SIGTERM" : "SIGINT"; }
 
 // A signal ends the process at once, whatever disk the opening waits for: nothing is lost by it.
-absl::Status OpenUnlessSignalled(const Config& config, const Signals& signals, Parts& parts) {
-  auto opened = std::async(std::launch::async, [&] { return Open(config, parts); });
+absl::Status OpenUnlessSignalled(Config& config, const ReadConfig& read, const Signals& signals,
+                                 Parts& parts) {
+  auto opened = std::async(std::launch::async, [&] { return Open(config, read, parts); });
   while (opened.wait_for(milliseconds(0)) != std::future_status::ready) {
     const int signal = signals.Wait(kLookAtOpeningEvery);
-    if (signal == 0) continue;
+    if (signal == SIGHUP) parts.reload = true;
+    if (signal == 0 || signal == SIGHUP) continue;
     Log()->info("{}: ending before everything is open", NameOf(signal));
     FlushLog();
     signals.Release();
@@ -250,12 +294,28 @@ absl::Status OpenUnlessSignalled(const Config& config, const Signals& signals, P
 
 enum class End { kSignal, kReopen };
 
-End WaitForEnd(const Signals& signals, Parts& parts) {
+// Whoever balances load looks now and then who is ready, and sends requests until then.
+void WaitForGrace(const Config& config, int signal, Parts& parts) {
+  parts.ending = true;
+  parts.grpc->SetServing(false);
+  if (config.drain_grace == 0) return;
+  Log()->info("{}: not ready any more; draining in {} ms", NameOf(signal), config.drain_grace);
+  std::this_thread::sleep_for(milliseconds(config.drain_grace));
+}
+
+End WaitForEnd(const Config& config, const Signals& signals, Parts& parts) {
+  if (parts.reload) parts.poller->Look();
   while (true) {
     parts.grpc->SetServing(parts.Ready().ok());
-    if (const int signal = signals.Wait(kLookEvery); signal != 0) {
-      Log()->info("{}: draining", NameOf(signal));
+    const int signal = signals.Wait(kLookEvery);
+    if (signal == SIGHUP) {
+      parts.reload = true;
+      parts.poller->Look();
+    } else if (signal != 0) {
       signals.Release();
+      parts.poller.reset();  // nothing changes any more, and `config` is ours
+      WaitForGrace(config, signal, parts);
+      Log()->info("{}: draining", NameOf(signal));
       return End::kSignal;
     }
     if (parts.broker->NeedsReopening()) {
@@ -268,6 +328,8 @@ End WaitForEnd(const Signals& signals, Parts& parts) {
 // Nothing new comes in; what came in becomes durable and is answered; what is durable goes out to
 // who is connected.
 void Drain(const Config& config, Parts& parts) {
+  parts.poller.reset();
+  parts.ending = true;
   parts.draining = true;
   parts.grpc->SetServing(false);
   const auto close_at = steady_clock::now() + milliseconds(config.drain_timeout);
@@ -280,16 +342,18 @@ void Drain(const Config& config, Parts& parts) {
 
 }  // namespace
 
-absl::Status RunGateway(const Config& config) {
+absl::Status RunGateway(Config config, const ReadConfig& read) {
   PrepareProcess();
   const Signals signals;
   End end = End::kReopen;
   while (end == End::kReopen) {
     Parts parts;
     alarm(0);  // those before are closed
-    if (auto status = OpenUnlessSignalled(config, signals, parts); !status.ok()) return status;
+    if (auto status = OpenUnlessSignalled(config, read, signals, parts); !status.ok())
+      return status;
     Serve(config, parts);
-    end = WaitForEnd(signals, parts);
+    Poll(config, parts);
+    end = WaitForEnd(config, signals, parts);
     LimitClosing(config);
     Drain(config, parts);
   }

@@ -4,11 +4,13 @@
 
 #include "absl/status/status.h"
 #include "gateway/config.h"
+#include "gateway/live_settings.h"
 
 namespace mmsmo {
 
 // Serves until SIGTERM or SIGINT, then drains and returns OK; an error says why it could not start.
 // Call from the main thread before any other is started.
-absl::Status RunGateway(const Config& config);
+// On SIGHUP takes over what `read` gives, as far as it can change.
+absl::Status RunGateway(Config config, const ReadConfig& read);
 
 }  // namespace mmsmo

@@ -28,7 +28,12 @@ int Run(int argc, char** argv) {
     mmsmo::Log()->error("{}", mmsmo::MessageOf(status));
     return 2;
   }
-  if (auto status = mmsmo::RunGateway(line.config); !status.ok()) {
+  const mmsmo::ReadConfig read = [argc, argv]() -> absl::StatusOr<mmsmo::Config> {
+    mmsmo::CommandLine again = mmsmo::ParseCommandLine(argc, argv);
+    if (again.exit) return mmsmo::InvalidArgument("{}", again.print);
+    return std::move(again.config);
+  };
+  if (auto status = mmsmo::RunGateway(line.config, read); !status.ok()) {
     mmsmo::Log()->error("{}", mmsmo::MessageOf(status));
     return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;
   }

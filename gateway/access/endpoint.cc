@@ -11,12 +11,13 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "gateway/access/pattern.h"
 #include "gateway/base/status.h"
 
 namespace mmsmo::access {
 namespace {
 
-constexpr size_t kMaxNameBytes = 64;
+constexpr size_t kMaxNameBytes = 128;
 
 bool IsHexDigit(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
 bool IsAlnum(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
@@ -30,9 +31,9 @@ bool IsFieldName(std::string_view name) {
 }
 
 bool IsName(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxNameBytes &&
-         std::all_of(name.begin(), name.end(),
-                     [](char c) { return IsAlnum(c) || c == '.' || c == '_' || c == '-'; });
+  return name.size() <= kMaxNameBytes &&
+         std::none_of(name.begin(), name.end(),
+                      [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
 std::vector<Digest> DigestsOf(const std::vector<std::string>& secrets,
@@ -95,28 +96,19 @@ bool IsRecent(std::string_view timestamp, int64_t now_millis, int64_t tolerance_
   return std::abs(seconds * 1000 - now_millis) <= tolerance_millis;
 }
 
-// "*" is exactly one label; letters compare in any case.
-bool MatchesSan(std::string_view pattern, std::string_view san) {
-  if (!pattern.starts_with("*."))
-    return absl::EqualsIgnoreCase({pattern.data(), pattern.size()}, {san.data(), san.size()});
-  const size_t dot = san.find('.');
-  return dot != std::string_view::npos && dot > 0 &&
-         MatchesSan(pattern.substr(2), san.substr(dot + 1));
-}
-
 bool PassesCertificate(const CertificateCheck& check, const Certificate* certificate) {
   if (certificate == nullptr) return false;
   if (!check.issuer.empty() && certificate->issuer != check.issuer) return false;
   if (check.sans.empty()) return true;
   return std::any_of(check.sans.begin(), check.sans.end(), [&](const std::string& pattern) {
     return std::any_of(certificate->sans.begin(), certificate->sans.end(),
-                       [&](const std::string& san) { return MatchesSan(pattern, san); });
+                       [&](const std::string& san) { return MatchesLabels(pattern, san); });
   });
 }
 
 absl::Status CheckSettings(const EndpointSettings& settings) {
   if (!IsName(settings.name)) {
-    return InvalidArgument("name: it must be 1 to {} letters, digits, dots, hyphens or underscores",
+    return InvalidArgument("name: it must have at most {} bytes, none of them a control character",
                            kMaxNameBytes);
   }
   if (auto status = CheckPath(settings.path); !status.ok())
@@ -159,6 +151,11 @@ absl::Status Under(std::string_view key, const absl::Status& status) {
 }
 
 }  // namespace
+
+bool EndpointSettings::IsOpen() const {
+  return path_secrets.empty() && !basic && bearer_tokens.empty() && !header && !hmac &&
+         !certificate && allow_from.empty();
+}
 
 std::string_view Name(Check check) {
   switch (check) {
@@ -247,6 +244,11 @@ absl::Status Endpoint::ReadPathSecrets(SecretReader* reader) {
   return absl::OkStatus();
 }
 
+bool Endpoint::HasSecretsOf(const Endpoint& other) const {
+  return path_secrets_ == other.path_secrets_ && basic_ == other.basic_ &&
+         bearer_ == other.bearer_ && header_ == other.header_ && hmac_ == other.hmac_;
+}
+
 bool Endpoint::IsPathSecret(std::string_view segment) const {
   return IsOneOf(path_secrets_, segment);
 }
@@ -305,8 +307,7 @@ std::optional<Check> Endpoint::CheckBody(const Signature& signature, std::string
 std::string Endpoint::Challenge() const {
   std::string challenge;
   const auto add = [&](std::string_view scheme) {
-    challenge +=
-        fmt::format("{}{} realm=\"{}\"", challenge.empty() ? "" : ", ", scheme, settings_.name);
+    challenge += fmt::format("{}{} realm=\"postbacks\"", challenge.empty() ? "" : ", ", scheme);
   };
   if (settings_.basic) add("Basic");
   if (!bearer_.empty()) add("Bearer");

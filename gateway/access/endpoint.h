@@ -20,11 +20,15 @@ namespace mmsmo::access {
 struct BasicCheck {
   std::string user;
   SecretSources passwords;
+
+  bool operator==(const BasicCheck&) const = default;
 };
 
 struct HeaderCheck {
   std::string field;
   SecretSources values;
+
+  bool operator==(const HeaderCheck&) const = default;
 };
 
 // A signature of the body as it was received, or of "TIMESTAMP.BODY".
@@ -36,11 +40,15 @@ struct HmacCheck {
   std::string prefix;                  // that stands before the signature
   std::string timestamp_field;         // seconds since 1970; empty: nothing is signed but the body
   int64_t tolerance_millis = 300'000;  // that the timestamp may be off
+
+  bool operator==(const HmacCheck&) const = default;
 };
 
 struct CertificateCheck {
   std::vector<std::string> sans;  // "*" is one label; one of them is enough
   std::string issuer;             // its distinguished name as RFC 2253 writes it; empty: any
+
+  bool operator==(const CertificateCheck&) const = default;
 };
 
 // As declared in the configuration file. All checks that there are must pass.
@@ -56,6 +64,10 @@ struct EndpointSettings {
   std::optional<HmacCheck> hmac;
   std::optional<CertificateCheck> certificate;
   std::vector<std::string> allow_from;  // addresses and ranges
+
+  // Whether everybody is let in.
+  bool IsOpen() const;
+  bool operator==(const EndpointSettings&) const = default;
 };
 
 enum class Check { kPath, kAddress, kCertificate, kBasic, kBearer, kHeader, kHmac };
@@ -94,6 +106,8 @@ class Endpoint {
   // What whoever passed has shown, in the words of Event.verified_by. Empty: nobody is checked.
   const std::vector<std::string>& verified_by() const { return verified_by_; }
 
+  // Whether both let in who has the same secrets.
+  bool HasSecretsOf(const Endpoint& other) const;
   // Whether `segment` is one of its path's secrets.
   bool IsPathSecret(std::string_view segment) const;
   // The check that a request fails of those that need no body; nothing where it passes them.

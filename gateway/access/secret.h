@@ -30,6 +30,7 @@ struct SecretSources {
   std::vector<std::string> variables;  // of the environment
 
   bool empty() const { return files.empty() && variables.empty(); }
+  bool operator==(const SecretSources&) const = default;
 };
 
 // Reads secrets again and again. For one thread at a time.

@@ -105,16 +105,20 @@ void FlushLog() {
 
 uint64_t DroppedLogLines() { return StandardError().dropped(); }
 
+void SetLogLevel(const std::string& level) {
+  const auto parsed = spdlog::level::from_str(level);
+  if (parsed != spdlog::level::off) Log()->set_level(parsed);
+}
+
 absl::Status InitLog(const LogOptions& options) {
-  const auto level = spdlog::level::from_str(options.level);
-  if (level == spdlog::level::off) {
+  if (spdlog::level::from_str(options.level) == spdlog::level::off) {
     return InvalidArgument("log-level: '{}' is not one of debug, info, warning, error",
                            options.level);
   }
   if (options.format != "auto" && options.format != "text" && options.format != "json") {
     return InvalidArgument("log-format: '{}' is not one of auto, text, json", options.format);
   }
-  Log()->set_level(level);
+  SetLogLevel(options.level);
   if (options.format != "auto") SetFormat(*Log(), options.format == "json");
   return absl::OkStatus();
 }

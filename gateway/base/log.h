@@ -28,6 +28,9 @@ struct LogOptions {
 // Call once, before other threads log. InvalidArgument names the option that is wrong.
 absl::Status InitLog(const LogOptions& options);
 
+// One of those of LogOptions; anything else changes nothing.
+void SetLogLevel(const std::string& level);
+
 // Before the end of the process: returns once what was logged is written, at the latest after 0.2
 // s.
 void FlushLog();

@@ -20,8 +20,8 @@ namespace mmsmo::http {
 class RequestReader {
  public:
   struct Limits {
-    size_t max_header_bytes = 8 << 10;  // also of what stands before a chunk
-    size_t max_body_bytes = 256 << 10;  // where its route says nothing else
+    size_t max_header_bytes = 8 << 10;                // also of what stands before a chunk
+    size_t max_body_bytes = 256 << 10;                // where its route says nothing else
     const access::TrustedProxies* proxies = nullptr;  // null: none
   };
 

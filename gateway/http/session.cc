@@ -154,8 +154,7 @@ void Session::Dispatch() {
   handling_since_ = Clock::now();
   deadline_ = handling_since_ + context_->options->handler_timeout;
   reader_.route()->handle(
-      reader_.TakeRequest(),
-      [weak = weak_from_this(), number = ++request_number_](Answer answer) {
+      reader_.TakeRequest(), [weak = weak_from_this(), number = ++request_number_](Answer answer) {
         const auto self = weak.lock();
         if (self && self->state_ == State::kHandling && self->request_number_ == number)
           self->Respond(std::move(answer));

@@ -51,8 +51,7 @@ Judgement Judge(const Postback& postback, v1::Event* event) {
                          event->mutable_mms_mo());
 }
 
-broker::Entry MakeEntry(Postback postback, Judgement judgement,
-                        v1::Event* event) {
+broker::Entry MakeEntry(Postback postback, Judgement judgement, v1::Event* event) {
   broker::Entry entry{.endpoint = std::move(postback.endpoint),
                       .content_type = std::move(postback.content_type),
                       .content_encoding = std::move(postback.content_encoding),

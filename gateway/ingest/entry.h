@@ -32,8 +32,7 @@ postback::Judgement Judge(const Postback& postback, v1::Event* event);
 
 // The entry of a postback with that judgement; `event` as Judge left it. An event over
 // broker::kMaxEventBytes is left out, with http_status 413 and reason "body_too_large".
-broker::Entry MakeEntry(Postback postback, postback::Judgement judgement,
-                        v1::Event* event);
+broker::Entry MakeEntry(Postback postback, postback::Judgement judgement, v1::Event* event);
 
 // What an entry holds of a budget until its receipt.
 int64_t CostOf(const broker::Entry& entry);

@@ -30,12 +30,28 @@ Outcome::Kind KindOf(Verdict verdict) {
 }  // namespace
 
 std::string_view ReasonLabel(std::string_view reason) {
-  for (const std::string_view known :
-       {"", "id_conflict", "body_too_large", "not_durable", "overloaded", "quarantine_full",
-        "retention_full", "draining", "unreadable", "bad_host", "no_such_path",
-        "method_not_allowed", "too_slow", "length_required", "bad_expectation", "header_too_large",
-        "bad_transfer_coding", "bad_version", "not_ready", "unauthenticated", "forbidden",
-        "rate_limited"}) {
+  for (const std::string_view known : {"",
+                                       "id_conflict",
+                                       "body_too_large",
+                                       "not_durable",
+                                       "overloaded",
+                                       "quarantine_full",
+                                       "retention_full",
+                                       "draining",
+                                       "unreadable",
+                                       "bad_host",
+                                       "no_such_path",
+                                       "method_not_allowed",
+                                       "too_slow",
+                                       "length_required",
+                                       "bad_expectation",
+                                       "header_too_large",
+                                       "bad_transfer_coding",
+                                       "bad_version",
+                                       "not_ready",
+                                       "unauthenticated",
+                                       "forbidden",
+                                       "rate_limited"}) {
     if (reason == known) return known;
   }
   for (int i = 0; i < postback::kReasons; ++i) {
@@ -122,8 +138,7 @@ broker::Entry Lane::Judge(Postback postback, Outcome* judged) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   judged->kind = KindOf(judgement.verdict);
   judged->http_status = StatusOf(judgement);
-  broker::Entry entry =
-      MakeEntry(std::move(postback), std::move(judgement), &event_);
+  broker::Entry entry = MakeEntry(std::move(postback), std::move(judgement), &event_);
   judged->reason = entry.reason;
   judged->detail = entry.detail;
   return entry;

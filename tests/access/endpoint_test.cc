@@ -76,7 +76,7 @@ TEST_F(EndpointTest, BasicTakesTheUserWithEachPassword) {
     EXPECT_EQ(CheckHeader(), Check::kBasic) << bad;
   }
   EXPECT_THAT(Make()->verified_by(), ElementsAre("basic"));
-  EXPECT_EQ(Make()->Challenge(), "Basic realm=\"sinch\"");
+  EXPECT_EQ(Make()->Challenge(), "Basic realm=\"postbacks\"");
 }
 
 TEST_F(EndpointTest, BearerTakesEachToken) {

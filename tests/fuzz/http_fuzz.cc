@@ -202,11 +202,12 @@ class Client {
 class Worker {
  public:
   Worker() {
-    routes_ = http::AdminRoutes([] { return absl::OkStatus(); }, &metrics_);
-    routes_.emplace("/", http::PostbackRoute(&ingest_, &draining_, kOptions.max_body_bytes,
-                                             [this](absl::AnyInvocable<void()> task) {
-                                               asio::post(io_, std::move(task));
-                                             }));
+    http::Routes routes = http::PostbackRoutes(
+        {.ingest = &ingest_, .draining = &draining_, .max_body_bytes = kOptions.max_body_bytes},
+        {Shut(), Open()},
+        [this](absl::AnyInvocable<void()> task) { asio::post(io_, std::move(task)); });
+    routes.merge(http::AdminRoutes([] { return absl::OkStatus(); }, &metrics_));
+    context_.routes = std::make_shared<const http::Routes>(std::move(routes));
   }
 
   void Serve(const Manner& manner, std::string_view bytes) {
@@ -278,22 +279,38 @@ class Worker {
             "a busy server only says so");
   }
 
+  std::shared_ptr<http::Endpoint> Make(access::EndpointSettings settings) {
+    access::SecretReader reader;
+    return std::make_shared<http::Endpoint>(*access::Endpoint::Make(std::move(settings), &reader),
+                                            &SystemClock(), metrics_);
+  }
+  std::shared_ptr<http::Endpoint> Open() { return Make({.name = "open", .path = "/"}); }
+  // With every check that reads what a client sends.
+  std::shared_ptr<http::Endpoint> Shut() {
+    setenv("S", "s", 1);
+    const access::SecretSources secret{.variables = {"S"}};
+    return Make({.name = "shut",
+                 .path = "/s",
+                 .path_secrets = secret,
+                 .basic = access::BasicCheck{.user = "u", .passwords = secret},
+                 .header = access::HeaderCheck{.field = "X-Token", .values = secret},
+                 .hmac = access::HmacCheck{
+                     .field = "X-Signature", .secrets = secret, .timestamp_field = "X-Time"}});
+  }
+
   Metrics metrics_;
   prometheus::Counter& refused_ = metrics_.Counter("refused", "");
   CountingBroker broker_;
-  ingest::Ingest ingest_{"mms-mo", &broker_, metrics_};
+  ingest::Ingest ingest_{&broker_, metrics_};
   std::atomic<bool> draining_{false};
-  http::Routes routes_;
   Session::Shared shared_{.bytes_in_flight = ByteBudget(kOptions.max_in_flight_bytes),
                           .answers = http::AnswerLog("fuzz", metrics_),
                           .over_header_bytes = refused_,
                           .over_body_bytes = refused_,
                           .over_in_flight_bytes = refused_,
                           .over_time = refused_};
-  Session::Context context_{.options = &kOptions,
-                            .routes = &routes_,
-                            .shared = &shared_,
-                            .date = "Thu, 01 Jan 1970 00:00:00 GMT"};
+  Session::Context context_{
+      .options = &kOptions, .shared = &shared_, .date = "Thu, 01 Jan 1970 00:00:00 GMT"};
   asio::io_context io_{1};
 };
 

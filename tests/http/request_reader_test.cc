@@ -24,20 +24,30 @@ std::string Post(const std::string& body, const std::string& target = "/p",
 class RequestReaderTest : public testing::Test {
  protected:
   RequestReaderTest() {
-    routes_.emplace("/p",
-                    Route{.method = "POST", .handle = {}, .refuse_body = {}, .answer_late = {}});
-    routes_.emplace("/g",
-                    Route{.method = "GET", .handle = {}, .refuse_body = {}, .answer_late = {}});
-    routes_.emplace("/",
-                    Route{.method = "POST", .handle = {}, .refuse_body = {}, .answer_late = {}});
+    Routes routes;
+    routes.emplace("/p", Route{.method = "POST"});
+    routes.emplace("/g", Route{.method = "GET"});
+    routes.emplace("/", Route{.method = "POST"});
+    routes.emplace("/small", Route{.method = "POST", .max_body_bytes = 8});
+    routes.emplace("/large", Route{.method = "POST", .max_body_bytes = 8192});
+    routes.emplace("/secret", Route{.method = "POST", .is_secret = [](std::string_view segment) {
+                                      return segment == "se.cret";
+                                    }});
+    routes.emplace(
+        "/shut", Route{.method = "POST",
+                       .admit = [this](const access::Peer& peer, access::FieldOf field,
+                                       Request* request) { return Admit(peer, field, request); }});
+    routes_ = std::make_shared<const Routes>(std::move(routes));
     Restart(1 << 20);
   }
 
   void Restart(int64_t budget) {
     reader_.reset();
     budget_ = std::make_unique<ByteBudget>(budget);
-    reader_.emplace(RequestReader::Limits{.max_header_bytes = 512, .max_body_bytes = 4096},
-                    &routes_, budget_.get());
+    reader_.emplace(
+        RequestReader::Limits{
+            .max_header_bytes = 512, .max_body_bytes = 4096, .proxies = &proxies_},
+        &routes_, &peer_, budget_.get());
   }
   // The bodies of the requests in `bytes`, and a refusal's status at last.
   std::vector<std::string> All(const std::string& bytes) {
@@ -60,7 +70,19 @@ class RequestReaderTest : public testing::Test {
     return next == Next::kRequest ? 200 : next == Next::kRefusal ? reader_->refusal().status : 0;
   }
 
-  Routes routes_;
+  // Lets in who has the field once, and keeps what it says.
+  std::optional<Answer> Admit(const access::Peer& peer, access::FieldOf field, Request* request) {
+    client_ = peer.address ? ToString(*peer.address) : "unknown";
+    const auto token = field("x-token");
+    if (!token) return Answer{.status = 401};
+    request->signature.value = *token;
+    return std::nullopt;
+  }
+
+  std::shared_ptr<const Routes> routes_;
+  access::TrustedProxies proxies_;
+  access::Peer peer_;
+  std::string client_;
   std::unique_ptr<ByteBudget> budget_;
   std::optional<RequestReader> reader_;
 };
@@ -260,6 +282,75 @@ TEST_F(RequestReaderTest, ForgetsWhatIsDropped) {
   EXPECT_EQ(reader_->phase(), Phase::kIdle);
   EXPECT_EQ(budget_->held(), 0);
   EXPECT_FALSE(reader_->keep_alive());
+}
+
+TEST_F(RequestReaderTest, APathsSecretIsItsLastSegment) {
+  EXPECT_EQ(StatusOf(Post("x", "/secret/se.cret")), 200);
+  EXPECT_EQ(StatusOf(Post("x", "/secret/se%2Ecret/?q")), 200);
+  for (const char* wrong : {"/secret", "/secret/", "/secret/other", "/secret/se.cret/x", "/se.cret",
+                            "/other/se.cret", "/secret//se.cret"}) {
+    EXPECT_EQ(StatusOf(Post("x", wrong)), 404) << wrong;
+  }
+  const std::string body = reader_->refusal().body;
+  EXPECT_EQ(StatusOf(Post("x", "/nothing")), 404);
+  EXPECT_EQ(reader_->refusal().body, body) << "a wrong secret is as no path at all";
+}
+
+TEST_F(RequestReaderTest, ARouteHasALimitOfItsOwn) {
+  EXPECT_EQ(StatusOf(Post(std::string(8, 'x'), "/small")), 200);
+  EXPECT_EQ(StatusOf(Post(std::string(9, 'x'), "/small")), 413);
+  EXPECT_EQ(StatusOf(Post(std::string(8192, 'x'), "/large")), 200);
+  EXPECT_EQ(StatusOf(Post(std::string(8193, 'x'), "/large")), 413);
+  EXPECT_EQ(StatusOf(Post(std::string(4097, 'x'), "/p")), 413);
+  const auto chunked = [](const std::string& chunk) {
+    return "POST /small HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n" +
+           chunk + "\r\n0\r\n\r\n";
+  };
+  EXPECT_EQ(StatusOf(chunked("4\r\nabcd")), 200);
+  EXPECT_EQ(StatusOf(chunked("5\r\nabcde")), 413);
+}
+
+TEST_F(RequestReaderTest, ARouteAdmitsByTheHeader) {
+  ASSERT_EQ(StatusOf(Post("x", "/shut", "1.1", "X-Token: t\r\n")), 200);
+  EXPECT_EQ(reader_->TakeRequest().signature.value, "t");
+  EXPECT_EQ(StatusOf(Post("x", "/shut")), 401);
+  EXPECT_FALSE(reader_->keep_alive()) << "what follows is the body";
+  EXPECT_EQ(StatusOf(Post("x", "/shut", "1.1", "X-Token: t\r\nX-Token: t\r\n")), 401);
+  // Before a body is asked for, and whatever its size.
+  EXPECT_EQ(StatusOf("POST /shut HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+                     "Content-Length: 100000\r\n\r\n"),
+            401);
+  // What comes as a trailer has not been shown.
+  EXPECT_EQ(StatusOf("POST /shut HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                     "0\r\nX-Token: t\r\n\r\n"),
+            401);
+}
+
+TEST_F(RequestReaderTest, ATrustedProxySaysWhoAsks) {
+  proxies_ = *access::ParseTrustedProxies("10.0.0.0/8");
+  proxies_.field = access::TrustedProxies::Field::kXForwardedFor;
+  const auto client = [this](const char* peer, const std::string& fields) {
+    peer_.address = access::ParseAddress(peer);
+    StatusOf(Post("x", "/shut", "1.1", fields));
+    return client_;
+  };
+  const std::string field = "X-Forwarded-For: 8.8.8.8\r\nx-forwarded-for: 203.0.113.1,10.0.0.2\r\n";
+  EXPECT_EQ(client("10.0.0.1", field), "203.0.113.1");
+  EXPECT_EQ(client("192.0.2.1", field), "192.0.2.1");
+  EXPECT_EQ(client("10.0.0.1", ""), "10.0.0.1");
+  EXPECT_EQ(client("10.0.0.1", "Forwarded: for=8.8.8.8\r\n"), "10.0.0.1");
+  EXPECT_EQ(client("10.0.0.1", "X-Forwarded-For: me\r\n"), "unknown");
+}
+
+TEST_F(RequestReaderTest, ARequestKeepsTheRoutesThatItBeganWith) {
+  const std::string bytes = Post("body");
+  ASSERT_EQ(reader_->Read(bytes.substr(0, bytes.size() - 2)), Next::kMore);
+  routes_ = std::make_shared<const Routes>();
+  ASSERT_EQ(reader_->Read(bytes.substr(bytes.size() - 2)), Next::kRequest);
+  EXPECT_EQ(reader_->route()->method, "POST");
+  EXPECT_EQ(reader_->TakeRequest().body, "body");
+  EXPECT_EQ(reader_->Read(bytes), Next::kRefusal);
+  EXPECT_EQ(reader_->refusal().status, 404);
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ class IngestTest : public testing::Test {
  protected:
   void Submit(const std::string& body, const std::string& content_type = "text/xml") {
     lane_->Submit({.endpoint = "mms-mo", .body = body, .content_type = content_type},
-                 [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
+                  [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
   }
   // One pass of the thread's loop.
   void RunPass() {
@@ -98,8 +98,12 @@ TEST_F(IngestTest, AnswersOnlyOnceItIsDurable) {
 }
 
 TEST_F(IngestTest, PublishesTheNormalisedMessage) {
-  lane_->Submit({.endpoint = "mms-mo", .body = Xml("A"), .content_type = "text/xml", .trace_parent = "00-trace", .verified_by = {"basic", "address"}},
-               [](const Outcome&) {});
+  lane_->Submit({.endpoint = "mms-mo",
+                 .body = Xml("A"),
+                 .content_type = "text/xml",
+                 .trace_parent = "00-trace",
+                 .verified_by = {"basic", "address"}},
+                [](const Outcome&) {});
   RunPass();
   const broker::Entry& entry = broker_.appended[0][0];
   v1::Event event;
@@ -115,7 +119,8 @@ TEST_F(IngestTest, PublishesTheNormalisedMessage) {
 }
 
 TEST_F(IngestTest, SaysWhatThePostbackIsByTheRulesOfNowAndBefore) {
-  lane_->Submit({.endpoint = "mms-mo", .body = Xml("A"), .content_type = "text/xml"}, [](const Outcome&) {});
+  lane_->Submit({.endpoint = "mms-mo", .body = Xml("A"), .content_type = "text/xml"},
+                [](const Outcome&) {});
   RunPass();
   const broker::Entry& entry = broker_.appended[0][0];
   v1::Event event;
@@ -133,8 +138,9 @@ TEST_F(IngestTest, HoldsBodyAndEventOfTheBudgetUntilTheReceipt) {
   const auto submit = [&] {
     ByteBudget::Part held(&budget);
     ASSERT_TRUE(held.Resize(static_cast<int64_t>(body.size())));
-    lane_->Submit({.endpoint = "mms-mo", .body = body, .content_type = "text/xml", .held = std::move(held)},
-                 [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
+    lane_->Submit(
+        {.endpoint = "mms-mo", .body = body, .content_type = "text/xml", .held = std::move(held)},
+        [this](Outcome outcome) { outcomes_.push_back(std::move(outcome)); });
   };
   submit();
   RunPass();

@@ -138,13 +138,13 @@ class StartTest(TestCase):
     def test_warns_where_other_machines_can_reach_it(self):
         gateway = self.gateway()
         self.assertEqual(gateway.stop(), 0)
-        self.assertNotIn("other machines", gateway.log_text())
+        self.assertNotIn("--insecure", gateway.log_text())
         command = gateway.command()
-        gateway.command = lambda: [a.replace(f"127.0.0.1:{gateway.http}", f"0.0.0.0:{gateway.http}") for a in command]
+        gateway.command = lambda: [a.replace(f"127.0.0.1:{gateway.http}", f"0.0.0.0:{gateway.http}")
+                                   for a in command] + ["--insecure"]
         gateway.start()
         self.assertEqual(gateway.stop(), 0)
-        self.assertIn("other machines can reach this gateway, with neither encryption nor authentication",
-                      gateway.log_text())
+        self.assertIn(f"everybody who can reach 0.0.0.0:{gateway.http} may post there: --insecure", gateway.log_text())
 
 
 class AdminTest(TestCase):

@@ -1,0 +1,81 @@
+#include "gateway/live_settings.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_join.h"
+#include "gateway/base/log.h"
+#include "gateway/base/status.h"
+#include "gateway/declared_subscriptions.h"
+
+namespace mmsmo {
+namespace {
+
+constexpr char kReloads[] = "mmsmo_reloads_total";
+constexpr char kReloadsHelp[] = "Times that the configuration was read again, by the outcome.";
+
+// Those of the settings that only a new start changes.
+std::vector<std::string> ChangedForLater(const Config& before, const Config& after) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : after.texts) {
+    if (name == "log-level" || name == "http-path" || name == "endpoint" || name == "drain-grace")
+      continue;
+    const auto was = before.texts.find(name);
+    if (was == before.texts.end() || was->second != value) names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace
+
+LiveSettings::LiveSettings(Config* config, ReadConfig read, Metrics& metrics)
+    : config_(config),
+      read_(std::move(read)),
+      metrics_(metrics),
+      reloaded_(metrics.Counter(kReloads, kReloadsHelp, {{"result", "ok"}})),
+      failed_(metrics.Counter(kReloads, kReloadsHelp, {{"result", "failed"}})) {}
+
+absl::StatusOr<std::unique_ptr<LiveSettings>> LiveSettings::Open(Config* config, ReadConfig read,
+                                                                 Metrics& metrics) {
+  std::unique_ptr<LiveSettings> live(new LiveSettings(config, std::move(read), metrics));
+  auto endpoints = access::EndpointFiles::Open(config->endpoints, metrics);
+  // A secret that is not there is a wrong setting, too.
+  if (!endpoints.ok()) return InvalidArgument("{}", MessageOf(endpoints.status()));
+  live->endpoints_ = *std::move(endpoints);
+  return live;
+}
+
+void LiveSettings::Look() {
+  if (endpoints_->Look()) users_.use_endpoints(endpoints_->endpoints());
+}
+
+void LiveSettings::Reload() {
+  const absl::Status status = TakeOver();
+  (status.ok() ? reloaded_ : failed_).Increment();
+  if (!status.ok()) Log()->error("the configuration stays as it was: {}", MessageOf(status));
+}
+
+// What can fail comes first.
+absl::Status LiveSettings::TakeOver() {
+  auto config = read_();
+  if (!config.ok()) return config.status();
+  auto endpoints = access::EndpointFiles::Open(config->endpoints, metrics_);
+  if (!endpoints.ok()) return endpoints.status();
+  auto declared = DeclareSubscriptions(config->subscriptions, *users_.subscriptions);
+  if (!declared.ok()) return declared;
+
+  endpoints_ = *std::move(endpoints);
+  users_.use_endpoints(endpoints_->endpoints());
+  SetLogLevel(config->log_level);
+  config_->endpoints = std::move(config->endpoints);
+  config_->subscriptions = std::move(config->subscriptions);
+  config_->drain_grace = config->drain_grace;
+  const std::vector<std::string> for_later = ChangedForLater(*config_, *config);
+  Log()->info("the configuration was read again");
+  if (!for_later.empty())
+    Log()->warn("only a new start changes {}", absl::StrJoin(for_later, ", "));
+  return absl::OkStatus();
+}
+
+}  // namespace mmsmo

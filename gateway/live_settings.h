@@ -1,0 +1,58 @@
+// What changes while the gateway runs: secrets when their files do, and when it is asked to, what
+// its configuration says.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gateway/access/endpoint_files.h"
+#include "gateway/base/metrics.h"
+#include "gateway/broker/subscriptions.h"
+#include "gateway/config.h"
+
+namespace mmsmo {
+
+// Reads the configuration again, from where it came.
+using ReadConfig = std::function<absl::StatusOr<Config>()>;
+
+// For one thread at a time, which may wait for disks.
+class LiveSettings {
+ public:
+  // Who is told of a change.
+  struct Users {
+    std::function<void(const access::Endpoints&)> use_endpoints;
+    broker::Subscriptions* subscriptions = nullptr;
+  };
+
+  // Reads the secrets of `config`, which a reload changes; InvalidArgument names the one that is
+  // wrong. All must outlive it.
+  static absl::StatusOr<std::unique_ptr<LiveSettings>> Open(Config* config, ReadConfig read,
+                                                            Metrics& metrics);
+
+  const access::Endpoints& endpoints() const { return endpoints_->endpoints(); }
+  // Before the first Look or Reload.
+  void SetUsers(Users users) { users_ = std::move(users); }
+
+  // Looks whether the files of secrets have changed.
+  void Look();
+  // Takes over what the configuration says now: all of it that can change, or nothing; which, and
+  // why not, is logged and counted.
+  void Reload();
+
+ private:
+  LiveSettings(Config* config, ReadConfig read, Metrics& metrics);
+  absl::Status TakeOver();
+
+  Config* const config_;
+  const ReadConfig read_;
+  Metrics& metrics_;
+  prometheus::Counter& reloaded_;
+  prometheus::Counter& failed_;
+  Users users_;
+  std::unique_ptr<access::EndpointFiles> endpoints_;
+};
+
+}  // namespace mmsmo
