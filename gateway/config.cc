@@ -10,6 +10,7 @@
 #include "fmt/format.h"
 #include "gateway/base/status.h"
 #include "gateway/broker/page.h"
+#include "gateway/declared_identities.h"
 #include "gateway/declared_subscriptions.h"
 #include "version.h"
 
@@ -204,6 +205,12 @@ void DeclareGrpc(Settings& settings, Config& config) {
                  "What those may hold that are under way; more are RESOURCE_EXHAUSTED");
   settings.Bytes("max-frame-bytes", &config.max_frame_bytes, 1 << 20,
                  "What all streams together may have on the way; over it, each has one event");
+  settings.Switch("health-open", &config.health_open,
+                  "Health checks need no identity, where some are declared");
+  settings
+      .Add("reflection-open", &config.reflection_open,
+           "Serve reflection, to everybody; auto: while no identity is declared")
+      ->check(CLI::IsMember({"auto", "true", "false"}));
   settings.Group("Operation");
   settings.Add("admin-listen", &config.admin_listen,
                "Where /healthz, /readyz and /metrics are, HOST:PORT or unix:PATH");
@@ -269,7 +276,7 @@ void CheckTogether(const Config& config) {
 // own reading of a file would let it win over the environment, and what it reads is not quite TOML.
 void ReadSettings(CLI::App& app, const std::string& path, const toml::table& root) {
   for (const auto& [key, value] : root) {
-    if (key == kSubscriptionTable) continue;
+    if (key == kSubscriptionTable || key == kIdentityTable) continue;
     const std::string name(key.str());
     CLI::Option* const option = app.get_option_no_throw("--" + name);
     if (option == nullptr || !option->get_configurable()) {
@@ -337,6 +344,9 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
       auto subscriptions = ReadDeclaredSubscriptions(file, *root);
       if (!subscriptions.ok()) Throw(std::string(MessageOf(subscriptions.status())));
       line.config.subscriptions = *std::move(subscriptions);
+      auto identities = ReadDeclaredIdentities(file, *root);
+      if (!identities.ok()) Throw(std::string(MessageOf(identities.status())));
+      line.config.identities = *std::move(identities);
     }
     CheckTogether(line.config);
   } catch (const CLI::ParseError& error) {
@@ -348,7 +358,8 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   }
   if (print_config) {
     line.exit = true;
-    line.print = FormatSettings(app) + FormatDeclaredSubscriptions(line.config.subscriptions);
+    line.print = FormatSettings(app) + FormatDeclaredSubscriptions(line.config.subscriptions) +
+                 FormatDeclaredIdentities(line.config.identities);
   }
   return line;
 }
