@@ -16,9 +16,11 @@
 #include <thread>
 #include <utility>
 
+#include "gateway/access/identity_files.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/poller.h"
 #include "gateway/base/status.h"
 #include "gateway/base/unix_socket.h"
 #include "gateway/declared_subscriptions.h"
@@ -46,6 +48,7 @@ constexpr unsigned kCloseSeconds = 10;
 // How often it is looked at what a running gateway is to do, and whether one has opened.
 constexpr milliseconds kLookEvery{1'000};
 constexpr milliseconds kLookAtOpeningEvery{10};
+constexpr milliseconds kLookAtFilesEvery{5'000};
 
 // Whoever runs the gateway starts it again; nothing that was answered is lost by it. Can be called
 // by a signal's handler, and without memory. Says why only where that does not block.
@@ -143,6 +146,8 @@ rpc::ServerOptions GrpcServerOptions(const Config& config, ByteBudget* in_flight
                      .calls = config.max_calls,
                      .call_bytes = static_cast<int64_t>(config.max_call_bytes),
                      .frame_bytes = static_cast<int64_t>(config.max_frame_bytes)},
+          .reflection = config.reflection_open == "true" ||
+                        (config.reflection_open == "auto" && config.identities.empty()),
           .in_flight = in_flight};
 }
 
@@ -155,7 +160,9 @@ struct Parts {
   std::unique_ptr<http::Server> admin;
   std::unique_ptr<ingest::Ingest> ingest;
   std::unique_ptr<embedded::EmbeddedBroker> broker;
+  std::unique_ptr<access::IdentityFiles> identities;
   std::unique_ptr<rpc::Server> grpc;
+  std::unique_ptr<Poller> poller;
 
   absl::Status Ready() const {
     if (draining) return Unavailable("draining: this gateway is shutting down");
@@ -200,10 +207,17 @@ absl::Status Open(const Config& config, Parts& parts) {
   if (!admin.ok()) return admin.status();
   parts.admin = *std::move(admin);
 
-  auto grpc = rpc::Server::Start(GrpcServerOptions(config, parts.postbacks->in_flight()),
-                                 parts.broker.get(), SystemClock(), parts.metrics);
+  auto identities = access::IdentityFiles::Open(config.identities, parts.metrics);
+  if (!identities.ok()) return identities.status();
+  parts.identities = *std::move(identities);
+  rpc::ServerOptions grpc_options = GrpcServerOptions(config, parts.postbacks->in_flight());
+  grpc_options.identities = parts.identities->identities();
+  auto grpc = rpc::Server::Start(grpc_options, parts.broker.get(), SystemClock(), parts.metrics);
   if (!grpc.ok()) return grpc.status();
   parts.grpc = *std::move(grpc);
+  parts.poller = std::make_unique<Poller>(kLookAtFilesEvery, [&parts] {
+    if (auto changed = parts.identities->Look()) parts.grpc->SetIdentities(std::move(changed));
+  });
   return absl::OkStatus();
 }
 
