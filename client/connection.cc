@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cctype>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "fmt/format.h"
 #include "google/rpc/error_details.pb.h"
@@ -75,15 +77,35 @@ grpc::ChannelArguments ChannelArgumentsFor(const std::string& target) {
   return arguments;
 }
 
+absl::Status CheckToken(const std::string& target, bool encrypted, const Token* token,
+                        bool send_token_unencrypted) {
+  if (token == nullptr || encrypted || send_token_unencrypted || IsLocal(target))
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format(
+      "the token would go to '{}' without encryption, where others can read it; use TLS, or say "
+      "that it is to be sent unencrypted",
+      target));
+}
+
+std::shared_ptr<grpc::Channel> MakeChannel(
+    const std::string& target, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+    const grpc::ChannelArguments& arguments, const std::shared_ptr<Token>& token) {
+  if (token == nullptr) return grpc::CreateCustomChannel(target, credentials, arguments);
+  std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(SendsToken(token));
+  return grpc::experimental::CreateCustomChannelWithInterceptors(target, credentials, arguments,
+                                                                 std::move(interceptors));
+}
+
 std::shared_ptr<grpc::Channel> Connect(const SubscriberOptions& options) {
   grpc::ChannelArguments arguments = ChannelArgumentsFor(options.target);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
                    static_cast<int>(options.min_backoff.count()));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMillis);
-  return grpc::CreateCustomChannel(
-      options.target,
-      options.credentials ? options.credentials : grpc::InsecureChannelCredentials(), arguments);
+  return MakeChannel(options.target,
+                     options.credentials ? options.credentials : grpc::InsecureChannelCredentials(),
+                     arguments, options.token);
 }
 
 // The two libraries number the codes alike.

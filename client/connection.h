@@ -18,6 +18,15 @@ bool IsLocal(std::string_view target);
 // Of messages of any size, and for a local target past the proxies that the environment names.
 grpc::ChannelArguments ChannelArgumentsFor(const std::string& target);
 
+// InvalidArgument for a token that others could read on its way to `target`.
+absl::Status CheckToken(const std::string& target, bool encrypted, const Token* token,
+                        bool send_token_unencrypted);
+
+// A channel whose calls show the token, unless that is null.
+std::shared_ptr<grpc::Channel> MakeChannel(
+    const std::string& target, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+    const grpc::ChannelArguments& arguments, const std::shared_ptr<Token>& token);
+
 std::shared_ptr<grpc::Channel> Connect(const SubscriberOptions& options);
 
 // The message names the earliest cursor where the gateway does.

@@ -43,9 +43,11 @@ absl::Status StreamLoop::Run(Sink* sink) {
   absl::Status status;
   while (true) {
     bool got_frame = false;
+    const std::string token = CurrentToken();
     status = ReadStream(sink, &got_frame);
     sink->OnStreamEnd();
-    if (stopped() || IsFinal(status)) break;
+    const bool has_new_token = absl::IsUnauthenticated(status) && CurrentToken() != token;
+    if (stopped() || (IsFinal(status) && !has_new_token)) break;
     if (got_frame) backoff.Reset();
     if (options_.on_disconnected) options_.on_disconnected(status);
     std::unique_lock lock(mu_);
@@ -58,6 +60,10 @@ absl::Status StreamLoop::Run(Sink* sink) {
   }
   watchdog.join();
   return stopped() ? absl::OkStatus() : status;
+}
+
+std::string StreamLoop::CurrentToken() const {
+  return options_.token == nullptr ? "" : options_.token->Get();
 }
 
 absl::Status StreamLoop::ReadStream(Sink* sink, bool* got_frame) {

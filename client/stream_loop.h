@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <string>
 
 #include "absl/status/status.h"
 #include "client/subscriber.h"
@@ -43,6 +44,7 @@ class StreamLoop {
  private:
   using Time = std::chrono::steady_clock::time_point;
 
+  std::string CurrentToken() const;
   absl::Status ReadStream(Sink* sink, bool* got_frame);
   bool Begin(grpc::ClientContext* context);
   absl::Status End(const grpc::Status& status);

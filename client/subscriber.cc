@@ -114,6 +114,11 @@ std::string Subscriber::cursor() const {
 int64_t Subscriber::failed_acks() const { return state_->failed_acks; }
 
 absl::Status Subscriber::Run(const v1::StartPosition& start, const Handler& handler) {
+  if (auto status = CheckToken(options_.target, options_.credentials != nullptr,
+                               options_.token.get(), options_.send_token_unencrypted);
+      !status.ok()) {
+    return status;
+  }
   const auto stub = v1::MmsMoService::NewStub(Connect(options_));
   StreamLoop loop(options_, stub.get());
   PositionSink sink(start, options_.filter, handler, &loop, state_.get());
@@ -123,6 +128,11 @@ absl::Status Subscriber::Run(const v1::StartPosition& start, const Handler& hand
 }
 
 absl::Status Subscriber::Run(const std::string& subscription, const DeliveryHandler& handler) {
+  if (auto status = CheckToken(options_.target, options_.credentials != nullptr,
+                               options_.token.get(), options_.send_token_unencrypted);
+      !status.ok()) {
+    return status;
+  }
   SubscriptionRun run(options_, subscription, handler, &state_->failed_acks);
   const Running running(state_.get(), [&run] { run.Stop(); });
   return run.Run();

@@ -24,6 +24,7 @@
 
 #include "absl/status/status.h"
 #include "client/start.h"
+#include "client/token.h"
 #include "client/verdict.h"
 #include "grpcpp/security/credentials.h"
 #include "mmsmo/v1/mms_mo_service.pb.h"
@@ -34,6 +35,10 @@ struct SubscriberOptions {
   std::string target;  // HOST:PORT or unix:PATH
   // None: without encryption.
   std::shared_ptr<grpc::ChannelCredentials> credentials;
+  // Shown with every call; null: none. Without encryption it goes to this machine only, unless
+  // `send_token_unencrypted`.
+  std::shared_ptr<Token> token;
+  bool send_token_unencrypted = false;
   // Which events; with a start position only, since a named subscription has its own.
   v1::Filter filter;
   // Events a frame, and the gateway's sign of life; zero is the gateway's default.
@@ -79,8 +84,8 @@ class Subscriber {
   // Calls `handler` for each event, in order, on this thread. A stream that fails, ends, or is
   // silent for three heartbeats is replaced by one that begins after the last event that was handed
   // over. Returns OK after Stop, else why it makes no sense to try again:
-  //   InvalidArgument, PermissionDenied, Unauthenticated, Unimplemented, NotFound,
-  //   FailedPrecondition;
+  //   InvalidArgument, PermissionDenied, Unimplemented, NotFound, FailedPrecondition;
+  //   Unauthenticated, unless the file of the token holds another by then;
   //   OutOfRange: the position is no longer retained; the message gives the earliest cursor;
   //   Internal: the handler threw; the message says what, and cursor() is before its event.
   absl::Status Run(const v1::StartPosition& start, const Handler& handler);

@@ -12,6 +12,7 @@
 #include "gateway/base/status.h"
 #include "gateway/broker/page.h"
 #include "gateway/declared_endpoints.h"
+#include "gateway/declared_identities.h"
 #include "gateway/declared_subscriptions.h"
 #include "gateway/exposure.h"
 #include "gateway/table_reader.h"
@@ -240,6 +241,12 @@ void DeclareGrpc(Settings& settings, Config& config) {
                  "What those may hold that are under way; more are RESOURCE_EXHAUSTED");
   settings.Bytes("max-frame-bytes", &config.max_frame_bytes, 1 << 20,
                  "What all streams together may have on the way; over it, each has one event");
+  settings.Switch("health-open", &config.health_open,
+                  "Health checks need no identity, where some are declared");
+  settings
+      .Add("reflection-open", &config.reflection_open,
+           "Serve reflection, to everybody; auto: while no identity is declared")
+      ->check(CLI::IsMember({"auto", "true", "false"}));
   settings.Group("Operation");
   settings.Add("admin-listen", &config.admin_listen,
                "Where /healthz, /readyz and /metrics are, HOST:PORT or unix:PATH");
@@ -329,7 +336,7 @@ void AddShortEndpoint(const CLI::App& app, Config& config) {
 void ReadSettings(CLI::App& app, const std::string& path, const toml::table& root) {
   for (const auto& [key, value] : root) {
     const std::string name(key.str());
-    if (name == kSubscriptionTable) continue;
+    if (name == kSubscriptionTable || name == kIdentityTable) continue;
     if (name == kEndpointTable && value.is_array_of_tables()) continue;
     CLI::Option* const option = app.get_option_no_throw("--" + name);
     if (option == nullptr || !option->get_configurable()) {
@@ -418,6 +425,9 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
       auto subscriptions = ReadDeclaredSubscriptions(file, *root);
       if (!subscriptions.ok()) Throw(std::string(MessageOf(subscriptions.status())));
       line.config.subscriptions = *std::move(subscriptions);
+      auto identities = ReadDeclaredIdentities(file, *root);
+      if (!identities.ok()) Throw(std::string(MessageOf(identities.status())));
+      line.config.identities = *std::move(identities);
     }
     line.config.texts = TextsOf(app);
     AddShortEndpoint(app, line.config);
@@ -433,7 +443,8 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
     line.exit = true;
     line.print = FormatSettings(app, line.config);
     if (!IsShort(line.config)) line.print += FormatDeclaredEndpoints(line.config.endpoints);
-    line.print += FormatDeclaredSubscriptions(line.config.subscriptions);
+    line.print += FormatDeclaredSubscriptions(line.config.subscriptions) +
+                  FormatDeclaredIdentities(line.config.identities);
   }
   return line;
 }

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "gateway/access/endpoint.h"
+#include "gateway/access/identity.h"
 #include "gateway/access/proxies.h"
 #include "mmsmo/v1/subscription.pb.h"
 
@@ -41,6 +42,8 @@ struct Config {
   int max_calls = 10'000;
   uint64_t max_call_bytes = 64 << 20;
   uint64_t max_frame_bytes = 32 << 20;
+  bool health_open = true;
+  std::string reflection_open = "auto";  // or "true", "false"
 
   std::string admin_listen = "127.0.0.1:9091";
 
@@ -77,6 +80,8 @@ struct Config {
   std::vector<access::EndpointSettings> endpoints;
   // Of the file's [[subscription]] tables.
   std::vector<v1::Subscription> subscriptions;
+  // Of its [[identity]] tables.
+  std::vector<access::IdentitySettings> identities;
 };
 
 // What the command line asks for: to run with a configuration, or to print something and end.

@@ -53,6 +53,13 @@ absl::Status CheckHttp(const Config& config) {
 absl::Status CheckGrpc(const Config& config) {
   if (config.insecure_grpc || ReachOf(config.grpc_listen) == Reach::kThisMachine)
     return absl::OkStatus();
+  if (config.identities.empty()) {
+    return InvalidArgument(
+        "grpc-listen: other machines can reach {}, and everybody may do everything: declare an "
+        "[[identity]] in the file of --config for each who may; or {}; or give --insecure=grpc to "
+        "let everybody in",
+        config.grpc_listen, kElsewhere);
+  }
   return InvalidArgument(
       "grpc-listen: other machines can reach {}, without encryption: give --grpc-tls-cert and "
       "--grpc-tls-key; or {}; or give --insecure=grpc where something in front encrypts",

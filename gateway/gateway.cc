@@ -140,20 +140,6 @@ http::ServerOptions PostbackServerOptions(const Config& config) {
           .proxies = config.trusted_proxies};
 }
 
-rpc::ServerOptions GrpcServerOptions(const Config& config, ByteBudget* in_flight) {
-  return {.listen = config.grpc_listen,
-          .socket_mode = config.grpc_socket_mode,
-          .delivery_threads = ThreadsFor(config.delivery_threads),
-          .heartbeat_interval = milliseconds(config.heartbeat_interval),
-          .limits = {.connections = config.max_grpc_connections,
-                     .streams = config.max_streams,
-                     .streams_a_connection = config.max_streams_per_connection,
-                     .calls = config.max_calls,
-                     .call_bytes = static_cast<int64_t>(config.max_call_bytes),
-                     .frame_bytes = static_cast<int64_t>(config.max_frame_bytes)},
-          .in_flight = in_flight};
-}
-
 // Declared in the order in which they depend on each other. The broker goes before the HTTP
 // servers: until then it may still complete appends, which post to their threads' queues.
 struct Parts {
@@ -175,6 +161,23 @@ struct Parts {
     return broker->Ready();
   }
 };
+
+rpc::ServerOptions GrpcServerOptions(const Config& config, const Parts& parts) {
+  return {.listen = config.grpc_listen,
+          .socket_mode = config.grpc_socket_mode,
+          .delivery_threads = ThreadsFor(config.delivery_threads),
+          .heartbeat_interval = milliseconds(config.heartbeat_interval),
+          .limits = {.connections = config.max_grpc_connections,
+                     .streams = config.max_streams,
+                     .streams_a_connection = config.max_streams_per_connection,
+                     .calls = config.max_calls,
+                     .call_bytes = static_cast<int64_t>(config.max_call_bytes),
+                     .frame_bytes = static_cast<int64_t>(config.max_frame_bytes)},
+          .identities = parts.live->identities(),
+          .reflection = config.reflection_open == "true" ||
+                        (config.reflection_open == "auto" && config.identities.empty()),
+          .in_flight = parts.postbacks->in_flight()};
+}
 
 // Of endpoints whose access is that; what is counted of those that have not changed goes on.
 http::Server::MakeRoutes PostbackRoutes(const access::Endpoints& endpoints, size_t max_body_bytes,
@@ -201,6 +204,10 @@ void Poll(const Config& config, Parts& parts) {
       {.use_endpoints =
            [&parts, max_body_bytes = config.max_body_bytes](const access::Endpoints& endpoints) {
              parts.postbacks->SetRoutes(PostbackRoutes(endpoints, max_body_bytes, parts));
+           },
+       .use_identities =
+           [&parts](std::shared_ptr<const access::Identities> identities) {
+             parts.grpc->SetIdentities(std::move(identities));
            },
        .subscriptions = &parts.broker->subscriptions()});
   parts.poller = std::make_unique<Poller>(kLookAtFilesEvery, [&parts] {
@@ -239,8 +246,8 @@ absl::Status Open(Config& config, const ReadConfig& read, Parts& parts) {
   if (!admin.ok()) return admin.status();
   parts.admin = *std::move(admin);
 
-  auto grpc = rpc::Server::Start(GrpcServerOptions(config, parts.postbacks->in_flight()),
-                                 parts.broker.get(), SystemClock(), parts.metrics);
+  auto grpc = rpc::Server::Start(GrpcServerOptions(config, parts), parts.broker.get(),
+                                 SystemClock(), parts.metrics);
   if (!grpc.ok()) return grpc.status();
   parts.grpc = *std::move(grpc);
   return absl::OkStatus();

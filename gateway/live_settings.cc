@@ -43,11 +43,15 @@ absl::StatusOr<std::unique_ptr<LiveSettings>> LiveSettings::Open(Config* config,
   // A secret that is not there is a wrong setting, too.
   if (!endpoints.ok()) return InvalidArgument("{}", MessageOf(endpoints.status()));
   live->endpoints_ = *std::move(endpoints);
+  auto identities = access::IdentityFiles::Open(config->identities, metrics);
+  if (!identities.ok()) return InvalidArgument("{}", MessageOf(identities.status()));
+  live->identities_ = *std::move(identities);
   return live;
 }
 
 void LiveSettings::Look() {
   if (endpoints_->Look()) users_.use_endpoints(endpoints_->endpoints());
+  if (auto identities = identities_->Look()) users_.use_identities(std::move(identities));
 }
 
 void LiveSettings::Reload() {
@@ -62,13 +66,18 @@ absl::Status LiveSettings::TakeOver() {
   if (!config.ok()) return config.status();
   auto endpoints = access::EndpointFiles::Open(config->endpoints, metrics_);
   if (!endpoints.ok()) return endpoints.status();
+  auto identities = access::IdentityFiles::Open(config->identities, metrics_);
+  if (!identities.ok()) return identities.status();
   auto declared = DeclareSubscriptions(config->subscriptions, *users_.subscriptions);
   if (!declared.ok()) return declared;
 
   endpoints_ = *std::move(endpoints);
   users_.use_endpoints(endpoints_->endpoints());
+  identities_ = *std::move(identities);
+  users_.use_identities(identities_->identities());
   SetLogLevel(config->log_level);
   config_->endpoints = std::move(config->endpoints);
+  config_->identities = std::move(config->identities);
   config_->subscriptions = std::move(config->subscriptions);
   config_->drain_grace = config->drain_grace;
   const std::vector<std::string> for_later = ChangedForLater(*config_, *config);

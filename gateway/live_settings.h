@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gateway/access/endpoint_files.h"
+#include "gateway/access/identity_files.h"
 #include "gateway/base/metrics.h"
 #include "gateway/broker/subscriptions.h"
 #include "gateway/config.h"
@@ -24,6 +25,7 @@ class LiveSettings {
   // Who is told of a change.
   struct Users {
     std::function<void(const access::Endpoints&)> use_endpoints;
+    std::function<void(std::shared_ptr<const access::Identities>)> use_identities;
     broker::Subscriptions* subscriptions = nullptr;
   };
 
@@ -33,6 +35,7 @@ class LiveSettings {
                                                             Metrics& metrics);
 
   const access::Endpoints& endpoints() const { return endpoints_->endpoints(); }
+  std::shared_ptr<const access::Identities> identities() const { return identities_->identities(); }
   // Before the first Look or Reload.
   void SetUsers(Users users) { users_ = std::move(users); }
 
@@ -53,6 +56,7 @@ class LiveSettings {
   prometheus::Counter& failed_;
   Users users_;
   std::unique_ptr<access::EndpointFiles> endpoints_;
+  std::unique_ptr<access::IdentityFiles> identities_;
 };
 
 }  // namespace mmsmo

@@ -66,10 +66,10 @@ void TableReader::Texts(std::string_view key, std::vector<std::string>* to, bool
   to->clear();
   if (value->is_string()) return to->push_back(value->value_or(std::string()));
   const toml::array* const array = value->as_array();
-  const bool are_strings =
-      array != nullptr && std::all_of(array->begin(), array->end(),
-                                      [](const toml::node& one) { return one.is_string(); });
-  if (!are_strings) return Fail(key, "it must be an array of strings");
+  if (array == nullptr) return Fail(key, "it must be an array of strings");
+  const bool are_strings = std::all_of(array->begin(), array->end(),
+                                       [](const toml::node& one) { return one.is_string(); });
+  if (!are_strings) return Fail(key, "each of it must be a string");
   if (some && array->empty()) return Fail(key, "it must not be empty; leave it out for all");
   for (const toml::node& one : *array) to->push_back(one.value_or(std::string()));
 }

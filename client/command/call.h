@@ -9,16 +9,17 @@
 #include <optional>
 #include <string>
 
+#include "client/command/command.h"
 #include "client/command/output.h"
 #include "client/connection.h"
 
 namespace mmsmo::command {
 
-// The stub of a service at `target`.
+// The stub of a service of the gateway that the command line names.
 template <typename Service>
-std::unique_ptr<typename Service::Stub> StubOf(const std::string& target) {
-  return Service::NewStub(grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(),
-                                                    ChannelArgumentsFor(target)));
+std::unique_ptr<typename Service::Stub> StubOf(const Context& context) {
+  return Service::NewStub(MakeChannel(context.grpc, grpc::InsecureChannelCredentials(),
+                                      ChannelArgumentsFor(context.grpc), context.token));
 }
 
 // Nothing, with the reason on stderr, where it fails.

@@ -4,7 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <memory>
 #include <string>
+
+#include "client/token.h"
 
 namespace mmsmo::command {
 
@@ -15,9 +18,19 @@ constexpr int kUsage = 2;   // the command line
 // What the commands share.
 struct Context {
   std::string grpc = "127.0.0.1:9090";
+  std::string token_file;
+  bool send_token_unencrypted = false;
+  // That of the file or of MMSMO_TOKEN, once the command line is read; null: none.
+  std::shared_ptr<Token> token;
   // Set by the command that was chosen; returns the exit code.
   std::function<int()> run;
 };
+
+// Declares what is needed to reach a gateway.
+void AddConnection(CLI::App* app, Context* context);
+// Reads the token for a command that calls one. False, with the reason on stderr, where there is
+// none to be had, or it must not be sent.
+bool PrepareToken(Context* context);
 
 void AddTail(CLI::App* app, Context* context);
 void AddSend(CLI::App* app, Context* context);

@@ -20,9 +20,7 @@ int Run(int argc, char** argv) {
   CLI::App app("Sends postbacks to an mmsmo-gateway and reads its events.", "mmsmo");
   app.set_version_flag("--version", "mmsmo " MMSMO_VERSION);
   command::Context context;
-  app.add_option("--grpc", context.grpc, "The gateway's gRPC address, HOST:PORT or unix:PATH")
-      ->envname("MMSMO_GRPC")
-      ->capture_default_str();
+  command::AddConnection(&app, &context);
   app.require_subcommand(1);
   app.fallthrough();
   app.footer("Exit codes: 0 success, 1 failure, 2 a wrong command line.");
@@ -43,6 +41,7 @@ int Run(int argc, char** argv) {
     command::Say(err.str());
     return ok ? command::kOk : command::kUsage;
   }
+  if (!app.got_subcommand("send") && !command::PrepareToken(&context)) return command::kUsage;
   return context.run();
 }
 

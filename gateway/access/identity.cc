@@ -100,6 +100,10 @@ absl::StatusOr<std::unique_ptr<Identity>> Identity::Create(const IdentitySetting
 Verdict Identity::Allow(Permission permission, const Facts& facts) const {
   if (!permissions_.Contains(permission))
     return {Lack::kPermission, fmt::format("the permission '{}'", NameOf(permission))};
+  return Limit(facts);
+}
+
+Verdict Identity::Limit(const Facts& facts) const {
   if (facts.subscription && !SeesSubscription(*facts.subscription)) {
     return {Lack::kSubscription, "a pattern that this subscription's name matches"};
   }

@@ -68,6 +68,8 @@ class Identity {
   RateLimit& rate() const { return rate_; }
 
   Verdict Allow(Permission permission, const Facts& facts) const;
+  // Whether they lie within its limits.
+  Verdict Limit(const Facts& facts) const;
   // Whether it may be told of a subscription of that name, or of that endpoint.
   bool SeesSubscription(std::string_view name) const;
   bool SeesEndpoint(std::string_view name) const;

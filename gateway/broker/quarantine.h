@@ -10,6 +10,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "gateway/base/status.h"
 #include "mmsmo/v1/quarantine_service.pb.h"
 
 namespace mmsmo::broker {
@@ -17,6 +18,12 @@ namespace mmsmo::broker {
 // Takes how many were removed. Errors: Unavailable with reason "not_durable" (they may be gone all
 // the same).
 using DiscardDone = absl::AnyInvocable<void(absl::StatusOr<int64_t>) &&>;
+
+// What is said of an id that is none: not more of what was given than an id has, since it goes into
+// a header.
+inline absl::Status NotInQuarantine(std::string_view id) {
+  return NotFound("no postback '{:.20}' is in quarantine", id);
+}
 
 // Thread-safe. List and Get read the store, so not for threads that must not block.
 class Quarantine {

@@ -84,8 +84,8 @@ struct SubscriptionStats {
   uint64_t dead_lettered_total = 0;
 };
 
-// Thread-safe. All but OpenStream, Change and Stats may wait for the disk. NotFound for an unknown
-// name, Unavailable while the disk cannot be written.
+// Thread-safe. All but OpenStream, Change, EndpointsOf and Stats may wait for the disk. NotFound
+// for an unknown name, Unavailable while the disk cannot be written.
 class Subscriptions {
  public:
   virtual ~Subscriptions() = default;
@@ -131,6 +131,9 @@ class Subscriptions {
   // not block.
   virtual void Change(const std::string& name, std::vector<std::string> ack_ids, AckChange change,
                       AckDone done) = 0;
+
+  // The endpoints that its filter lets events through from; empty: all. Does not block.
+  virtual absl::StatusOr<std::vector<std::string>> EndpointsOf(const std::string& name) = 0;
 
   virtual std::vector<SubscriptionStats> Stats() = 0;
 };

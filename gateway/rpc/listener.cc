@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -19,6 +20,7 @@
 #include "gateway/base/status.h"
 #include "gateway/base/unix_socket.h"
 #include "gateway/rpc/open_sockets.h"
+#include "gateway/rpc/peer_uids.h"
 
 namespace mmsmo::rpc {
 namespace {
@@ -92,6 +94,7 @@ class AsioListener final : public Listener {
 
   const std::string& address() const override { return address_; }
   bool loopback() const override { return loopback_; }
+  std::optional<uid_t> UidOf(std::string_view peer) const override { return uids_.Of(peer); }
 
   void Start(ConnectionLimit limit, absl::AnyInvocable<void(int fd)> accepted) override {
     limit_.emplace(limit);
@@ -125,12 +128,27 @@ class AsioListener final : public Listener {
       if (IsFull()) {
         limit_->refused.Increment();
       } else if (socket.native_non_blocking(true, error); !error) {
-        open_.Add(socket.native_handle());
-        ++count_;
-        accepted_(socket.release());
+        HandOver(socket.release());
       }
       Accept();
     });
+  }
+
+  void HandOver(int fd) {
+    if (unix_socket_) fd = KnowUid(fd);
+    if (fd < 0) return;
+    open_.Add(fd);
+    ++count_;
+    accepted_(fd);
+  }
+  // As PeerUids::Add.
+  int KnowUid(int fd) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+      return uids_.Add(fd, peer.uid, std::chrono::steady_clock::now());
+    close(fd);
+    return -1;
   }
 
   bool IsFull() {
@@ -141,6 +159,7 @@ class AsioListener final : public Listener {
   void Count() {
     counted_at_ = std::chrono::steady_clock::now();
     count_ = open_.Count();
+    uids_.Look(counted_at_);
     limit_->open.Set(static_cast<double>(count_));
   }
   void CountNowAndThen() {
@@ -164,6 +183,7 @@ class AsioListener final : public Listener {
   asio::steady_timer count_timer_{io_};
   std::optional<ConnectionLimit> limit_;
   OpenSockets open_;
+  PeerUids uids_;     // of unix connections
   size_t count_ = 0;  // of those that are open, as far as it was looked
   std::chrono::steady_clock::time_point counted_at_;
   absl::AnyInvocable<void(int fd)> accepted_;

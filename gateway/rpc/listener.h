@@ -6,7 +6,9 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
@@ -34,6 +36,9 @@ class Listener {
   virtual const std::string& address() const = 0;
   // Whether only this machine can reach it.
   virtual bool loopback() const = 0;
+  // Whose process made the unix connection that is a call's peer; none for what is no such peer.
+  // Thread-safe.
+  virtual std::optional<uid_t> UidOf(std::string_view peer) const = 0;
   // Calls `accepted` from a thread of its own, with connections as non-blocking sockets that are
   // the callee's to close. What the limit refers to must outlive the listener.
   virtual void Start(ConnectionLimit limit, absl::AnyInvocable<void(int fd)> accepted) = 0;

@@ -18,10 +18,13 @@
 #include "gateway/broker/start_position.h"
 #include "gateway/rpc/frame.h"
 #include "gateway/rpc/pages.h"
+#include "gateway/rpc/refused_stream.h"
 #include "gateway/rpc/status.h"
 
 namespace mmsmo::rpc {
 namespace {
+
+using access::Permission;
 
 constexpr std::string_view kStart = "start_position";
 // All of a start position that only the broker can judge.
@@ -40,12 +43,7 @@ std::string RandomId() {
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
 }
 
-// A call that fails before it starts.
-class FailedStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
- public:
-  explicit FailedStream(const absl::Status& status) { Finish(ToGrpc(status)); }
-  void OnDone() override { delete this; }
-};
+using FailedStream = RefusedStream<grpc::ByteBuffer>;
 
 absl::StatusOr<std::chrono::milliseconds> Heartbeat(const google::protobuf::Duration& wanted,
                                                     std::chrono::milliseconds otherwise) {
@@ -159,6 +157,21 @@ void AddTooLong(const Request& request, Response* response) {
   }
 }
 
+// What is said of an event that the caller may not read: whether there is one is not.
+absl::Status NotReadable() { return NotFound("cursor: there is no event that you may read"); }
+
+Question ToRead(const v1::Filter& filter) {
+  Question question{.permission = Permission::kRead};
+  if (!filter.endpoints().empty())
+    question.facts.endpoints.emplace(filter.endpoints().begin(), filter.endpoints().end());
+  return question;
+}
+
+template <typename Request>
+Question ToConsume(const Request& request) {
+  return {.permission = Permission::kConsume, .facts = {.subscription = request.subscription()}};
+}
+
 bool IsAscii(std::string_view header) {
   return std::all_of(header.begin(), header.end(),
                      [](char c) { return c == '\t' || (c >= ' ' && c <= '~'); });
@@ -249,27 +262,47 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* MmsMoService::Subscribe(
   v1::SubscribeRequest request;
   grpc::ByteBuffer copy(*bytes);  // of the references only
   if (!grpc::SerializationTraits<v1::SubscribeRequest>::Deserialize(&copy, &request).ok()) {
-    return new FailedStream(InvalidArgument("the request is not a mmsmo.v1.SubscribeRequest"));
+    return FailedStream::Begin(InvalidArgument("the request is not a mmsmo.v1.SubscribeRequest"));
   }
+  Admission admission = options_.unary.gate->Admit(*context, QuestionOf(request));
+  if (!admission.ok()) return FailedStream::Begin(options_.unary.gate, admission);
   auto settings = SettingsFor(request);
-  if (!settings.ok()) return new FailedStream(settings.status());
+  if (!settings.ok()) return FailedStream::Begin(settings.status());
   Opening opening{.work = OpenWork::Item(options_.unary.work),
                   .held = ByteBudget::Part(options_.opening_bytes),
                   .stream = nullptr};
-  if (!opening.held.Resize(CostOf(request))) return new FailedStream(TooManyBytes());
-  if (auto status = options_.streams->Begin(); !status.ok()) return new FailedStream(status);
+  if (!opening.held.Resize(CostOf(request))) return FailedStream::Begin(TooManyBytes());
+  if (auto status = options_.streams->Begin(); !status.ok()) return FailedStream::Begin(status);
+  if (request.source_case() == v1::SubscribeRequest::kStartPosition)
+    *request.mutable_filter() = admission.caller.Within(request.filter());
   const auto stream =
       SubscribeStream::Start(*std::move(settings), context, threads_, clock_,
                              {.delivered = [this](int events) { deliveries_.Increment(events); },
                               .done =
                                   [this](SubscribeStream* done) {
+                                    options_.unary.gate->Forget(done->kept());
                                     Unregister(done);
                                     options_.streams->End();
                                   }});
   Register(stream);
+  // Without endpoints it now reads all there are.
+  Question kept = QuestionOf(request);
+  if (!kept.facts.subscription && !kept.facts.endpoints) kept.facts.endpoints.emplace();
+  stream->set_kept(
+      options_.unary.gate->Keep(*context, std::move(admission.caller), kept,
+                                [weak = std::weak_ptr(stream)](const absl::Status& status) {
+                                  if (const auto refused = weak.lock())
+                                    refused->End(ToGrpc(status));
+                                }));
   opening.stream = stream;
   OpenSource(request, std::move(opening));
   return stream.get();
+}
+
+// A filter without endpoints is one of all that the caller may read.
+Question MmsMoService::QuestionOf(const v1::SubscribeRequest& request) {
+  if (request.source_case() == v1::SubscribeRequest::kSubscription) return ToConsume(request);
+  return ToRead(request.filter());
 }
 
 void MmsMoService::OpenSource(const v1::SubscribeRequest& request, Opening opening) {
@@ -291,7 +324,9 @@ void MmsMoService::OpenSource(const v1::SubscribeRequest& request, Opening openi
        .received_frames = request.received_frames(),
        .superseded =
            [weak = std::weak_ptr(stream)] {
-             if (const auto superseded = weak.lock()) superseded->Supersede();
+             const grpc::Status why(grpc::StatusCode::ABORTED,
+                                    "another stream has resumed this one");
+             if (const auto superseded = weak.lock()) superseded->End(why);
            }},
       [opening = std::move(opening)](absl::StatusOr<broker::SubscriptionStream> opened) {
         if (!opened.ok()) return opening.stream->Open(opened.status());
@@ -365,22 +400,24 @@ void MmsMoService::Change(const Request* request, const broker::AckChange& chang
                                   std::move(answer));
 }
 
-grpc::ServerUnaryReactor* MmsMoService::Acknowledge(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* MmsMoService::Acknowledge(grpc::CallbackServerContext* context,
                                                     const v1::AcknowledgeRequest* request,
                                                     v1::AcknowledgeResponse* response) {
-  UnaryCall* const call = UnaryCall::Begin(options_.unary, *request);
+  UnaryCall* const call = UnaryCall::Begin(options_.unary, *context, *request, ToConsume(*request));
   if (call->refused()) return call;
   Change(request, {.kind = broker::AckChange::Kind::kAcknowledge}, response, call->pending());
   return call;
 }
 
 grpc::ServerUnaryReactor* MmsMoService::ModifyAckDeadline(
-    grpc::CallbackServerContext*, const v1::ModifyAckDeadlineRequest* request,
+    grpc::CallbackServerContext* context, const v1::ModifyAckDeadlineRequest* request,
     v1::ModifyAckDeadlineResponse* response) {
   // An extension is answered at once, whatever other calls wait for.
-  UnaryCall* const call = UnaryCall::Begin(
-      request->has_extend_by() ? UnaryLimits{.work = options_.unary.work} : options_.unary,
-      *request);
+  UnaryCall* const call =
+      UnaryCall::Begin(request->has_extend_by()
+                           ? UnaryLimits{.gate = options_.unary.gate, .work = options_.unary.work}
+                           : options_.unary,
+                       *context, *request, ToConsume(*request));
   if (call->refused()) return call;
   auto change = ChangeOf(*request);
   if (change.ok()) {
@@ -391,29 +428,44 @@ grpc::ServerUnaryReactor* MmsMoService::ModifyAckDeadline(
   return call;
 }
 
-grpc::ServerUnaryReactor* MmsMoService::GetEvent(grpc::CallbackServerContext*,
+absl::Status MmsMoService::CheckReadable(const Caller& caller, std::string_view cursor) {
+  if (caller.endpoints() == nullptr) return absl::OkStatus();
+  const auto bytes = broker_->GetEvent(cursor);
+  if (!bytes.ok()) return bytes.status();
+  v1::Event event;
+  if (!event.ParseFromString(*bytes)) return DataLoss("the event cannot be read");
+  return caller.SeesEndpoint(event.endpoint()) ? absl::OkStatus() : NotReadable();
+}
+
+grpc::ServerUnaryReactor* MmsMoService::GetEvent(grpc::CallbackServerContext* context,
                                                  const v1::GetEventRequest* request,
                                                  v1::GetEventResponse* response) {
-  UnaryCall* const call = UnaryCall::Begin(options_.unary, *request);
+  UnaryCall* const call =
+      UnaryCall::Begin(options_.unary, *context, *request, {.permission = Permission::kRead});
   if (call->refused()) return call;
   threads_.store->Run([this, request, response, pending = call->pending()] {
     pending->Answer([&] {
       auto event = broker_->GetEvent(request->cursor());
       if (event.ok() && !response->mutable_event()->ParseFromString(*event))
         event = DataLoss("cursor: the event cannot be read");
+      if (event.ok() && !pending->caller().SeesEndpoint(response->event().endpoint()))
+        event = NotReadable();
       return InField("cursor", event.status());
     });
   });
   return call;
 }
 
-grpc::ServerUnaryReactor* MmsMoService::GetRawPostback(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* MmsMoService::GetRawPostback(grpc::CallbackServerContext* context,
                                                        const v1::GetRawPostbackRequest* request,
                                                        v1::GetRawPostbackResponse* response) {
-  UnaryCall* const call = UnaryCall::Begin(options_.unary, *request);
+  UnaryCall* const call =
+      UnaryCall::Begin(options_.unary, *context, *request, {.permission = Permission::kRead});
   if (call->refused()) return call;
   threads_.store->Run([this, request, response, pending = call->pending()] {
     pending->Answer([&] {
+      if (auto status = CheckReadable(pending->caller(), request->cursor()); !status.ok())
+        return InField("cursor", status);
       auto raw = broker_->GetRawPostback(request->cursor());
       if (raw.ok()) {
         response->set_body(std::move(raw->body));
@@ -428,17 +480,18 @@ grpc::ServerUnaryReactor* MmsMoService::GetRawPostback(grpc::CallbackServerConte
   return call;
 }
 
-grpc::ServerUnaryReactor* MmsMoService::ListEvents(grpc::CallbackServerContext*,
+grpc::ServerUnaryReactor* MmsMoService::ListEvents(grpc::CallbackServerContext* context,
                                                    const v1::ListEventsRequest* request,
                                                    v1::ListEventsResponse* response) {
-  UnaryCall* const call = UnaryCall::Begin(options_.unary, *request);
+  UnaryCall* const call =
+      UnaryCall::Begin(options_.unary, *context, *request, ToRead(request->filter()));
   if (call->refused()) return call;
   auto page = PageRequestOf(*request);
   if (!page.ok()) {
     call->pending()->Answer(page.status());
     return call;
   }
-  broker_->OpenFeed(page->start, request->filter(),
+  broker_->OpenFeed(page->start, call->pending()->caller().Within(request->filter()),
                     [this, request, size = page->size, response, pending = call->pending()](
                         absl::StatusOr<std::unique_ptr<broker::Feed>> feed) {
                       if (!feed.ok()) return pending->Answer(InField(kStartCursor, feed.status()));

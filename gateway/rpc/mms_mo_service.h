@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <unordered_set>
 
 #include "absl/status/status.h"
@@ -84,6 +85,9 @@ class MmsMoService final : public MmsMoServiceBase {
   };
   // Opens what the request asks for.
   void OpenSource(const v1::SubscribeRequest& request, Opening opening);
+  static Question QuestionOf(const v1::SubscribeRequest& request);
+  // NotFound where the caller may not read the event at a cursor; errors as Broker::GetEvent.
+  absl::Status CheckReadable(const Caller& caller, std::string_view cursor);
   // Starts the change of a request's ack_ids, which answers the call.
   template <typename Request, typename Response>
   void Change(const Request* request, const broker::AckChange& change, Response* response,

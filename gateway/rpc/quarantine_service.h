@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "gateway/base/byte_budget.h"
@@ -47,8 +48,10 @@ class QuarantineService final : public v1::QuarantineService::CallbackService {
                                                v1::DiscardQuarantinedResponse* response) override;
 
  private:
-  absl::Status FillPage(const v1::ListQuarantinedRequest& request,
+  absl::Status FillPage(const Caller& caller, const v1::ListQuarantinedRequest& request,
                         v1::ListQuarantinedResponse* response);
+  // Those of the ids that the caller may see. Reads the store.
+  std::vector<std::string> Seen(const Caller& caller, std::vector<std::string> ids);
   // The rest of a call that discards all of a reason, page by page. What `response` is for may be
   // over.
   struct Discarding {
@@ -59,6 +62,7 @@ class QuarantineService final : public v1::QuarantineService::CallbackService {
     std::shared_ptr<PendingCall> call;
   };
   void DiscardPage(Discarding discarding);
+  void DiscardIds(std::vector<std::string> ids, Discarding discarding);
   static void Answer(const Discarding& discarding, const absl::Status& status);
 
   broker::Broker* const broker_;

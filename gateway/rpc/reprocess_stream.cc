@@ -21,12 +21,35 @@ absl::Status ShuttingDown() {
 
 }  // namespace
 
-ReprocessStream* ReprocessStream::Start(const v1::ReprocessQuarantinedRequest& request,
+absl::StatusOr<v1::GetQuarantinedResponse> GetSeen(const Caller& caller,
+                                                   broker::Quarantine& quarantine,
+                                                   std::string_view id) {
+  auto quarantined = quarantine.Get(id);
+  if (quarantined.ok() && !caller.SeesEndpoint(quarantined->postback().endpoint()))
+    return broker::NotInQuarantine(id);
+  return quarantined;
+}
+
+void KeepSeen(const Caller& caller,
+              google::protobuf::RepeatedPtrField<v1::QuarantinedPostback>* postbacks) {
+  const auto unseen = [&](const v1::QuarantinedPostback& postback) {
+    return !caller.SeesEndpoint(postback.endpoint());
+  };
+  postbacks->erase(std::remove_if(postbacks->begin(), postbacks->end(), unseen), postbacks->end());
+}
+
+ReprocessStream* ReprocessStream::Start(const grpc::CallbackServerContext& context, Caller caller,
+                                        const v1::ReprocessQuarantinedRequest& request,
                                         broker::Broker* broker, ThreadPool* pool,
                                         const Limits& limits, const std::atomic<bool>* draining) {
   const std::shared_ptr<ReprocessStream> stream(
-      new ReprocessStream(broker, pool, limits, draining));
+      new ReprocessStream(std::move(caller), broker, pool, limits, draining));
   stream->self_ = stream;
+  stream->kept_ =
+      limits.gate->Keep(context, stream->caller_, {.permission = access::Permission::kQuarantine},
+                        [weak = std::weak_ptr(stream)](const absl::Status& why) {
+                          if (const auto refused = weak.lock()) refused->Refuse(why);
+                        });
   if (auto status = stream->Begin(request); status.ok()) {
     stream->RunStep();
   } else {
@@ -35,9 +58,10 @@ ReprocessStream* ReprocessStream::Start(const v1::ReprocessQuarantinedRequest& r
   return stream.get();
 }
 
-ReprocessStream::ReprocessStream(broker::Broker* broker, ThreadPool* pool, const Limits& limits,
-                                 const std::atomic<bool>* draining)
-    : broker_(broker),
+ReprocessStream::ReprocessStream(Caller caller, broker::Broker* broker, ThreadPool* pool,
+                                 const Limits& limits, const std::atomic<bool>* draining)
+    : caller_(std::move(caller)),
+      broker_(broker),
       pool_(pool),
       limits_(limits),
       draining_(draining),
@@ -57,8 +81,19 @@ void ReprocessStream::OnWriteDone(bool ok) {
 }
 
 void ReprocessStream::OnDone() {
+  limits_.gate->Forget(kept_);
   if (counts_) limits_.calls->End();
   const auto last = std::move(self_);  // the step that has finished the call may not have returned
+}
+
+void ReprocessStream::Refuse(const absl::Status& why) {
+  MutexLock lock(&mu_);
+  refused_ = why;
+}
+
+absl::Status ReprocessStream::refused() const {
+  MutexLock lock(&mu_);
+  return refused_;
 }
 
 void ReprocessStream::RunStep() {
@@ -77,6 +112,7 @@ void ReprocessStream::Meet() {
 void ReprocessStream::Step() {
   if (cancelled_) return End(MakeStatus(absl::StatusCode::kCancelled, "the call was cancelled"));
   if (WriteNext()) return;
+  if (auto why = refused(); !why.ok()) return End(why);
   if (*draining_) return End(ShuttingDown());
   if (next_id_ < ids_.size() && (collected_ || request_.all())) return ReprocessBatch();
   if (!collected_) return Collect();
@@ -111,6 +147,7 @@ void ReprocessStream::Collect() {
 absl::Status ReprocessStream::ListPage() {
   auto page = broker_->quarantine().List(request_.reason(), kIdsAStep, page_token_);
   if (!page.ok()) return page.status();
+  KeepSeen(caller_, page->mutable_postbacks());
   ids_.clear();
   next_id_ = 0;
   for (auto& postback : *page->mutable_postbacks())
@@ -124,7 +161,7 @@ absl::Status ReprocessStream::CheckGiven() {
   const auto begin = request_.ids().begin() + static_cast<ptrdiff_t>(ids_.size());
   const auto end = begin + std::min<ptrdiff_t>(kIdsAStep, request_.ids().end() - begin);
   for (auto id = begin; id != end; ++id) {
-    if (auto quarantined = broker_->quarantine().Get(*id); !quarantined.ok())
+    if (auto quarantined = GetSeen(caller_, broker_->quarantine(), *id); !quarantined.ok())
       return quarantined.status();
     ids_.push_back(*id);
   }

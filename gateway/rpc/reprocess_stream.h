@@ -8,15 +8,19 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "gateway/base/byte_budget.h"
+#include "gateway/base/mutex.h"
 #include "gateway/base/status.h"
 #include "gateway/base/thread_pool.h"
 #include "gateway/broker/broker.h"
 #include "gateway/ingest/reprocess.h"
 #include "gateway/rpc/call_limit.h"
+#include "gateway/rpc/gate.h"
 #include "mmsmo/v1/quarantine_service.pb.h"
 
 namespace mmsmo::rpc {
@@ -32,6 +36,14 @@ absl::Status CheckWhich(const Request& request) {
   return absl::OkStatus();
 }
 
+// As Quarantine::Get, for what the caller may see: anything else is not there.
+absl::StatusOr<v1::GetQuarantinedResponse> GetSeen(const Caller& caller,
+                                                   broker::Quarantine& quarantine,
+                                                   std::string_view id);
+// Leaves those that the caller may see.
+void KeepSeen(const Caller& caller,
+              google::protobuf::RepeatedPtrField<v1::QuarantinedPostback>* postbacks);
+
 // A chain of steps on the pool, each of which waits for one thing before the next: a write, a batch
 // on its way to the disk, or nothing. So no two run at once, and the call does not end while a
 // batch is on its way. Only OnCancel comes in between.
@@ -39,14 +51,16 @@ class ReprocessStream final : public grpc::ServerWriteReactor<v1::ReprocessQuara
                               public std::enable_shared_from_this<ReprocessStream> {
  public:
   struct Limits {
+    Gate* gate;
     CallLimit* calls;
     ByteBudget* request_bytes;  // of what is asked for
     ByteBudget* in_flight;      // of the batch that is on its way
   };
 
-  // All must outlive the call. It ends with UNAVAILABLE once `draining`. The stream keeps itself
-  // alive until OnDone.
-  static ReprocessStream* Start(const v1::ReprocessQuarantinedRequest& request,
+  // All must outlive the call, which `caller` may make. It ends with UNAVAILABLE once `draining`.
+  // The stream keeps itself alive until OnDone.
+  static ReprocessStream* Start(const grpc::CallbackServerContext& context, Caller caller,
+                                const v1::ReprocessQuarantinedRequest& request,
                                 broker::Broker* broker, ThreadPool* pool, const Limits& limits,
                                 const std::atomic<bool>* draining);
 
@@ -55,10 +69,13 @@ class ReprocessStream final : public grpc::ServerWriteReactor<v1::ReprocessQuara
   void OnDone() override;
 
  private:
-  ReprocessStream(broker::Broker* broker, ThreadPool* pool, const Limits& limits,
+  ReprocessStream(Caller caller, broker::Broker* broker, ThreadPool* pool, const Limits& limits,
                   const std::atomic<bool>* draining);
 
   absl::Status Begin(const v1::ReprocessQuarantinedRequest& request);
+  // From now on it ends where it has got to.
+  void Refuse(const absl::Status& why);
+  absl::Status refused() const;
   void RunStep();
   void Meet();
   void Step();
@@ -69,6 +86,7 @@ class ReprocessStream final : public grpc::ServerWriteReactor<v1::ReprocessQuara
   void ReprocessBatch();
   void End(const absl::Status& status);
 
+  const Caller caller_;
   broker::Broker* const broker_;
   ThreadPool* const pool_;
   const Limits limits_;
@@ -76,6 +94,10 @@ class ReprocessStream final : public grpc::ServerWriteReactor<v1::ReprocessQuara
   std::shared_ptr<ReprocessStream> self_;  // until OnDone
   std::atomic<bool> cancelled_{false};
   std::atomic<bool> met_{false};
+  Gate::Kept kept_ = 0;
+
+  mutable Mutex mu_;
+  absl::Status refused_ ABSL_GUARDED_BY(mu_);
 
   bool counts_ = false;  // against the limit of calls
   ByteBudget::Part held_;

@@ -6,14 +6,20 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/impl/server_builder_option.h>
+#include <grpcpp/server_posix.h>
 
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "gateway/base/byte_budget.h"
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/base/thread_pool.h"
+#include "gateway/base/unix_socket.h"
 #include "gateway/rpc/call_limit.h"
+#include "gateway/rpc/gate.h"
 #include "gateway/rpc/listener.h"
 #include "gateway/rpc/mms_mo_service.h"
 #include "gateway/rpc/quarantine_service.h"
@@ -37,6 +43,17 @@ constexpr int kAdministrationThreads = 4;
 constexpr int kAdministrationNiceness = 10;
 constexpr int kMostReprocessing = 16;
 
+// Whoever links the library of reflection serves it, unless it is taken away.
+class WithoutReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins, [](const auto& plugin) {
+      return dynamic_cast<grpc::reflection::ProtoServerReflectionPlugin*>(plugin.get()) != nullptr;
+    });
+  }
+};
+
 class GrpcServer final : public Server {
  public:
   GrpcServer(const ServerOptions& options, broker::Broker* broker, const Clock& clock,
@@ -53,6 +70,8 @@ class GrpcServer final : public Server {
         calls_("unary", "max-calls", options.limits.calls, metrics),
         streams_("stream", "max-streams", options.limits.streams, metrics),
         reprocessing_("reprocess", "ReprocessQuarantined", kMostReprocessing, metrics),
+        gate_([this](std::string_view peer) { return listener_->UidOf(peer); },
+              &broker->subscriptions(), clock, &live_, metrics),
         live_(options.delivery_threads),
         service_({.heartbeat_interval = options.heartbeat_interval,
                   .unary = Unary(metrics),
@@ -76,13 +95,15 @@ class GrpcServer final : public Server {
   }
   ~GrpcServer() override { Stop(std::chrono::steady_clock::now()); }
 
-  absl::Status Listen(const std::string& listen, mode_t socket_mode) {
-    auto listener = Listener::Listen(listen, socket_mode);
+  absl::Status Listen(const ServerOptions& options) {
+    gate_.SetIdentities(options.identities);
+    auto listener = Listener::Listen(options.listen, options.socket_mode);
     if (!listener.ok()) return listener.status();
     listener_ = *std::move(listener);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
+    if (!options.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
     using Connections = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
     connections_ = builder.experimental().AddExternalConnectionAcceptor(
         Connections::FROM_FD, grpc::InsecureServerCredentials());
@@ -107,16 +128,17 @@ class GrpcServer final : public Server {
           v1::QuarantineService::service_full_name()}) {
       server_->GetHealthCheckService()->SetServingStatus(name, true);
     }
-    listener_->Start(connections_limit_, [this](int fd) {
-      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
-      connection.fd = fd;
-      connections_->HandleNewConnection(&connection);
-    });
+    const bool is_unix = IsUnixAddress(options.listen);
+    listener_->Start(connections_limit_, [this, is_unix](int fd) { HandOver(fd, is_unix); });
     return absl::OkStatus();
   }
 
   const std::string& address() const override { return listener_->address(); }
   bool loopback() const override { return listener_->loopback(); }
+
+  void SetIdentities(std::shared_ptr<const access::Identities> identities) override {
+    gate_.SetIdentities(std::move(identities));
+  }
 
   void SetServing(bool serving) override {
     server_->GetHealthCheckService()->SetServingStatus(serving);  // under every name
@@ -140,8 +162,18 @@ class GrpcServer final : public Server {
   }
 
  private:
+  // gRPC names the peer of a unix connection by the descriptor, and that of any other by its
+  // address.
+  void HandOver(int fd, bool is_unix) {
+    if (is_unix) return grpc::AddInsecureChannelFromFd(server_.get(), fd);
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.fd = fd;
+    connections_->HandleNewConnection(&connection);
+  }
+
   UnaryLimits Unary(Metrics& metrics) {
-    return {.calls = &calls_,
+    return {.gate = &gate_,
+            .calls = &calls_,
             .bytes = &call_bytes_,
             .work = &work_,
             .over_bytes = &metrics.Counter("mmsmo_grpc_refused_total", "What a limit refused.",
@@ -157,6 +189,7 @@ class GrpcServer final : public Server {
   CallLimit calls_;
   CallLimit streams_;
   CallLimit reprocessing_;
+  Gate gate_;  // before the pools, whose last tasks may ask it
   // Nobody waits for what takes longer than his own work does: streams that have caught up for
   // those that read the store, these for lists, and none of them for calls that write.
   ThreadPool live_;
@@ -197,8 +230,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   TakeLogs();
   KeepLibrary();
   auto server = std::make_unique<GrpcServer>(options, broker, clock, metrics);
-  if (auto status = server->Listen(options.listen, options.socket_mode); !status.ok())
-    return status;
+  if (auto status = server->Listen(options); !status.ok()) return status;
   return std::unique_ptr<Server>(std::move(server));
 }
 

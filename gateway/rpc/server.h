@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "gateway/access/identity.h"
 #include "gateway/base/byte_budget.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
@@ -32,6 +33,9 @@ struct ServerOptions {
   int delivery_threads = 1;
   std::chrono::milliseconds heartbeat_interval{15'000};
   Limits limits;
+  // Who may call; with none declared, everybody. Not null.
+  std::shared_ptr<const access::Identities> identities = std::make_shared<access::Identities>();
+  bool reflection = true;
   // Of postbacks that are not durable yet, those that are reprocessed too; null: no limit. Must
   // outlive the server and the broker.
   ByteBudget* in_flight = nullptr;
@@ -50,6 +54,9 @@ class Server {
   virtual const std::string& address() const = 0;
   // Whether only this machine can reach it.
   virtual bool loopback() const = 0;
+  // Calls are judged by these from now on, those that go on likewise: what is not allowed any more
+  // ends soon. Not null. Thread-safe.
+  virtual void SetIdentities(std::shared_ptr<const access::Identities> identities) = 0;
   // What health checks answer.
   virtual void SetServing(bool serving) = 0;
   // Streams are told that the end is near; they go on to the tail, or until `close_at`. Idempotent.

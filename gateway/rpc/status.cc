@@ -1,10 +1,13 @@
 #include "gateway/rpc/status.h"
 
+#include <charconv>
 #include <string>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
+#include "gateway/broker/proto_time.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
@@ -12,7 +15,8 @@ namespace mmsmo::rpc {
 
 namespace {
 
-constexpr int kRetryAfterSeconds = 1;
+constexpr int64_t kSecond = 1'000'000;
+constexpr std::string_view kRetryAfter = "retry_after_micros";
 
 google::rpc::ErrorInfo InfoOf(const absl::Status& status, const std::string& reason) {
   google::rpc::ErrorInfo info;
@@ -24,7 +28,19 @@ google::rpc::ErrorInfo InfoOf(const absl::Status& status, const std::string& rea
   return info;
 }
 
+// What a client is asked to wait; 0: nothing is said of it.
+int64_t RetryAfterMicros(const absl::Status& status) {
+  int64_t micros = absl::IsUnavailable(status) ? kSecond : 0;
+  const std::string given = MetadataOf(status, kRetryAfter);
+  std::from_chars(given.data(), given.data() + given.size(), micros);
+  return micros;
+}
+
 }  // namespace
+
+absl::Status WithRetryAfter(absl::Status status, int64_t micros) {
+  return WithMetadata(std::move(status), kRetryAfter, std::to_string(micros));
+}
 
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
@@ -38,9 +54,9 @@ grpc::Status ToGrpc(const absl::Status& status) {
   google::rpc::Status details;
   if (const std::string reason = ReasonOf(status); !reason.empty())
     details.add_details()->PackFrom(InfoOf(status, reason));
-  if (code == grpc::StatusCode::UNAVAILABLE) {
+  if (const int64_t micros = RetryAfterMicros(status); micros > 0) {
     google::rpc::RetryInfo retry;
-    retry.mutable_retry_delay()->set_seconds(kRetryAfterSeconds);
+    *retry.mutable_retry_delay() = broker::ToDuration(micros);
     details.add_details()->PackFrom(retry);
   }
   if (details.details().empty()) return {code, message};

@@ -18,16 +18,12 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kProgressInterval{1'000};
 constexpr std::chrono::milliseconds kAcknowledgedCheckEvery{20};
 constexpr std::chrono::milliseconds kTryAgainAfter{200};
-// So long a client that was superseded may take what it is being sent.
+// So long a client whose stream is ended may take what it is being sent.
 constexpr std::chrono::milliseconds kLastWrite{200};
 
 grpc::Status ShuttingDown() {
   return ToGrpc(
       WithReason(Unavailable("this gateway is shutting down; connect again"), "draining"));
-}
-
-grpc::Status Superseded() {
-  return {grpc::StatusCode::ABORTED, "another stream has resumed this one"};
 }
 
 }  // namespace
@@ -66,10 +62,11 @@ void SubscribeStream::Open(absl::StatusOr<Source> source) {
 }
 
 // A client that reads is told why; a write that its client does not read would keep the call open.
-void SubscribeStream::Supersede() {
+void SubscribeStream::End(const grpc::Status& status) {
   {
     MutexLock lock(&mu_);
-    superseded_ = true;
+    if (end_) return;
+    end_ = status;
   }
   AskForStep();
   threads_.live->RunAt(steady_clock::now() + kLastWrite, [weak = weak_from_this()] {
@@ -193,18 +190,19 @@ void SubscribeStream::Step() {
 
 // What goes before deliveries: the end, the first frame, the notice of the end.
 bool SubscribeStream::SendDue() {
-  bool cancelled = false, superseded = false;
+  bool cancelled = false;
+  std::optional<grpc::Status> end;
   std::optional<TimePoint> close_at;
   absl::Status error;
   {
     MutexLock lock(&mu_);
     cancelled = cancelled_;
-    superseded = superseded_;
+    end = end_;
     close_at = close_at_;
     error = open_error_;
   }
-  if (superseded) {
-    FinishOnce(Superseded());
+  if (end) {
+    FinishOnce(*end);
     return true;
   }
   if (cancelled) {
@@ -333,13 +331,13 @@ void SubscribeStream::Send(const grpc::ByteBuffer& frame) {
   frame_ = frame;  // of the references only
   ++frames_;
   last_frame_ = steady_clock::now();
-  bool superseded = false;
+  std::optional<grpc::Status> end;
   {
     MutexLock lock(&mu_);
-    superseded = superseded_;
-    writing_ = !superseded;
+    end = end_;
+    writing_ = !end.has_value();
   }
-  if (superseded) return FinishOnce(Superseded());
+  if (end) return FinishOnce(*end);
   StartWrite(&frame_);
 }
 

@@ -19,6 +19,7 @@
 #include "gateway/base/thread_pool.h"
 #include "gateway/broker/feed.h"
 #include "gateway/rpc/frame_sizer.h"
+#include "gateway/rpc/gate.h"
 #include "mmsmo/v1/mms_mo_service.pb.h"
 
 namespace mmsmo::rpc {
@@ -67,14 +68,17 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   // What it reads, or why it cannot: once, from any thread.
   void Open(absl::StatusOr<Source> source);
-  // Ends it with ABORTED, whatever its client does. Thread-safe.
-  void Supersede();
+  // Ends it with that, whatever its client does. Thread-safe.
+  void End(const grpc::Status& status);
 
   // Sends Draining, goes on until the tail or `close_at`, then finishes with UNAVAILABLE.
   // Thread-safe.
   void Drain(TimePoint close_at);
 
   const Settings& settings() const { return settings_; }
+  // What the gate knows it by; set before it is handed to gRPC.
+  Gate::Kept kept() const { return kept_; }
+  void set_kept(Gate::Kept kept) { kept_ = kept; }
   // Whom it is for: one address a connection, but for unix sockets, which have none.
   const std::string& peer() const { return peer_; }
   // How many events the stream has not taken yet. Thread-safe.
@@ -111,6 +115,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   const Settings settings_;
   grpc::CallbackServerContext* const context_;
   const std::string peer_;
+  Gate::Kept kept_ = 0;
   const Threads threads_;
   const Clock& clock_;
   const Hooks hooks_;
@@ -132,7 +137,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   Turn turn_ ABSL_GUARDED_BY(mu_) = Turn::kIdle;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
-  bool superseded_ ABSL_GUARDED_BY(mu_) = false;
+  std::optional<grpc::Status> end_ ABSL_GUARDED_BY(mu_);
   bool cancelling_ ABSL_GUARDED_BY(mu_) = false;
   bool opened_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status open_error_ ABSL_GUARDED_BY(mu_);

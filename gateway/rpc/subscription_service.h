@@ -45,10 +45,15 @@ class SubscriptionService final : public v1::SubscriptionService::CallbackServic
                                                v1::DiscardDeadLettersResponse* response) override;
 
  private:
-  // Finishes the call of `request` with what `work` returns, which runs where it may wait for the
-  // disk, unless its client has gone by then.
+  // Finishes the call of `request`, if it may be made, with what `work` returns for its caller.
+  // That runs where it may wait for the disk, unless the client has gone by then.
   template <typename Request, typename Work>
-  grpc::ServerUnaryReactor* Answer(const Request& request, Work work);
+  grpc::ServerUnaryReactor* Answer(const grpc::CallbackServerContext& context,
+                                   const Request& request, const Question& question, Work work);
+  // A page of what a caller may see: its token is the name of a subscription that he may see, too.
+  v1::ListSubscriptionsResponse ListVisible(const Caller& caller, int page_size, std::string name);
+  // Whether the caller may have a subscription changed to that.
+  absl::Status CheckUpdate(const Caller& caller, const v1::UpdateSubscriptionRequest& request);
 
   broker::Subscriptions& subscriptions_;
   ThreadPool* const pool_;

@@ -1,5 +1,7 @@
 #include "gateway/rpc/unary_call.h"
 
+#include <utility>
+
 #include "gateway/base/status.h"
 
 namespace mmsmo::rpc {
@@ -11,14 +13,19 @@ absl::Status TooManyBytes() {
       "TOO_MANY_CALLS");
 }
 
-UnaryCall::UnaryCall(const UnaryLimits& limits, int64_t cost) {
-  const absl::Status status = Count(limits, cost);
-  refused_ = !status.ok();
-  if (refused_) {
-    Finish(ToGrpc(status));
-  } else {
+UnaryCall::UnaryCall(const UnaryLimits& limits, Admission admission, int64_t cost) {
+  if (admission.ok()) admission.status = Count(limits, cost);
+  refused_ = !admission.ok();
+  pending_->call_ = this;
+  if (!refused_) {
+    pending_->caller_ = std::move(admission.caller);
     pending_->work_ = OpenWork::Item(limits.work);
-    pending_->call_ = this;
+  } else if (admission.late.count() == 0) {
+    pending_->Answer(admission.status);
+  } else {
+    limits.gate->AnswerLate(admission.late, [pending = pending_, status = admission.status] {
+      pending->Answer(status);
+    });
   }
 }
 

@@ -12,13 +12,16 @@
 #include "gateway/base/byte_budget.h"
 #include "gateway/base/metrics.h"
 #include "gateway/rpc/call_limit.h"
+#include "gateway/rpc/gate.h"
 #include "gateway/rpc/open_work.h"
 #include "gateway/rpc/status.h"
 
 namespace mmsmo::rpc {
 
-// What unary calls may have at once. All must outlive them, and the work that they began.
+// Who may make unary calls, and what they may have at once. All must outlive them, and the work
+// that they began.
 struct UnaryLimits {
+  Gate* gate = nullptr;
   CallLimit* calls = nullptr;   // that are not over; null: as many as there are
   ByteBudget* bytes = nullptr;  // of what they ask for, until nobody is at it any more; likewise
   OpenWork* work = nullptr;
@@ -50,10 +53,12 @@ class PendingCall {
   }
 
   bool over() const { return call_ == nullptr; }
+  const Caller& caller() const { return caller_; }
 
  private:
   friend class UnaryCall;
 
+  Caller caller_;  // constant once the call has begun
   OpenWork::Item work_;
   ByteBudget::Part held_;
   std::atomic<grpc::ServerUnaryReactor*> call_{nullptr};
@@ -61,7 +66,7 @@ class PendingCall {
 
 // Counts until it is over. One that is refused is over already.
 //
-//   UnaryCall* const call = UnaryCall::Begin(limits, *request);
+//   UnaryCall* const call = UnaryCall::Begin(limits, *context, *request, {Permission::kRead});
 //   if (call->refused()) return call;
 //   pool->Run([request, response, pending = call->pending()] {
 //     pending->Answer([&] { return Fill(*request, response); });
@@ -70,8 +75,9 @@ class PendingCall {
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
   template <typename Request>
-  static UnaryCall* Begin(const UnaryLimits& limits, const Request& request) {
-    return new UnaryCall(limits, CostOf(request));
+  static UnaryCall* Begin(const UnaryLimits& limits, const grpc::CallbackServerContext& context,
+                          const Request& request, const Question& question) {
+    return new UnaryCall(limits, limits.gate->Admit(context, question), CostOf(request));
   }
 
   bool refused() const { return refused_; }
@@ -81,7 +87,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   void OnDone() override;
 
  private:
-  UnaryCall(const UnaryLimits& limits, int64_t cost);
+  UnaryCall(const UnaryLimits& limits, Admission admission, int64_t cost);
   absl::Status Count(const UnaryLimits& limits, int64_t cost);
 
   CallLimit* limit_ = nullptr;  // that it counts against

@@ -29,6 +29,24 @@ order-by-sender = true
 expiration-ttl = "7d"
 """
 
+IDENTITIES = """
+[[identity]]
+name = "billing"
+token-file = ["/run/secrets/new", "/run/secrets/old"]
+token-env = ["BILLING_TOKEN"]
+token-sha256 = ["%s"]
+san = ["*.billing.example"]
+uid = [1000]
+allow = ["read", "consume"]
+subscriptions = ["billing-*"]
+endpoints = ["sinch-us"]
+rate = 12.5
+
+[[identity]]
+name = "operator"
+uid = [0]
+allow = ["admin"]
+""" % ("ab" * 32)
 
 
 class SettingsTest(TestCase):
@@ -120,6 +138,34 @@ class SettingsTest(TestCase):
         self.refuses("declared twice", "--config", self.write(2 * '[[subscription]]\nname = "a"\nstart = "latest"\n'))
         self.refuses("[[subscription]]", "--config", self.write('[subscription]\nname = "a"\nstart = "latest"\n'))
         self.refuses("start|missing", "--config", self.write('[[subscription]]\nname = "a"\n'))
+
+    def test_declared_identities_are_read_and_printed(self):
+        printed = run("--config", self.write(IDENTITIES), "--print-config").stdout
+        again = run("--config", self.write(printed), "--print-config")
+        self.assertEqual((again.returncode, again.stdout), (0, printed), again.stderr)
+        for part in ("name = 'billing'", "token-file = [ '/run/secrets/new', '/run/secrets/old' ]",
+                     "token-env = [ 'BILLING_TOKEN' ]", "token-sha256 = [ '%s' ]" % ("ab" * 32),
+                     "san = [ '*.billing.example' ]", "uid = [ 1000 ]", "allow = [ 'read', 'consume' ]",
+                     "subscriptions = [ 'billing-*' ]", "endpoints = [ 'sinch-us' ]", "rate = 12.5",
+                     "health-open=true", 'reflection-open="auto"'):
+            self.assertIn(part, printed)
+        for text, parts in (("colour = 1", "identity 'a'|colour"), ("allow = 1", "allow|array of strings"),
+                            ('allow = ["write"]', "identity 'a'|allow|'write'|quarantine"), ("allow = []", "allow|read"),
+                            ("uid = [-1]", "uid|-1"), ('uid = ["root"]', "uid|numbers"), ("uid = 0", "uid|array"),
+                            ("uid = [1]\nsubscriptions = []", "subscriptions|empty"),
+                            ("uid = [1]\nendpoints = []", "endpoints|empty"),
+                            ('uid = [1]\nendpoints = ["x"]\nallow = ["admin"]', "endpoints|admin"),
+                            ('token-file = "file"', "token-file|array"), ('rate = "1"', "rate|number"),
+                            ("uid = [1]\nrate = -1", "rate|-1"), ('name = "a"', "line 3")):
+            allow = "" if "allow" in text else 'allow = ["read"]\n'
+            self.refuses(parts, "--config", self.write('[[identity]]\nname = "a"\n%s\n%s' % (text, allow)))
+        one = '[[identity]]\nname = "%s"\nuid = [7]\nallow = ["read"]\n'
+        self.refuses("identity 'a'|declared twice", "--config", self.write(2 * (one % "a")))
+        self.refuses("identity 'b'|uid|7|identity 'a'", "--config", self.write(one % "a" + one % "b"))
+        self.refuses("[[identity]]", "--config", self.write('[identity]\nname = "a"\n'))
+        secret = "a-secret-in-the-wrong-place"
+        result = run("--config", self.write('[[identity]]\nname="a"\nallow=["read"]\ntoken-sha256=["%s"]' % secret))
+        self.assertEqual((result.returncode, secret in result.stderr), (2, False), result.stderr)
 
     def test_declared_subscriptions_are_created_and_updated(self):
         gateway = self.gateway("--config", self.write('[[subscription]]\nname = "orders"\nstart = "earliest"\n'))

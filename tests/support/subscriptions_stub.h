@@ -39,6 +39,9 @@ class SubscriptionsStub : public broker::Subscriptions {
                   broker::OpenStreamDone done) override {
     std::move(done)(None());
   }
+  absl::StatusOr<std::vector<std::string>> EndpointsOf(const std::string&) override {
+    return None();
+  }
   std::vector<broker::SubscriptionStats> Stats() override { return {}; }
 
  private:

@@ -148,13 +148,11 @@ absl::StatusOr<v1::GetQuarantinedResponse> EmbeddedQuarantine::Get(std::string_v
   const rocksdb::Status status =
       place ? store_->db().Get({}, store_->quarantine(), QuarantineKey(*place), &value)
             : rocksdb::Status::NotFound();
-  // Not more of what was given than an id has: it goes into a header.
-  const auto not_found = [id] { return NotFound("no postback '{:.20}' is in quarantine", id); };
-  if (status.IsNotFound()) return not_found();
+  if (status.IsNotFound()) return broker::NotInQuarantine(id);
   if (!status.ok()) return FromRocks(status, "reading the quarantine");
   auto quarantined = DecodeQuarantined(value);
   if (!quarantined.ok()) return quarantined.status();
-  if (quarantined->content.postback().id() != id) return not_found();
+  if (quarantined->content.postback().id() != id) return broker::NotInQuarantine(id);
   return std::move(quarantined->content);
 }
 

@@ -116,6 +116,12 @@ SubscriptionHeader Subscription::header() const {
   return header_;
 }
 
+std::vector<std::string> Subscription::Endpoints() const {
+  MutexLock lock(&mu_);
+  const auto& endpoints = header_.settings.filter().endpoints();
+  return {endpoints.begin(), endpoints.end()};
+}
+
 void Subscription::SetHeader(SubscriptionHeader header) {
   MutexLock lock(&mu_);
   header.last_used_micros = header_.last_used_micros;  // it may have been used since

@@ -74,6 +74,7 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
 
   const std::string& name() const { return name_; }
   SubscriptionHeader header() const;
+  std::vector<std::string> Endpoints() const;  // as broker::Subscriptions::EndpointsOf
   broker::SubscriptionStats Stats() const;
   // These read the store.
   v1::Subscription Describe();

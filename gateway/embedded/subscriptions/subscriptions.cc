@@ -359,6 +359,13 @@ absl::StatusOr<broker::SubscriptionStream> EmbeddedSubscriptions::OpenStream(
   return stream;
 }
 
+absl::StatusOr<std::vector<std::string>> EmbeddedSubscriptions::EndpointsOf(
+    const std::string& name) {
+  auto subscription = Find(name);
+  if (!subscription.ok()) return subscription.status();
+  return (*subscription)->Endpoints();
+}
+
 std::vector<broker::SubscriptionStats> EmbeddedSubscriptions::Stats() {
   std::vector<broker::SubscriptionStats> stats;
   for (const auto& subscription : All()) stats.push_back(subscription->Stats());

@@ -67,6 +67,7 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
                   broker::OpenStreamDone done) override;
   void Change(const std::string& name, std::vector<std::string> ack_ids, broker::AckChange change,
               broker::AckDone done) override;
+  absl::StatusOr<std::vector<std::string>> EndpointsOf(const std::string& name) override;
   std::vector<broker::SubscriptionStats> Stats() override;
 
  private:

@@ -42,6 +42,16 @@ TEST_P(SubscriptionContract, CreatesOnceAndNamesTheDifference) {
               StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("start_position")));
 }
 
+TEST_P(SubscriptionContract, SaysWhichEndpointsAFilterHas) {
+  v1::Subscription wanted = Wanted();
+  ASSERT_THAT(Create(wanted), IsOk());
+  EXPECT_THAT(*subscriptions().EndpointsOf("orders"), IsEmpty());
+  wanted.mutable_filter()->add_endpoints("sinch-us");
+  ASSERT_THAT(subscriptions().Update(wanted, {}), IsOk());
+  EXPECT_THAT(*subscriptions().EndpointsOf("orders"), ElementsAre("sinch-us"));
+  EXPECT_THAT(subscriptions().EndpointsOf("missing"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("missing")));
+}
+
 TEST_P(SubscriptionContract, ListsByPage) {
   for (const char* name : {"c", "a", "b"}) ASSERT_THAT(Create(Wanted(name)), IsOk());
   auto page = subscriptions().List(2, "");

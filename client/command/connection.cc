@@ -1,0 +1,43 @@
+#include "client/connection.h"
+
+#include <cstdlib>
+#include <string>
+
+#include "client/command/command.h"
+#include "client/command/output.h"
+#include "fmt/format.h"
+
+namespace mmsmo::command {
+namespace {
+
+bool Refuse(std::string_view option, const absl::Status& why) {
+  Complain(fmt::format("{}: {}", option, std::string(why.message())));
+  return false;
+}
+
+}  // namespace
+
+void AddConnection(CLI::App* app, Context* context) {
+  app->add_option("--grpc", context->grpc, "The gateway's gRPC address, HOST:PORT or unix:PATH")
+      ->envname("MMSMO_GRPC")
+      ->capture_default_str();
+  app->add_option("--token-file", context->token_file,
+                  "A file with the token to show to the gateway; or MMSMO_TOKEN is the token")
+      ->envname("MMSMO_TOKEN_FILE");
+  app->add_flag("--send-token-unencrypted", context->send_token_unencrypted,
+                "Send the token although others can read it on its way");
+}
+
+bool PrepareToken(Context* context) {
+  const char* const text = std::getenv("MMSMO_TOKEN");
+  if (context->token_file.empty() && text == nullptr) return true;
+  auto token = context->token_file.empty() ? Token::Of(text) : Token::FromFile(context->token_file);
+  const char* const option = context->token_file.empty() ? "MMSMO_TOKEN" : "--token-file";
+  if (!token.ok()) return Refuse(option, token.status());
+  context->token = *std::move(token);
+  const absl::Status status = CheckToken(context->grpc, /*encrypted=*/false, context->token.get(),
+                                         context->send_token_unencrypted);
+  return status.ok() || Refuse("--send-token-unencrypted", status);
+}
+
+}  // namespace mmsmo::command

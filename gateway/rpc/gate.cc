@@ -1,0 +1,260 @@
+#include "gateway/rpc/gate.h"
+
+#include <grpcpp/security/auth_context.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "gateway/base/log.h"
+#include "gateway/base/status.h"
+#include "gateway/rpc/status.h"
+
+namespace mmsmo::rpc {
+namespace {
+
+constexpr char kAuthorization[] = "authorization";
+constexpr std::string_view kScheme = "Bearer ";  // in any case (RFC 9110, 11.1)
+constexpr char kSanProperty[] = "x509_subject_alternative_name";
+constexpr int64_t kSecond = 1'000'000;
+
+// What refusals have in metrics and in the log, in the order of Refusal.
+constexpr std::string_view kRefusals[] = {"missing",      "unknown",  "malformed", "permission",
+                                          "subscription", "endpoint", "rate"};
+
+std::string_view View(grpc::string_ref text) { return {text.data(), text.size()}; }
+
+absl::Status Unauthenticated(std::string_view message, std::string_view reason) {
+  return WithReason(MakeStatus(absl::StatusCode::kUnauthenticated, message), reason);
+}
+
+}  // namespace
+
+v1::Filter Caller::Within(v1::Filter filter) const {
+  if (endpoints() != nullptr && filter.endpoints().empty())
+    filter.mutable_endpoints()->Assign(endpoints()->begin(), endpoints()->end());
+  return filter;
+}
+
+Gate::Gate(UidOf uid_of, broker::Subscriptions* subscriptions, const Clock& clock,
+           ThreadPool* timers, Metrics& metrics)
+    : uid_of_(std::move(uid_of)),
+      subscriptions_(subscriptions),
+      clock_(clock),
+      timers_(timers),
+      identities_(std::make_shared<access::Identities>()) {
+  for (size_t i = 0; i < std::size(kRefusals); ++i) {
+    refused_[i].total = &metrics.Counter("mmsmo_grpc_access_refused_total",
+                                         "Calls that were refused for who makes them, by reason.",
+                                         {{"reason", std::string(kRefusals[i])}});
+  }
+}
+
+void Gate::SetIdentities(std::shared_ptr<const access::Identities> identities) {
+  {
+    MutexLock lock(&mu_);
+    identities_ = std::move(identities);
+  }
+  JudgeKept();
+}
+
+std::shared_ptr<const access::Identities> Gate::identities() const {
+  MutexLock lock(&mu_);
+  return identities_;
+}
+
+Admission Gate::Admit(const grpc::CallbackServerContext& context, const Question& question) {
+  Admission admission;
+  Caller& caller = admission.caller;
+  caller.identities_ = identities();
+  if (caller.identities_->empty()) return admission;
+  const auto credential = CredentialOf(context);
+  admission.status = Identify(credential, &caller);
+  if (!admission.ok()) {
+    if (credential.ok() && std::holds_alternative<access::Digest>(*credential))
+      admission.late = kLate;
+    return admission;
+  }
+  if (const int64_t micros = caller.identity_->rate().TakeMicros(clock_.MonotonicMicros());
+      micros > 0) {
+    auto too_many =
+        MakeStatus(absl::StatusCode::kResourceExhausted,
+                   fmt::format("identity '{}' makes more calls than its rate, {} a second, allows",
+                               caller.name(), caller.identity_->settings().rate));
+    admission.status = Refuse(Refusal::kRate, caller.name(),
+                              WithRetryAfter(WithReason(too_many, "RATE_LIMITED"), micros));
+    return admission;
+  }
+  admission.status = Check(*caller.identity_, question);
+  return admission;
+}
+
+absl::Status Gate::Judge(const Caller& caller, const Question& question) {
+  return caller.identity_ == nullptr ? absl::OkStatus() : Check(*caller.identity_, question);
+}
+
+absl::StatusOr<Caller::Credential> Gate::CredentialOf(
+    const grpc::CallbackServerContext& context) const {
+  const auto [begin, end] = context.client_metadata().equal_range(kAuthorization);
+  if (begin != end) {
+    std::string_view value = View(begin->second);
+    if (std::next(begin) != end) return InvalidArgument("authorization is given more than once");
+    if (!absl::StartsWithIgnoreCase({value.data(), value.size()}, {kScheme.data(), kScheme.size()}))
+      return InvalidArgument("authorization is not of the form 'Bearer TOKEN'");
+    value.remove_prefix(std::min(value.find_first_not_of(' ', kScheme.size()), value.size()));
+    return access::DigestOf(value);
+  }
+  const auto authenticated = context.auth_context();
+  if (authenticated != nullptr && authenticated->IsPeerAuthenticated()) {
+    Caller::Sans sans;
+    for (const grpc::string_ref& name : authenticated->FindPropertyValues(kSanProperty))
+      sans.names.emplace_back(View(name));
+    return sans;
+  }
+  if (const auto uid = uid_of_(context.peer())) return Caller::Uid{*uid};
+  return Caller::Credential();
+}
+
+const access::Identity* Gate::Find(const access::Identities& identities,
+                                   const Caller::Credential& credential) {
+  if (const auto* token = std::get_if<access::Digest>(&credential))
+    return identities.ByToken(*token);
+  if (const auto* sans = std::get_if<Caller::Sans>(&credential))
+    return identities.BySans(sans->names);
+  if (const auto* uid = std::get_if<Caller::Uid>(&credential)) return identities.ByUid(uid->uid);
+  return nullptr;
+}
+
+absl::Status Gate::Identify(const absl::StatusOr<Caller::Credential>& credential, Caller* caller) {
+  if (!credential.ok())
+    return Refuse(Refusal::kMalformed, "",
+                  Unauthenticated(MessageOf(credential.status()), "CREDENTIAL_MALFORMED"));
+  caller->credential_ = *credential;
+  caller->identity_ = Find(*caller->identities_, *credential);
+  if (caller->identity_ != nullptr) return absl::OkStatus();
+  if (std::holds_alternative<access::Digest>(*credential))
+    return Refuse(Refusal::kUnknown, "",
+                  Unauthenticated("the token is no identity's", "CREDENTIAL_UNKNOWN"));
+  if (std::holds_alternative<Caller::Sans>(*credential))
+    return Refuse(Refusal::kUnknown, "",
+                  Unauthenticated("the names of the client's certificate are no identity's",
+                                  "CREDENTIAL_UNKNOWN"));
+  return Refuse(
+      Refusal::kMissing, "",
+      Unauthenticated("this gateway has to know who calls: give a token as metadata "
+                      "'authorization: Bearer TOKEN', or use another credential of an identity",
+                      "CREDENTIAL_MISSING"));
+}
+
+absl::Status Gate::Check(const access::Identity& identity, const Question& question) {
+  access::Verdict verdict = identity.Allow(question.permission, question.facts);
+  if (verdict.ok() && question.facts.subscription && !question.facts.endpoints &&
+      identity.endpoints() != nullptr) {
+    auto endpoints = subscriptions_->EndpointsOf(std::string(*question.facts.subscription));
+    if (absl::IsNotFound(endpoints.status())) return absl::OkStatus();
+    if (!endpoints.ok()) return endpoints.status();
+    verdict = identity.Allow(question.permission, {.subscription = question.facts.subscription,
+                                                   .endpoints = *std::move(endpoints)});
+  }
+  if (verdict.ok()) return absl::OkStatus();
+  auto denied = MakeStatus(absl::StatusCode::kPermissionDenied,
+                           fmt::format("identity '{}' lacks {}", identity.name(), verdict.why));
+  switch (verdict.lack) {
+    case access::Lack::kSubscription:
+      return Refuse(Refusal::kSubscription, identity.name(),
+                    WithReason(denied, "SUBSCRIPTION_NOT_ALLOWED"));
+    case access::Lack::kEndpoint:
+      return Refuse(Refusal::kEndpoint, identity.name(),
+                    WithReason(denied, "ENDPOINT_NOT_ALLOWED"));
+    case access::Lack::kPermission:
+    case access::Lack::kNothing:
+      break;
+  }
+  return Refuse(Refusal::kPermission, identity.name(), WithReason(denied, "PERMISSION_MISSING"));
+}
+
+Gate::Kept Gate::Keep(const grpc::CallbackServerContext& context, Caller caller,
+                      const Question& question, End end) {
+  // Where there were no identities yet, it is judged by this once there are some.
+  if (caller.identity_ == nullptr) {
+    if (auto credential = CredentialOf(context); credential.ok())
+      caller.credential_ = *std::move(credential);
+  }
+  auto kept = std::make_shared<KeptCall>(KeptCall{.caller = std::move(caller),
+                                                  .permission = question.permission,
+                                                  .subscription = std::nullopt,
+                                                  .endpoints = question.facts.endpoints,
+                                                  .end = std::move(end)});
+  if (question.facts.subscription) kept->subscription.emplace(*question.facts.subscription);
+  Kept id = 0;
+  bool changed = false;
+  {
+    MutexLock lock(&mu_);
+    id = ++last_kept_;
+    kept_.emplace(id, kept);
+    changed = identities_ != kept->caller.identities_;
+  }
+  if (changed) JudgeAgain(*kept);
+  return id;
+}
+
+void Gate::Forget(Kept kept) {
+  std::shared_ptr<const KeptCall> forgotten;  // until the lock is no more
+  MutexLock lock(&mu_);
+  const auto it = kept_.find(kept);
+  if (it == kept_.end()) return;
+  forgotten = std::move(it->second);
+  kept_.erase(it);
+}
+
+void Gate::JudgeKept() {
+  std::vector<std::shared_ptr<const KeptCall>> all;
+  {
+    MutexLock lock(&mu_);
+    for (const auto& [id, kept] : kept_) all.push_back(kept);
+  }
+  for (const auto& kept : all) JudgeAgain(*kept);
+}
+
+void Gate::JudgeAgain(const KeptCall& kept) {
+  Caller caller;
+  caller.identities_ = identities();
+  if (caller.identities_->empty()) return;
+  auto status = Identify(kept.caller.credential_, &caller);
+  if (status.ok()) {
+    Question question{.permission = kept.permission, .facts = {.endpoints = kept.endpoints}};
+    if (kept.subscription) question.facts.subscription = *kept.subscription;
+    status = Check(*caller.identity_, question);
+  }
+  if (!status.ok()) kept.end(status);
+}
+
+void Gate::AnswerLate(std::chrono::milliseconds late, absl::AnyInvocable<void()> answer) {
+  if (late.count() == 0) return answer();
+  if (late_.fetch_add(1) >= kMostLate) {
+    --late_;
+    return answer();
+  }
+  timers_->RunAt(std::chrono::steady_clock::now() + late,
+                 [this, answer = std::move(answer)]() mutable {
+                   --late_;
+                   answer();
+                 });
+}
+
+absl::Status Gate::Refuse(Refusal refusal, std::string_view name, absl::Status status) {
+  Refused& refused = refused_[static_cast<size_t>(refusal)];
+  refused.total->Increment();
+  const int64_t second = clock_.MonotonicMicros() / kSecond;
+  if (refused.logged_second.exchange(second) == second) {
+    ++refused.unlogged;
+    return status;
+  }
+  Log()->warn("grpc: a call was refused: {}{}{}; {} others since the last line like this",
+              kRefusals[static_cast<size_t>(refusal)], name.empty() ? "" : ", identity ", name,
+              refused.unlogged.exchange(0));
+  return status;
+}
+
+}  // namespace mmsmo::rpc
