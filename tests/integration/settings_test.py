@@ -151,7 +151,7 @@ class SettingsTest(TestCase):
             self.assertIn(part, printed)
         for text, parts in (("colour = 1", "identity 'a'|colour"), ("allow = 1", "allow|array of strings"),
                             ('allow = ["write"]', "identity 'a'|allow|'write'|quarantine"), ("allow = []", "allow|read"),
-                            ("uid = [-1]", "uid|-1"), ('uid = ["root"]', "uid|numbers"), ("uid = 0", "uid|array"),
+                            ("uid = [-1]", "uid|-1"), ('uid = ["root"]', "uid|integers"), ("uid = 0", "uid|array"),
                             ("uid = [1]\nsubscriptions = []", "subscriptions|empty"),
                             ("uid = [1]\nendpoints = []", "endpoints|empty"),
                             ('uid = [1]\nendpoints = ["x"]\nallow = ["admin"]', "endpoints|admin"),
