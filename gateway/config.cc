@@ -9,6 +9,7 @@
 
 #include "fmt/format.h"
 #include "gateway/base/status.h"
+#include "gateway/base/unix_socket.h"
 #include "gateway/broker/page.h"
 #include "gateway/declared_subscriptions.h"
 #include "version.h"
@@ -145,10 +146,20 @@ std::string CheckPath(const std::string& path) {
   return "";
 }
 
+void DeclareTls(Settings& settings, const std::string& listener, tls::Files& files,
+                const std::string& asked_of_clients) {
+  settings.Add(listener + "-tls-cert", &files.cert,
+               "A PEM file with the certificate, and those that signed it: TLS");
+  settings.Add(listener + "-tls-key", &files.key, "A PEM file with the certificate's private key");
+  settings.Add(listener + "-tls-client-ca", &files.client_ca,
+               "A PEM file with whom clients' certificates must be signed by; " + asked_of_clients);
+}
+
 void DeclareHttp(Settings& settings, Config& config) {
   settings.Group("Postbacks over HTTP");
   settings.Add("http-listen", &config.http_listen,
                "Where postbacks arrive, HOST:PORT or unix:PATH; port 0 takes a free one");
+  DeclareTls(settings, "http", config.http_tls, "one without is served all the same");
   settings.Add("http-path", &config.http_path, "The path that the provider POSTs to")
       ->check(CLI::Validator(CheckPath, ""));
   settings.Add("endpoint", &config.endpoint,
@@ -182,6 +193,7 @@ void DeclareGrpc(Settings& settings, Config& config) {
   settings.Group("Subscribers over gRPC");
   settings.Add("grpc-listen", &config.grpc_listen,
                "Where subscribers connect, HOST:PORT or unix:PATH");
+  DeclareTls(settings, "grpc", config.grpc_tls, "one without is served all the same");
   settings.Mode("grpc-socket-mode", &config.grpc_socket_mode, "0660",
                 "Permissions of the file of unix:PATH: who may write may connect");
   settings
@@ -207,6 +219,7 @@ void DeclareGrpc(Settings& settings, Config& config) {
   settings.Group("Operation");
   settings.Add("admin-listen", &config.admin_listen,
                "Where /healthz, /readyz and /metrics are, HOST:PORT or unix:PATH");
+  DeclareTls(settings, "admin", config.admin_tls, "/metrics is only for those with one");
   settings.Duration("drain-timeout", &config.drain_timeout, "5s", 0,
                     "On SIGTERM, streams end within");
   settings.Add("log-level", &config.log_level, "")
@@ -249,8 +262,28 @@ void DeclareJournal(Settings& settings, Config& config) {
   throw CLI::ConfigError(std::move(message), CLI::ExitCodes::ConfigError);
 }
 
+void CheckTls(std::string_view listener, const std::string& listen, const tls::Files& files) {
+  if (!files.any()) return;
+  if (IsUnixAddress(listen)) {
+    Throw(
+        fmt::format("--{0}-listen: '{1}' takes no TLS: leave --{0}-tls-cert, --{0}-tls-key and "
+                    "--{0}-tls-client-ca away, or give HOST:PORT",
+                    listener, listen));
+  }
+  if (files.cert.empty() != files.key.empty()) {
+    Throw(fmt::format("--{0}-tls-cert and --{0}-tls-key go together: --{0}-tls-{1} is missing",
+                      listener, files.cert.empty() ? "cert" : "key"));
+  }
+  if (files.cert.empty()) {
+    Throw(fmt::format("--{0}-tls-client-ca needs --{0}-tls-cert and --{0}-tls-key, too", listener));
+  }
+}
+
 // One postback must fit, whatever its size, or it would be sent again for ever.
 void CheckTogether(const Config& config) {
+  CheckTls("http", config.http_listen, config.http_tls);
+  CheckTls("grpc", config.grpc_listen, config.grpc_tls);
+  CheckTls("admin", config.admin_listen, config.admin_tls);
   constexpr size_t kBesidePath = 64;  // of the shortest header
   if (config.http_path.size() + kBesidePath > config.max_header_bytes) {
     Throw(

@@ -19,6 +19,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/poller.h"
 #include "gateway/base/status.h"
 #include "gateway/base/unix_socket.h"
 #include "gateway/declared_subscriptions.h"
@@ -29,6 +30,7 @@
 #include "gateway/ingest/ingest.h"
 #include "gateway/log_metrics.h"
 #include "gateway/rpc/server.h"
+#include "gateway/tls/certificates.h"
 
 namespace mmsmo {
 namespace {
@@ -46,6 +48,8 @@ constexpr unsigned kCloseSeconds = 10;
 // How often it is looked at what a running gateway is to do, and whether one has opened.
 constexpr milliseconds kLookEvery{1'000};
 constexpr milliseconds kLookAtOpeningEvery{10};
+// Certificates change under a running gateway.
+constexpr milliseconds kLookAtFilesEvery{5'000};
 
 // Whoever runs the gateway starts it again; nothing that was answered is lost by it. Can be called
 // by a signal's handler, and without memory. Says why only where that does not block.
@@ -117,10 +121,11 @@ embedded::Options EmbeddedOptions(const Config& config) {
       .newest_bytes = config.newest_bytes};
 }
 
-http::ServerOptions PostbackServerOptions(const Config& config) {
+http::ServerOptions PostbackServerOptions(const Config& config, tls::Certificates* certificates) {
   return {.name = "postbacks",
           .setting = "http-listen",
           .listen = config.http_listen,
+          .certificates = certificates,
           .threads = ThreadsFor(config.http_threads),
           .max_header_bytes = config.max_header_bytes,
           .max_body_bytes = config.max_body_bytes,
@@ -146,16 +151,45 @@ rpc::ServerOptions GrpcServerOptions(const Config& config, ByteBudget* in_flight
           .in_flight = in_flight};
 }
 
+// Of each listener; null where it is plain.
+struct Certificates {
+  std::unique_ptr<tls::Certificates> http;
+  std::unique_ptr<tls::Certificates> grpc;
+  std::unique_ptr<tls::Certificates> admin;
+
+  absl::Status Load(const Config& config, Metrics& metrics) {
+    const auto load = [&metrics](const std::string& listener, const tls::Files& files,
+                                 std::unique_ptr<tls::Certificates>* certificates) {
+      if (!files.enabled()) return absl::OkStatus();
+      auto loaded = tls::Certificates::Load(listener, files, SystemClock(), metrics);
+      if (loaded.ok()) *certificates = *std::move(loaded);
+      return loaded.status();
+    };
+    if (auto status = load("http", config.http_tls, &http); !status.ok()) return status;
+    if (auto status = load("grpc", config.grpc_tls, &grpc); !status.ok()) return status;
+    return load("admin", config.admin_tls, &admin);
+  }
+  // Whether what the files say now is in use. Each says in the log what is wrong with its own.
+  bool Look() {
+    bool good = true;
+    for (const auto* one : {&http, &grpc, &admin})
+      if (*one && !(*one)->Look().ok()) good = false;
+    return good;
+  }
+};
+
 // Declared in the order in which they depend on each other. The broker goes before the HTTP
 // servers: until then it may still complete appends, which post to their threads' queues.
 struct Parts {
   std::atomic<bool> draining{false};
   Metrics metrics;
+  Certificates certificates;
   std::unique_ptr<http::Server> postbacks;
   std::unique_ptr<http::Server> admin;
   std::unique_ptr<ingest::Ingest> ingest;
   std::unique_ptr<embedded::EmbeddedBroker> broker;
   std::unique_ptr<rpc::Server> grpc;
+  std::unique_ptr<Poller> files;  // looks whether they have changed
 
   absl::Status Ready() const {
     if (draining) return Unavailable("draining: this gateway is shutting down");
@@ -164,6 +198,7 @@ struct Parts {
 };
 
 absl::Status Open(const Config& config, Parts& parts) {
+  if (auto status = parts.certificates.Load(config, parts.metrics); !status.ok()) return status;
   auto broker =
       embedded::EmbeddedBroker::Open(EmbeddedOptions(config), SystemClock(), parts.metrics);
   if (!broker.ok()) return broker.status();
@@ -175,7 +210,7 @@ absl::Status Open(const Config& config, Parts& parts) {
       std::make_unique<ingest::Ingest>(config.endpoint, parts.broker.get(), parts.metrics);
 
   auto postbacks = http::Server::Listen(
-      PostbackServerOptions(config),
+      PostbackServerOptions(config, parts.certificates.http.get()),
       [&](http::Post post) {
         http::Routes routes;
         routes.emplace(config.http_path,
@@ -191,10 +226,12 @@ absl::Status Open(const Config& config, Parts& parts) {
       {.name = "admin",
        .setting = "admin-listen",
        .listen = config.admin_listen,
+       .certificates = parts.certificates.admin.get(),
        .max_body_bytes = 0,
        .max_connections = 100},
       [&](const http::Post&) {
-        return http::AdminRoutes([&parts] { return parts.Ready(); }, &parts.metrics);
+        return http::AdminRoutes([&parts] { return parts.Ready(); }, &parts.metrics,
+                                 !config.admin_tls.client_ca.empty());
       },
       parts.metrics);
   if (!admin.ok()) return admin.status();
@@ -204,13 +241,15 @@ absl::Status Open(const Config& config, Parts& parts) {
                                  parts.broker.get(), SystemClock(), parts.metrics);
   if (!grpc.ok()) return grpc.status();
   parts.grpc = *std::move(grpc);
+  parts.files =
+      std::make_unique<Poller>(kLookAtFilesEvery, [&parts] { parts.certificates.Look(); });
   return absl::OkStatus();
 }
 
 // As nginx writes URLs over unix sockets.
 std::string UrlOf(const http::Server& server, std::string_view path) {
-  return fmt::format("http://{}{}{}", server.address(), IsUnixAddress(server.address()) ? ":" : "",
-                     path);
+  return fmt::format("{}://{}{}{}", server.uses_tls() ? "https" : "http", server.address(),
+                     IsUnixAddress(server.address()) ? ":" : "", path);
 }
 
 void Serve(const Config& config, Parts& parts) {

@@ -18,9 +18,21 @@ Route Get(std::function<Answer()> answer) {
           }};
 }
 
+Answer NoCertificate() {
+  Answer answer = Text(403, "this path is for clients with a certificate\n");
+  answer.reason = "no_certificate";
+  return answer;
+}
+
+Answer MetricsText(const Metrics& metrics) {
+  Answer answer = Text(200, metrics.Serialise());
+  answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  return answer;
+}
+
 }  // namespace
 
-Routes AdminRoutes(std::function<absl::Status()> ready, const Metrics* metrics) {
+Routes AdminRoutes(std::function<absl::Status()> ready, const Metrics* metrics, bool guarded) {
   Routes routes;
   routes.emplace("/healthz", Get([] { return Text(200, "ok\n"); }));
   routes.emplace("/readyz", Get([ready = std::move(ready)] {
@@ -30,11 +42,15 @@ Routes AdminRoutes(std::function<absl::Status()> ready, const Metrics* metrics) 
                    answer.reason = "not_ready";
                    return answer;
                  }));
-  routes.emplace("/metrics", Get([metrics] {
-                   Answer answer = Text(200, metrics->Serialise());
-                   answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
-                   return answer;
-                 }));
+  routes.emplace("/metrics", Route{.method = "GET",
+                                   .handle =
+                                       [metrics, guarded](const Request& request, Respond respond) {
+                                         respond(guarded && !request.client_certificate
+                                                     ? NoCertificate()
+                                                     : MetricsText(*metrics));
+                                       },
+                                   .refuse_body = {},
+                                   .answer_late = {}});
   return routes;
 }
 

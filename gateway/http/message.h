@@ -4,11 +4,13 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "absl/functional/any_invocable.h"
 #include "gateway/base/byte_budget.h"
+#include "gateway/tls/peer_certificate.h"
 
 namespace mmsmo::http {
 
@@ -17,6 +19,8 @@ struct Request {
   std::string content_encoding;
   std::string trace_parent;
   std::string body;
+  // Of the connection, where the client has one that was verified.
+  std::shared_ptr<const tls::PeerCertificate> client_certificate;
   ByteBudget::Part held;  // what the body holds of the budget; goes where the body goes
 };
 

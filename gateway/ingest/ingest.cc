@@ -30,11 +30,27 @@ Outcome::Kind KindOf(Verdict verdict) {
 }  // namespace
 
 std::string_view ReasonLabel(std::string_view reason) {
-  for (const std::string_view known :
-       {"", "id_conflict", "body_too_large", "not_durable", "overloaded", "quarantine_full",
-        "retention_full", "draining", "unreadable", "bad_host", "no_such_path",
-        "method_not_allowed", "too_slow", "length_required", "bad_expectation", "header_too_large",
-        "bad_transfer_coding", "bad_version", "not_ready"}) {
+  for (const std::string_view known : {"",
+                                       "id_conflict",
+                                       "body_too_large",
+                                       "not_durable",
+                                       "overloaded",
+                                       "quarantine_full",
+                                       "retention_full",
+                                       "draining",
+                                       "unreadable",
+                                       "bad_host",
+                                       "no_such_path",
+                                       "method_not_allowed",
+                                       "too_slow",
+                                       "length_required",
+                                       "bad_expectation",
+                                       "header_too_large",
+                                       "bad_transfer_coding",
+                                       "bad_version",
+                                       "not_ready",
+                                       "no_certificate",
+                                       "tls_required"}) {
     if (reason == known) return known;
   }
   for (int i = 0; i < postback::kReasons; ++i) {
