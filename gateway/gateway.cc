@@ -137,9 +137,11 @@ http::ServerOptions PostbackServerOptions(const Config& config, tls::Certificate
           .write_timeout = milliseconds(config.write_timeout)};
 }
 
-rpc::ServerOptions GrpcServerOptions(const Config& config, ByteBudget* in_flight) {
+rpc::ServerOptions GrpcServerOptions(const Config& config, const tls::Certificates* certificates,
+                                     ByteBudget* in_flight) {
   return {.listen = config.grpc_listen,
           .socket_mode = config.grpc_socket_mode,
+          .certificates = certificates,
           .delivery_threads = ThreadsFor(config.delivery_threads),
           .heartbeat_interval = milliseconds(config.heartbeat_interval),
           .limits = {.connections = config.max_grpc_connections,
@@ -237,8 +239,9 @@ absl::Status Open(const Config& config, Parts& parts) {
   if (!admin.ok()) return admin.status();
   parts.admin = *std::move(admin);
 
-  auto grpc = rpc::Server::Start(GrpcServerOptions(config, parts.postbacks->in_flight()),
-                                 parts.broker.get(), SystemClock(), parts.metrics);
+  auto grpc = rpc::Server::Start(
+      GrpcServerOptions(config, parts.certificates.grpc.get(), parts.postbacks->in_flight()),
+      parts.broker.get(), SystemClock(), parts.metrics);
   if (!grpc.ok()) return grpc.status();
   parts.grpc = *std::move(grpc);
   parts.files =

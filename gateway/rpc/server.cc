@@ -13,7 +13,9 @@
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/base/thread_pool.h"
+#include "gateway/base/unix_socket.h"
 #include "gateway/rpc/call_limit.h"
+#include "gateway/rpc/credentials.h"
 #include "gateway/rpc/listener.h"
 #include "gateway/rpc/mms_mo_service.h"
 #include "gateway/rpc/quarantine_service.h"
@@ -76,8 +78,10 @@ class GrpcServer final : public Server {
   }
   ~GrpcServer() override { Stop(std::chrono::steady_clock::now()); }
 
-  absl::Status Listen(const std::string& listen, mode_t socket_mode) {
-    auto listener = Listener::Listen(listen, socket_mode);
+  absl::Status Listen(const ServerOptions& options) {
+    if (options.certificates != nullptr && IsUnixAddress(options.listen))
+      return InvalidArgument("grpc-listen: '{}' takes no TLS; only TCP does", options.listen);
+    auto listener = Listener::Listen(options.listen, options.socket_mode);
     if (!listener.ok()) return listener.status();
     listener_ = *std::move(listener);
     grpc::EnableDefaultHealthCheckService(true);
@@ -85,7 +89,10 @@ class GrpcServer final : public Server {
     grpc::ServerBuilder builder;
     using Connections = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
     connections_ = builder.experimental().AddExternalConnectionAcceptor(
-        Connections::FROM_FD, grpc::InsecureServerCredentials());
+        Connections::FROM_FD, options.certificates != nullptr ? TlsCredentials(options.certificates)
+                                                              : grpc::InsecureServerCredentials());
+    builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                               static_cast<int>(options.handshake_timeout.count()));
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits_.streams_a_connection);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMillis);
@@ -197,8 +204,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   TakeLogs();
   KeepLibrary();
   auto server = std::make_unique<GrpcServer>(options, broker, clock, metrics);
-  if (auto status = server->Listen(options.listen, options.socket_mode); !status.ok())
-    return status;
+  if (auto status = server->Listen(options); !status.ok()) return status;
   return std::unique_ptr<Server>(std::move(server));
 }
 
