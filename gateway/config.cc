@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "fmt/format.h"
 #include "gateway/base/status.h"
+#include "gateway/base/unix_socket.h"
 #include "gateway/broker/page.h"
 #include "gateway/declared_endpoints.h"
 #include "gateway/declared_identities.h"
@@ -160,10 +161,20 @@ std::string ReadInsecure(std::string_view text, Config& config) {
   return "";
 }
 
+void DeclareTls(Settings& settings, const std::string& listener, tls::Files& files,
+                const std::string& asked_of_clients) {
+  settings.Add(listener + "-tls-cert", &files.cert,
+               "A PEM file with the certificate, and those that signed it: TLS");
+  settings.Add(listener + "-tls-key", &files.key, "A PEM file with the certificate's private key");
+  settings.Add(listener + "-tls-client-ca", &files.client_ca,
+               "A PEM file with whom clients' certificates must be signed by; " + asked_of_clients);
+}
+
 void DeclareHttp(Settings& settings, Config& config) {
   settings.Group("Postbacks over HTTP");
   settings.Add("http-listen", &config.http_listen,
                "Where postbacks arrive, HOST:PORT or unix:PATH; port 0 takes a free one");
+  DeclareTls(settings, "http", config.http_tls, "one without is served all the same");
   settings.Add("http-path", &config.http_path, "The path that the provider POSTs to")
       ->check(CLI::Validator(CheckPath, ""));
   settings.Add("endpoint", &config.endpoint,
@@ -219,6 +230,7 @@ void DeclareGrpc(Settings& settings, Config& config) {
   settings.Group("Subscribers over gRPC");
   settings.Add("grpc-listen", &config.grpc_listen,
                "Where subscribers connect, HOST:PORT or unix:PATH");
+  DeclareTls(settings, "grpc", config.grpc_tls, "one without is served all the same");
   settings.Mode("grpc-socket-mode", &config.grpc_socket_mode, "0660",
                 "Permissions of the file of unix:PATH: who may write may connect");
   settings
@@ -250,6 +262,7 @@ void DeclareGrpc(Settings& settings, Config& config) {
   settings.Group("Operation");
   settings.Add("admin-listen", &config.admin_listen,
                "Where /healthz, /readyz and /metrics are, HOST:PORT or unix:PATH");
+  DeclareTls(settings, "admin", config.admin_tls, "/metrics is only for those with one");
   settings.Duration("drain-grace", &config.drain_grace, "0s", 0,
                     "On SIGTERM, everything is served so long as before, but not ready");
   settings.Duration("drain-timeout", &config.drain_timeout, "5s", 0,
@@ -299,6 +312,23 @@ void DeclareJournal(Settings& settings, Config& config) {
   throw CLI::ConfigError(std::move(message), CLI::ExitCodes::ConfigError);
 }
 
+void CheckTls(std::string_view listener, const std::string& listen, const tls::Files& files) {
+  if (!files.any()) return;
+  if (IsUnixAddress(listen)) {
+    Throw(
+        fmt::format("--{0}-listen: '{1}' takes no TLS: leave --{0}-tls-cert, --{0}-tls-key and "
+                    "--{0}-tls-client-ca away, or give HOST:PORT",
+                    listener, listen));
+  }
+  if (files.cert.empty() != files.key.empty()) {
+    Throw(fmt::format("--{0}-tls-cert and --{0}-tls-key go together: --{0}-tls-{1} is missing",
+                      listener, files.cert.empty() ? "cert" : "key"));
+  }
+  if (files.cert.empty()) {
+    Throw(fmt::format("--{0}-tls-client-ca needs --{0}-tls-cert and --{0}-tls-key, too", listener));
+  }
+}
+
 // One postback must fit, whatever its size, or it would be sent again for ever.
 void CheckEndpoint(const access::EndpointSettings& endpoint, const Config& config) {
   constexpr size_t kBesidePath = 64;  // of the shortest header
@@ -321,6 +351,9 @@ void CheckEndpoint(const access::EndpointSettings& endpoint, const Config& confi
 }
 
 void CheckTogether(const Config& config) {
+  CheckTls("http", config.http_listen, config.http_tls);
+  CheckTls("grpc", config.grpc_listen, config.grpc_tls);
+  CheckTls("admin", config.admin_listen, config.admin_tls);
   for (const access::EndpointSettings& endpoint : config.endpoints) CheckEndpoint(endpoint, config);
   if (auto status = CheckExposure(config); !status.ok()) Throw(std::string(MessageOf(status)));
 }

@@ -12,6 +12,7 @@
 #include "gateway/access/endpoint.h"
 #include "gateway/access/identity.h"
 #include "gateway/access/proxies.h"
+#include "gateway/tls/files.h"
 #include "mmsmo/v1/subscription.pb.h"
 
 namespace mmsmo {
@@ -19,6 +20,7 @@ namespace mmsmo {
 // Validated once, then constant. Durations are in milliseconds, 0 where it says "no limit".
 struct Config {
   std::string http_listen = "127.0.0.1:8080";
+  tls::Files http_tls;
   std::string http_path = "/postbacks/mms-mo";
   std::string endpoint = "mms-mo";
   access::TrustedProxies trusted_proxies;
@@ -33,6 +35,7 @@ struct Config {
   int64_t write_timeout = 0;
 
   std::string grpc_listen = "127.0.0.1:9090";
+  tls::Files grpc_tls;
   uint32_t grpc_socket_mode = 0;
   int delivery_threads = 0;  // 0: one a core, at most 4
   int64_t heartbeat_interval = 0;
@@ -46,6 +49,7 @@ struct Config {
   std::string reflection_open = "auto";  // or "true", "false"
 
   std::string admin_listen = "127.0.0.1:9091";
+  tls::Files admin_tls;
 
   std::string data_dir = "data";
   bool keep_raw = true;

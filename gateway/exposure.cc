@@ -43,6 +43,7 @@ absl::Status CheckHttp(const Config& config) {
         "client-certificate or allow-from; or {}; or give --insecure=http to let everybody in",
         config.http_listen, endpoint.name, kElsewhere);
   }
+  if (config.http_tls.enabled()) return absl::OkStatus();
   return InvalidArgument(
       "http-listen: other machines can reach {}, without encryption: give --http-tls-cert and "
       "--http-tls-key; or {}; or give --insecure=http where something in front encrypts",
@@ -60,6 +61,7 @@ absl::Status CheckGrpc(const Config& config) {
         "let everybody in",
         config.grpc_listen, kElsewhere);
   }
+  if (config.grpc_tls.enabled()) return absl::OkStatus();
   return InvalidArgument(
       "grpc-listen: other machines can reach {}, without encryption: give --grpc-tls-cert and "
       "--grpc-tls-key; or {}; or give --insecure=grpc where something in front encrypts",

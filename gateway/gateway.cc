@@ -124,10 +124,11 @@ embedded::Options EmbeddedOptions(const Config& config) {
       .newest_bytes = config.newest_bytes};
 }
 
-http::ServerOptions PostbackServerOptions(const Config& config) {
+http::ServerOptions PostbackServerOptions(const Config& config, tls::Certificates* certificates) {
   return {.name = "postbacks",
           .setting = "http-listen",
           .listen = config.http_listen,
+          .certificates = certificates,
           .threads = ThreadsFor(config.http_threads),
           .max_header_bytes = config.max_header_bytes,
           .max_body_bytes = config.max_body_bytes,
@@ -165,6 +166,7 @@ struct Parts {
 rpc::ServerOptions GrpcServerOptions(const Config& config, const Parts& parts) {
   return {.listen = config.grpc_listen,
           .socket_mode = config.grpc_socket_mode,
+          .certificates = parts.live->certificates().grpc.get(),
           .delivery_threads = ThreadsFor(config.delivery_threads),
           .heartbeat_interval = milliseconds(config.heartbeat_interval),
           .limits = {.connections = config.max_grpc_connections,
@@ -228,7 +230,7 @@ absl::Status Open(Config& config, const ReadConfig& read, Parts& parts) {
   parts.metrics.AddSampler([&parts] { return LogMetrics(*parts.broker); });
   parts.ingest = std::make_unique<ingest::Ingest>(parts.broker.get(), parts.metrics);
   auto postbacks = http::Server::Listen(
-      PostbackServerOptions(config),
+      PostbackServerOptions(config, parts.live->certificates().http.get()),
       PostbackRoutes(parts.live->endpoints(), config.max_body_bytes, parts), parts.metrics);
   if (!postbacks.ok()) return postbacks.status();
   parts.postbacks = *std::move(postbacks);
@@ -237,10 +239,12 @@ absl::Status Open(Config& config, const ReadConfig& read, Parts& parts) {
       {.name = "admin",
        .setting = "admin-listen",
        .listen = config.admin_listen,
+       .certificates = parts.live->certificates().admin.get(),
        .max_body_bytes = 0,
        .max_connections = 100},
       [&](const http::Post&) {
-        return http::AdminRoutes([&parts] { return parts.Ready(); }, &parts.metrics);
+        return http::AdminRoutes([&parts] { return parts.Ready(); }, &parts.metrics,
+                                 !config.admin_tls.client_ca.empty());
       },
       parts.metrics);
   if (!admin.ok()) return admin.status();
@@ -255,8 +259,8 @@ absl::Status Open(Config& config, const ReadConfig& read, Parts& parts) {
 
 // As nginx writes URLs over unix sockets.
 std::string UrlOf(const http::Server& server, std::string_view path) {
-  return fmt::format("http://{}{}{}", server.address(), IsUnixAddress(server.address()) ? ":" : "",
-                     path);
+  return fmt::format("{}://{}{}{}", server.uses_tls() ? "https" : "http", server.address(),
+                     IsUnixAddress(server.address()) ? ":" : "", path);
 }
 
 void Serve(const Config& config, Parts& parts) {

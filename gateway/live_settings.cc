@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_join.h"
+#include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/declared_subscriptions.h"
@@ -29,6 +30,28 @@ std::vector<std::string> ChangedForLater(const Config& before, const Config& aft
 
 }  // namespace
 
+absl::Status ListenerCertificates::Load(const Config& config, Metrics& metrics) {
+  const auto load = [&metrics](const std::string& listener, const tls::Files& files,
+                               std::unique_ptr<tls::Certificates>* certificates) {
+    if (!files.enabled()) return absl::OkStatus();
+    auto loaded = tls::Certificates::Load(listener, files, SystemClock(), metrics);
+    if (loaded.ok()) *certificates = *std::move(loaded);
+    return loaded.status();
+  };
+  if (auto status = load("http", config.http_tls, &http); !status.ok()) return status;
+  if (auto status = load("grpc", config.grpc_tls, &grpc); !status.ok()) return status;
+  return load("admin", config.admin_tls, &admin);
+}
+
+absl::Status ListenerCertificates::Look() {
+  absl::Status first;
+  for (const auto* one : {&http, &grpc, &admin}) {
+    const absl::Status status = *one ? (*one)->Look() : absl::OkStatus();
+    if (first.ok()) first = status;
+  }
+  return first;
+}
+
 LiveSettings::LiveSettings(Config* config, ReadConfig read, Metrics& metrics)
     : config_(config),
       read_(std::move(read)),
@@ -39,6 +62,7 @@ LiveSettings::LiveSettings(Config* config, ReadConfig read, Metrics& metrics)
 absl::StatusOr<std::unique_ptr<LiveSettings>> LiveSettings::Open(Config* config, ReadConfig read,
                                                                  Metrics& metrics) {
   std::unique_ptr<LiveSettings> live(new LiveSettings(config, std::move(read), metrics));
+  if (auto status = live->certificates_.Load(*config, metrics); !status.ok()) return status;
   auto endpoints = access::EndpointFiles::Open(config->endpoints, metrics);
   // A secret that is not there is a wrong setting, too.
   if (!endpoints.ok()) return InvalidArgument("{}", MessageOf(endpoints.status()));
@@ -50,6 +74,7 @@ absl::StatusOr<std::unique_ptr<LiveSettings>> LiveSettings::Open(Config* config,
 }
 
 void LiveSettings::Look() {
+  certificates_.Look().IgnoreError();  // it is logged and counted
   if (endpoints_->Look()) users_.use_endpoints(endpoints_->endpoints());
   if (auto identities = identities_->Look()) users_.use_identities(std::move(identities));
 }
@@ -64,6 +89,7 @@ void LiveSettings::Reload() {
 absl::Status LiveSettings::TakeOver() {
   auto config = read_();
   if (!config.ok()) return config.status();
+  if (auto status = certificates_.Look(); !status.ok()) return status;
   auto endpoints = access::EndpointFiles::Open(config->endpoints, metrics_);
   if (!endpoints.ok()) return endpoints.status();
   auto identities = access::IdentityFiles::Open(config->identities, metrics_);

@@ -18,9 +18,21 @@ Route Get(std::function<Answer()> answer) {
           }};
 }
 
+Answer NoCertificate() {
+  Answer answer = Text(403, "this path is for clients with a certificate\n");
+  answer.reason = "no_certificate";
+  return answer;
+}
+
+Answer MetricsText(const Metrics& metrics) {
+  Answer answer = Text(200, metrics.Serialise());
+  answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  return answer;
+}
+
 }  // namespace
 
-Routes AdminRoutes(std::function<absl::Status()> ready, const Metrics* metrics) {
+Routes AdminRoutes(std::function<absl::Status()> ready, const Metrics* metrics, bool guarded) {
   Routes routes;
   routes.emplace("/healthz", Get([] { return Text(200, "ok\n"); }));
   routes.emplace("/readyz", Get([ready = std::move(ready)] {
@@ -30,11 +42,13 @@ Routes AdminRoutes(std::function<absl::Status()> ready, const Metrics* metrics) 
                    answer.reason = "not_ready";
                    return answer;
                  }));
-  routes.emplace("/metrics", Get([metrics] {
-                   Answer answer = Text(200, metrics->Serialise());
-                   answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
-                   return answer;
-                 }));
+  Route metrics_route = Get([metrics] { return MetricsText(*metrics); });
+  if (guarded) {
+    metrics_route.admit = [](const access::Peer& peer, access::FieldOf, Request*) {
+      return peer.certificate ? std::nullopt : std::optional(NoCertificate());
+    };
+  }
+  routes.emplace("/metrics", std::move(metrics_route));
   return routes;
 }
 

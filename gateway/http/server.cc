@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -12,6 +13,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <cstring>
 #include <ctime>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -219,12 +221,29 @@ class Server::Worker {
     for (size_t i = count; i > 0; --i) least_.push_back(*found[i - 1].second);
   }
 
+  // Ends the connections of clients whom the authorities that are in force now do not vouch for.
+  void RecheckCertificates() {
+    if (options_.certificates == nullptr) return;
+    const uint64_t version = options_.certificates->version();
+    if (std::exchange(rechecked_, version) == version) return;
+    const auto snapshot = options_.certificates->snapshot();
+    std::map<std::array<uint8_t, 32>, bool> found;  // a client has many connections
+    for (const auto& session : sessions_) {
+      session->Recheck([&](const tls::Connection& connection) {
+        const auto [it, is_new] = found.try_emplace(connection.peer()->digest, false);
+        if (is_new) it->second = connection.VerifiesBy(*snapshot);
+        return it->second;
+      });
+    }
+  }
+
   void Sweep() {
     const auto now = steady_clock::now();
     if (const std::time_t second = std::time(nullptr); second != date_second_) {
       date_second_ = second;
       context_.date = HttpDate(second);
     }
+    RecheckCertificates();
     shared_->sessions.answers.Tell(now);
     shared_->connections_now.Set(shared_->sessions.connections);
     shared_->bytes_in_flight.Set(static_cast<double>(shared_->sessions.bytes_in_flight.held()));
@@ -259,6 +278,7 @@ class Server::Worker {
   std::vector<std::weak_ptr<Session>> least_;  // those worth the least last
   steady_clock::time_point look_again_at_;
   std::time_t date_second_ = 0;
+  uint64_t rechecked_ = 0;  // the version of the certificates
   steady_clock::time_point stop_at_ = steady_clock::time_point::max();
   std::thread thread_;
 };
@@ -298,6 +318,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Listen(const ServerOptions& opti
 }
 
 absl::Status Server::ListenUnix(const MakeRoutes& make_routes) {
+  if (uses_tls())
+    return InvalidArgument("{}: '{}' takes no TLS; only TCP does", options_.setting,
+                           options_.listen);
   auto unix_socket = UnixSocket::Listen(options_.setting, options_.listen, kSocketMode);
   if (!unix_socket.ok()) return unix_socket.status();
   unix_socket_ = *std::move(unix_socket);

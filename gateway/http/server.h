@@ -18,6 +18,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/base/unix_socket.h"
 #include "gateway/http/message.h"
+#include "gateway/tls/certificates.h"
 
 namespace mmsmo::http {
 
@@ -25,6 +26,8 @@ struct ServerOptions {
   std::string name;     // labels its metrics
   std::string setting;  // names the listen setting in errors, such as "http-listen"
   std::string listen;   // HOST:PORT or unix:PATH; port 0 takes a free one
+  // For TLS, which no unix socket takes; must outlive the server. Null: plain.
+  tls::Certificates* certificates = nullptr;
   int threads = 1;
   size_t max_header_bytes = 8 << 10;
   size_t max_body_bytes = 256 << 10;
@@ -52,8 +55,8 @@ class Server {
   using MakeRoutes = std::function<Routes(Post)>;
 
   // Binds and listens, so that the port is known; serves after Start. InvalidArgument for an
-  // address that cannot be read, FailedPrecondition for one that cannot be had; both name the
-  // setting.
+  // address that cannot be read, or for TLS on a unix socket; FailedPrecondition for one that
+  // cannot be had; both name the setting.
   static absl::StatusOr<std::unique_ptr<Server>> Listen(const ServerOptions& options,
                                                         const MakeRoutes& make_routes,
                                                         Metrics& metrics);
@@ -61,6 +64,7 @@ class Server {
 
   // The address with the port in use, or unix:PATH.
   const std::string& address() const { return address_; }
+  bool uses_tls() const { return options_.certificates != nullptr; }
   // What max_in_flight_bytes limits, for what of it comes by other ways.
   ByteBudget* in_flight();
   // Whether only this machine can reach it.

@@ -1,9 +1,8 @@
 #include "gateway/http/session.h"
 
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/ip/tcp.hpp>
+#include <algorithm>
+#include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/write.hpp>
 #include <utility>
 
 #include "fmt/format.h"
@@ -39,19 +38,24 @@ access::Peer PeerOf(const Session::Socket& socket) {
   return {.address = access::AddressOf(*endpoint.data())};
 }
 
+std::shared_ptr<const access::Certificate> Describe(const tls::PeerCertificate& shown) {
+  auto certificate = std::make_shared<access::Certificate>();
+  for (const auto* names : {&shown.dns, &shown.uris, &shown.emails})
+    certificate->sans.insert(certificate->sans.end(), names->begin(), names->end());
+  certificate->issuer = shown.issuer;
+  return certificate;
+}
+
 }  // namespace
 
 Session::Session(Socket socket, Context* context, std::atomic<int>* count)
-    : socket_(std::move(socket)),
-      context_(context),
+    : context_(context),
+      peer_(PeerOf(socket)),
+      transport_(std::move(socket), context->options->certificates),
       count_(count),
-      peer_(PeerOf(socket_)),
       reader_(LimitsOf(*context->options), &context->routes, &peer_,
               &context->shared->bytes_in_flight) {
   ++*count_;
-  error_code ignored;
-  socket_.non_blocking(true, ignored);
-  socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
 }
 
 void Session::Start() {
@@ -60,8 +64,13 @@ void Session::Start() {
 }
 
 void Session::StartBusy() {
-  AnswerAndHalfClose(UnavailableAnswer("overloaded", "too many connections are open"));
+  busy_ = true;
+  transport_.shaking_hands() ? Begin(kLingerTimeout) : RefuseBusy();
   Read();
+}
+
+void Session::RefuseBusy() {
+  AnswerAndHalfClose(UnavailableAnswer("overloaded", "too many connections are open"));
 }
 
 // A request, or the wait for one.
@@ -72,9 +81,9 @@ void Session::Begin(milliseconds timeout) {
 }
 
 void Session::Wait() {
-  socket_.async_wait(Socket::wait_read, [self = shared_from_this()](error_code error) {
+  transport_.WaitToRead([self = shared_from_this()](error_code error) {
     // Drain ends the wait of an idle one; its bytes may have come meanwhile.
-    if (error && !self->HasBytes()) return self->Close();
+    if (error && !self->transport_.HasBytes()) return self->Close();
     self->Read();
   });
 }
@@ -82,10 +91,11 @@ void Session::Wait() {
 // After whatever else this pass through the loop answers: by then the next bytes are often there,
 // and need not be waited for.
 void Session::ReadSoon() {
-  boost::asio::post(socket_.get_executor(), [self = shared_from_this()] {
+  boost::asio::post(transport_.get_executor(), [self = shared_from_this()] {
     if (self->closed()) return;
     const bool idle = self->state_ == State::kReading &&
-                      self->reader_.phase() == RequestReader::Phase::kIdle && !self->HasBytes();
+                      self->reader_.phase() == RequestReader::Phase::kIdle &&
+                      !self->transport_.HasBytes();
     if (self->context_->draining && idle) return self->Close();
     self->Read();
   });
@@ -94,15 +104,50 @@ void Session::ReadSoon() {
 void Session::Read() {
   if (state_ == State::kClosed) return;
   error_code error;
-  const size_t bytes = socket_.read_some(boost::asio::buffer(context_->scratch), error);
+  const bool shook_hands = transport_.shaking_hands();
+  const size_t bytes = transport_.Read(context_->scratch.data(), context_->scratch.size(), error);
+  if (shook_hands && !transport_.shaking_hands() && transport_.tls() != nullptr) OnHandshake();
   if (error == boost::asio::error::would_block) return Wait();
-  if (error) return Close();
+  if (error) return OnError(error);
   if (state_ == State::kLingering) {
     lingered_ += bytes;
     return lingered_ > kMaxLingerBytes ? Close() : Wait();
   }
   Take({context_->scratch.data(), bytes});
   received_ += bytes;
+}
+
+void Session::OnHandshake() {
+  if (state_ != State::kReading) return;
+  if (busy_) return RefuseBusy();
+  if (const auto& certificate = transport_.peer()) peer_.certificate = Describe(*certificate);
+  Begin(context_->draining ? kLingerTimeout : context_->options->header_timeout);
+  // The authorities may have changed meanwhile.
+  const auto now = context_->options->certificates->snapshot();
+  if (now != transport_.tls()->snapshot())
+    Recheck([&now](const tls::Connection& connection) { return connection.VerifiesBy(*now); });
+}
+
+// The read of what still comes goes on, so that the client sees the answer or TLS's alert.
+void Session::OnError(error_code error) {
+  if (state_ != State::kReading) return Close();
+  if (error == boost::system::errc::wrong_protocol_type) {
+    AnswerAndHalfClose(ProblemAnswer({.status = 400,
+                                      .reason = "tls_required",
+                                      .detail = "this port takes HTTPS, and no plain HTTP"}));
+  } else if (error == boost::asio::error::connection_aborted) {
+    HalfClose();
+  } else {
+    return Close();
+  }
+  Wait();
+}
+
+void Session::Recheck(const std::function<bool(const tls::Connection&)>& is_good) {
+  const tls::Connection* const tls = transport_.tls();
+  if (tls == nullptr || !tls->peer() || is_good(*tls)) return;
+  if (state_ == State::kReading) return Close();
+  keep_alive_ = false;
 }
 
 // Takes what has arrived, request by request. Handlers may answer within: then the loop goes on
@@ -144,8 +189,7 @@ bool Session::TakeOne(std::string_view bytes) {
 
 void Session::Continue() {
   // 25 bytes always fit into the socket's buffer of a client that waits for them.
-  error_code ignored;
-  socket_.write_some(boost::asio::buffer(kContinue), ignored);
+  transport_.WriteOrForget(kContinue);
 }
 
 void Session::Dispatch() {
@@ -208,16 +252,15 @@ void Session::Format(const Answer& answer) {
 // Mostly the socket takes an answer at once, which spares a turn of the loop.
 void Session::Write() {
   error_code error;
-  written_ = socket_.write_some(boost::asio::buffer(out_), error);
-  if (error && error != boost::asio::error::would_block) return Close();
-  if (written_ == out_.size()) return OnWritten();
+  written_ += transport_.Write(std::string_view(out_).substr(written_), error);
+  if (!error) return OnWritten();
+  if (error != boost::asio::error::would_block) return Close();
+  if (state_ != State::kWriting) SetDeadline(context_->options->write_timeout);
   state_ = State::kWriting;
-  SetDeadline(context_->options->write_timeout);
-  boost::asio::async_write(socket_, boost::asio::buffer(out_) + written_,
-                           [self = shared_from_this()](error_code write_error, size_t) {
-                             if (self->state_ == State::kClosed) return;
-                             write_error ? self->Close() : self->OnWritten();
-                           });
+  transport_.WaitToWrite([self = shared_from_this()](error_code wait_error) {
+    if (self->closed()) return;
+    wait_error ? self->Close() : self->Write();
+  });
 }
 
 void Session::OnWritten() {
@@ -231,8 +274,7 @@ void Session::OnWritten() {
 }
 
 void Session::HalfClose() {
-  error_code ignored;
-  socket_.shutdown(Socket::shutdown_send, ignored);
+  transport_.CloseSending();
   state_ = State::kLingering;
   reader_.Drop();
   Begin(kLingerTimeout);
@@ -276,7 +318,7 @@ std::optional<Session::Worth> Session::WorthAt(Clock::time_point now) const {
 
 bool Session::MakeRoom(Clock::time_point now) {
   const std::optional<Worth> worth = WorthAt(now);
-  if (!worth || (state_ == State::kReading && HasBytes())) return false;
+  if (!worth || (state_ == State::kReading && transport_.HasBytes())) return false;
   if (worth->kind == Worth::Kind::kSlow) GiveUpReading();
   Close();
   return true;
@@ -294,30 +336,27 @@ void Session::AnswerAndHalfClose(const Answer& answer) {
   keep_alive_ = false;
   context_->shared->answers.Count(answer);
   Format(answer);
-  error_code ignored;
-  socket_.write_some(boost::asio::buffer(out_), ignored);
+  transport_.WriteOrForget(out_);
   HalfClose();
-}
-
-bool Session::HasBytes() const {
-  error_code error;
-  return socket_.available(error) > 0 && !error;
 }
 
 void Session::Drain() {
   if (state_ == State::kHolding) return Send(std::exchange(held_, {}));
   if (state_ != State::kReading || reader_.phase() != RequestReader::Phase::kIdle) return;
+  // Who shakes hands has a request, and its client would not know what an end before it means.
+  if (transport_.shaking_hands()) {
+    deadline_ = std::min(deadline_, Clock::now() + kLingerTimeout);
+    return;
+  }
   // A wait that has its bytes already completes with them all the same.
-  error_code ignored;
-  socket_.cancel(ignored);
+  transport_.Cancel();
 }
 
 void Session::Close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
   --*count_;
-  error_code ignored;
-  socket_.close(ignored);
+  transport_.Close();
 }
 
 }  // namespace mmsmo::http

@@ -5,9 +5,9 @@
 
 #include <array>
 #include <atomic>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +17,7 @@
 #include "gateway/http/message.h"
 #include "gateway/http/request_reader.h"
 #include "gateway/http/server.h"
+#include "gateway/http/transport.h"
 
 namespace mmsmo::http {
 
@@ -49,7 +50,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::array<char, 32 << 10> scratch = {};
   };
 
-  using Socket = boost::asio::generic::stream_protocol::socket;  // of TCP or unix
+  using Socket = Transport::Socket;
 
   // Counts in `count`, one of Shared's, from here to Close. `context` must outlive the session.
   Session(Socket socket, Context* context, std::atomic<int>* count);
@@ -57,6 +58,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void Start();
   // Instead of Start: answers 503 to whatever comes.
   void StartBusy();
+  // Ends the connection soon if `is_good`, which is called with TLS only, does not find the
+  // client's certificate to be so any more; a request under way is answered first.
+  void Recheck(const std::function<bool(const tls::Connection&)>& is_good);
   // Ends what has taken too long.
   void CheckDeadline(Clock::time_point now);
   // Closes the connection if nothing of a request has arrived; otherwise the answer will.
@@ -82,7 +86,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   enum class State {
-    kReading,    // a request, or waiting for one
+    kReading,    // a request, or waiting for one; over TLS the handshake, too
     kHandling,   // a handler owes an answer
     kHolding,    // an answer is held back
     kWriting,    // an answer that the socket did not take at once
@@ -99,9 +103,11 @@ class Session : public std::enable_shared_from_this<Session> {
   void Continue();
   void Dispatch();
   void CountRefusal();
-  bool HasBytes() const;
   void Respond(Answer answer);
   void Send(const Answer& answer);
+  void RefuseBusy();
+  void OnHandshake();
+  void OnError(boost::system::error_code error);
   void Format(const Answer& answer);
   void Write();
   void OnWritten();
@@ -111,17 +117,18 @@ class Session : public std::enable_shared_from_this<Session> {
   void Begin(std::chrono::milliseconds timeout);
   void SetDeadline(std::chrono::milliseconds timeout) { deadline_ = Clock::now() + timeout; }
 
-  Socket socket_;
   Context* const context_;
+  access::Peer peer_;  // before the transport, which takes its socket
+  Transport transport_;
   std::atomic<int>* const count_;
   State state_ = State::kReading;
   Clock::time_point deadline_;
   Clock::time_point since_;  // when the request, or the wait for one, began
   size_t received_ = 0;      // of bytes since then
-  const access::Peer peer_;
   RequestReader reader_;
   Clock::time_point handling_since_;
   Answer held_;
+  bool busy_ = false;  // answers 503 to whatever comes
   bool taking_ = false;
   bool keep_alive_ = false;
   uint64_t request_number_ = 0;  // tells a late answer from the one that is owed

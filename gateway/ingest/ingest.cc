@@ -51,7 +51,9 @@ std::string_view ReasonLabel(std::string_view reason) {
                                        "not_ready",
                                        "unauthenticated",
                                        "forbidden",
-                                       "rate_limited"}) {
+                                       "rate_limited",
+                                       "no_certificate",
+                                       "tls_required"}) {
     if (reason == known) return known;
   }
   for (int i = 0; i < postback::kReasons; ++i) {

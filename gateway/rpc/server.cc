@@ -19,6 +19,7 @@
 #include "gateway/base/thread_pool.h"
 #include "gateway/base/unix_socket.h"
 #include "gateway/rpc/call_limit.h"
+#include "gateway/rpc/credentials.h"
 #include "gateway/rpc/gate.h"
 #include "gateway/rpc/listener.h"
 #include "gateway/rpc/mms_mo_service.h"
@@ -96,6 +97,8 @@ class GrpcServer final : public Server {
   ~GrpcServer() override { Stop(std::chrono::steady_clock::now()); }
 
   absl::Status Listen(const ServerOptions& options) {
+    if (options.certificates != nullptr && IsUnixAddress(options.listen))
+      return InvalidArgument("grpc-listen: '{}' takes no TLS; only TCP does", options.listen);
     gate_.SetIdentities(options.identities);
     auto listener = Listener::Listen(options.listen, options.socket_mode);
     if (!listener.ok()) return listener.status();
@@ -106,7 +109,10 @@ class GrpcServer final : public Server {
     if (!options.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
     using Connections = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
     connections_ = builder.experimental().AddExternalConnectionAcceptor(
-        Connections::FROM_FD, grpc::InsecureServerCredentials());
+        Connections::FROM_FD, options.certificates != nullptr ? TlsCredentials(options.certificates)
+                                                              : grpc::InsecureServerCredentials());
+    builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                               static_cast<int>(options.handshake_timeout.count()));
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits_.streams_a_connection);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMillis);

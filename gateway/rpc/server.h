@@ -14,6 +14,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
 #include "gateway/broker/broker.h"
+#include "gateway/tls/certificates.h"
 
 namespace mmsmo::rpc {
 
@@ -30,6 +31,9 @@ struct Limits {
 struct ServerOptions {
   std::string listen;         // HOST:PORT or unix:PATH; port 0 takes a free one
   mode_t socket_mode = 0660;  // of the file of unix:PATH
+  // For TLS, which no unix socket takes; must outlive the server. Null: plain.
+  const tls::Certificates* certificates = nullptr;
+  std::chrono::milliseconds handshake_timeout{10'000};
   int delivery_threads = 1;
   std::chrono::milliseconds heartbeat_interval{15'000};
   Limits limits;
@@ -43,8 +47,8 @@ struct ServerOptions {
 
 class Server {
  public:
-  // Serves at once. FailedPrecondition where the address cannot be had. All must outlive the
-  // server.
+  // Serves at once. FailedPrecondition where the address cannot be had, InvalidArgument for one
+  // that cannot be read, or for TLS on a unix socket. All must outlive the server.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
                                                        broker::Broker* broker, const Clock& clock,
                                                        Metrics& metrics);
