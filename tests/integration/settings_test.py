@@ -155,7 +155,7 @@ class SettingsTest(TestCase):
                             ("uid = [1]\nsubscriptions = []", "subscriptions|empty"),
                             ("uid = [1]\nendpoints = []", "endpoints|empty"),
                             ('uid = [1]\nendpoints = ["x"]\nallow = ["admin"]', "endpoints|admin"),
-                            ('token-file = "file"', "token-file|array"), ('rate = "1"', "rate|number"),
+                            ('token-file = 1', "token-file|array"), ('rate = "1"', "rate|number"),
                             ("uid = [1]\nrate = -1", "rate|-1"), ('name = "a"', "line 3")):
             allow = "" if "allow" in text else 'allow = ["read"]\n'
             self.refuses(parts, "--config", self.write('[[identity]]\nname = "a"\n%s\n%s' % (text, allow)))
