@@ -24,6 +24,7 @@
 
 #include "absl/status/status.h"
 #include "client/start.h"
+#include "client/tls.h"
 #include "client/verdict.h"
 #include "grpcpp/security/credentials.h"
 #include "mmsmo/v1/mms_mo_service.pb.h"
@@ -32,8 +33,10 @@ namespace mmsmo {
 
 struct SubscriberOptions {
   std::string target;  // HOST:PORT or unix:PATH
-  // None: without encryption.
+  // None: without encryption. TlsCredentials has some.
   std::shared_ptr<grpc::ChannelCredentials> credentials;
+  // The name that the gateway's certificate must have; empty: the target's host.
+  std::string server_name;
   // Which events; with a start position only, since a named subscription has its own.
   v1::Filter filter;
   // Events a frame, and the gateway's sign of life; zero is the gateway's default.

@@ -9,16 +9,18 @@
 #include <optional>
 #include <string>
 
+#include "client/command/command.h"
 #include "client/command/output.h"
 #include "client/connection.h"
 
 namespace mmsmo::command {
 
-// The stub of a service at `target`.
+// The stub of a service of the gateway that the command line names.
 template <typename Service>
-std::unique_ptr<typename Service::Stub> StubOf(const std::string& target) {
-  return Service::NewStub(grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(),
-                                                    ChannelArgumentsFor(target)));
+std::unique_ptr<typename Service::Stub> StubOf(const Context& context) {
+  return Service::NewStub(grpc::CreateCustomChannel(
+      context.grpc, context.credentials ? context.credentials : grpc::InsecureChannelCredentials(),
+      ChannelArgumentsFor(context.grpc, context.server_name)));
 }
 
 // Nothing, with the reason on stderr, where it fails.
@@ -33,7 +35,7 @@ std::optional<Response> Call(Stub* stub,
   Response response;
   const grpc::Status status = (stub->*method)(&context, request, &response);
   if (status.ok()) return response;
-  Complain(status.error_message());
+  Complain(status.error_message() + TlsRemedy(status.error_message()));
   return std::nullopt;
 }
 

@@ -4,7 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <memory>
 #include <string>
+
+#include "client/tls.h"
 
 namespace mmsmo::command {
 
@@ -15,6 +18,11 @@ constexpr int kUsage = 2;   // the command line
 // What the commands share.
 struct Context {
   std::string grpc = "127.0.0.1:9090";
+  bool tls = false;
+  TlsOptions tls_options;
+  std::string server_name;
+  // For gRPC, once the command line is read; null: without encryption.
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
   // Set by the command that was chosen; returns the exit code.
   std::function<int()> run;
 };

@@ -42,8 +42,8 @@ bool ForEachPage(Stub* stub, const std::string& subscription,
   return true;
 }
 
-int List(const std::string& target, Options options) {
-  const auto stub = StubOf<v1::SubscriptionService>(target);
+int List(const Context& context, Options options) {
+  const auto stub = StubOf<v1::SubscriptionService>(context);
   Table table = DeadLetterTable();
   const bool ok = ForEachPage(stub.get(), options.subscription, [&](const auto& page) {
     for (const v1::DeadLetter& dead_letter : page.dead_letters()) {
@@ -58,14 +58,14 @@ int List(const std::string& target, Options options) {
 // Calls with the cursors that were given, or with all that there are, some at a time; `done` says
 // what became of them, and `count` how many of a call that are.
 template <typename Request, typename Response>
-int ForGiven(const std::string& target, Options options, std::string_view done,
+int ForGiven(const Context& context, Options options, std::string_view done,
              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
              int64_t (Response::*count)() const) {
   if (options.all != options.cursors.empty()) {
     Complain("give either the cursors of dead letters, or --all");
     return kUsage;
   }
-  const auto stub = StubOf<v1::SubscriptionService>(target);
+  const auto stub = StubOf<v1::SubscriptionService>(context);
   std::vector<std::string>& cursors = options.cursors;
   // Those that are there now, whatever comes meanwhile.
   if (options.all && !ForEachPage(stub.get(), options.subscription, [&](const auto& page) {
@@ -94,13 +94,13 @@ int ForGiven(const std::string& target, Options options, std::string_view done,
   return ok ? kOk : kFailed;
 }
 
-int Replay(const std::string& target, Options options) {
-  return ForGiven(target, std::move(options), "replayed", &Stub::ReplayDeadLetters,
+int Replay(const Context& context, Options options) {
+  return ForGiven(context, std::move(options), "replayed", &Stub::ReplayDeadLetters,
                   &v1::ReplayDeadLettersResponse::replayed_count);
 }
 
-int Discard(const std::string& target, Options options) {
-  return ForGiven(target, std::move(options), "discarded", &Stub::DiscardDeadLetters,
+int Discard(const Context& context, Options options) {
+  return ForGiven(context, std::move(options), "discarded", &Stub::DiscardDeadLetters,
                   &v1::DiscardDeadLettersResponse::discarded_count);
 }
 
@@ -110,11 +110,10 @@ void AddDeadLetters(CLI::App* app, Context* context) {
   auto options = std::make_shared<Options>();
   CLI::App* group = app->add_subcommand("dead-letters", "What a named subscription gave up on");
   group->require_subcommand(1);
-  const auto add = [&](const char* name, const char* help,
-                       int (*run)(const std::string&, Options)) {
+  const auto add = [&](const char* name, const char* help, int (*run)(const Context&, Options)) {
     CLI::App* one = group->add_subcommand(name, help);
     one->add_option("name", options->subscription, "The subscription")->required();
-    one->callback([=] { context->run = [=] { return run(context->grpc, *options); }; });
+    one->callback([=] { context->run = [=] { return run(*context, *options); }; });
     return one;
   };
   add("list", "Print them, the oldest first", List)

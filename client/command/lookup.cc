@@ -12,13 +12,13 @@ namespace {
 
 // Calls one method with a request that names an event.
 template <typename Request, typename Response>
-int Lookup(const std::string& target, const std::string& cursor,
+int Lookup(const Context& context, const std::string& cursor,
            grpc::Status (v1::MmsMoService::Stub::*method)(grpc::ClientContext*, const Request&,
                                                           Response*),
            const std::function<void(const Response&)>& print) {
   Request request;
   request.set_cursor(cursor);
-  const auto response = Call(StubOf<v1::MmsMoService>(target).get(), method, request);
+  const auto response = Call(StubOf<v1::MmsMoService>(context).get(), method, request);
   if (!response) return kFailed;
   print(*response);
   return kOk;
@@ -35,7 +35,7 @@ void AddGet(CLI::App* app, Context* context) {
   get->callback([=] {
     context->run = [=] {
       return Lookup<v1::GetEventRequest, v1::GetEventResponse>(
-          context->grpc, *cursor, &v1::MmsMoService::Stub::GetEvent, [=](const auto& response) {
+          *context, *cursor, &v1::MmsMoService::Stub::GetEvent, [=](const auto& response) {
             Write(*json ? JsonLine(response.event()) : Pretty(response.event()));
           });
     };
@@ -49,7 +49,7 @@ void AddRaw(CLI::App* app, Context* context) {
   raw->callback([=] {
     context->run = [=] {
       return Lookup<v1::GetRawPostbackRequest, v1::GetRawPostbackResponse>(
-          context->grpc, *cursor, &v1::MmsMoService::Stub::GetRawPostback,
+          *context, *cursor, &v1::MmsMoService::Stub::GetRawPostback,
           [](const auto& response) { Write(response.body()); });
     };
   });

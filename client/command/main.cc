@@ -9,6 +9,7 @@
 
 #include "client/command/command.h"
 #include "client/command/output.h"
+#include "client/command/tls.h"
 #include "fmt/format.h"
 #include "version.h"
 
@@ -23,6 +24,7 @@ int Run(int argc, char** argv) {
   app.add_option("--grpc", context.grpc, "The gateway's gRPC address, HOST:PORT or unix:PATH")
       ->envname("MMSMO_GRPC")
       ->capture_default_str();
+  command::AddTls(&app, &context);
   app.require_subcommand(1);
   app.fallthrough();
   app.footer("Exit codes: 0 success, 1 failure, 2 a wrong command line.");
@@ -43,6 +45,7 @@ int Run(int argc, char** argv) {
     command::Say(err.str());
     return ok ? command::kOk : command::kUsage;
   }
+  if (!app.got_subcommand("send") && !command::PrepareTls(&context)) return command::kUsage;
   return context.run();
 }
 

@@ -26,8 +26,8 @@ int Failed(const std::string& message) {
   return kFailed;
 }
 
-int List(const std::string& target, const std::string& reason, bool json) {
-  const auto stub = StubOf<v1::QuarantineService>(target);
+int List(const Context& context, const std::string& reason, bool json) {
+  const auto stub = StubOf<v1::QuarantineService>(context);
   v1::ListQuarantinedRequest request;
   request.set_reason(reason);
   request.set_page_size(kPageSize);
@@ -51,8 +51,8 @@ struct ShowOptions {
   bool json = false;
 };
 
-int Show(const std::string& target, const ShowOptions& options) {
-  const auto stub = StubOf<v1::QuarantineService>(target);
+int Show(const Context& context, const ShowOptions& options) {
+  const auto stub = StubOf<v1::QuarantineService>(context);
   v1::GetQuarantinedRequest request;
   request.set_id(options.id);
   const auto response = Call(stub.get(), &Stub::GetQuarantined, request);
@@ -96,12 +96,12 @@ class Tally {
   int64_t total_ = 0, accepted_ = 0, duplicate_ = 0;
 };
 
-int Reprocess(const std::string& target, const ReprocessOptions& options) {
+int Reprocess(const Context& context, const ReprocessOptions& options) {
   if (options.ids.empty() && !options.all && options.reason.empty()) {
     Complain("say which: ids, --reason or --all");
     return kUsage;
   }
-  const auto stub = StubOf<v1::QuarantineService>(target);
+  const auto stub = StubOf<v1::QuarantineService>(context);
   grpc::ClientContext call;
   v1::ReprocessQuarantinedRequest request;
   request.mutable_ids()->Assign(options.ids.begin(), options.ids.end());
@@ -118,11 +118,11 @@ int Reprocess(const std::string& target, const ReprocessOptions& options) {
   Flush();
   const grpc::Status status = stream->Finish();
   if (status.ok() || !tally.empty()) tally.Finish();
-  return status.ok() ? kOk : Failed(status.error_message());
+  return status.ok() ? kOk : Failed(status.error_message() + TlsRemedy(status.error_message()));
 }
 
-int Discard(const std::string& target, const std::vector<std::string>& ids) {
-  const auto stub = StubOf<v1::QuarantineService>(target);
+int Discard(const Context& context, const std::vector<std::string>& ids) {
+  const auto stub = StubOf<v1::QuarantineService>(context);
   v1::DiscardQuarantinedRequest request;
   request.mutable_ids()->Assign(ids.begin(), ids.end());
   const auto response = Call(stub.get(), &Stub::DiscardQuarantined, request);
@@ -140,7 +140,7 @@ void AddList(CLI::App* quarantine, Context* context) {
   CLI::App* list = quarantine->add_subcommand("list", "List what is in quarantine, oldest first");
   list->add_option("--reason", *reason, "Only those with this reason");
   list->add_flag("--json", *json, "One JSON object a line");
-  list->callback([=] { context->run = [=] { return List(context->grpc, *reason, *json); }; });
+  list->callback([=] { context->run = [=] { return List(*context, *reason, *json); }; });
 }
 
 void AddShow(CLI::App* quarantine, Context* context) {
@@ -149,7 +149,7 @@ void AddShow(CLI::App* quarantine, Context* context) {
   show->add_option("id", options->id)->required();
   CLI::Option* raw = show->add_flag("--raw", options->raw, "Only its body, byte for byte");
   show->add_flag("--json", options->json, "As JSON")->excludes(raw);
-  show->callback([=] { context->run = [=] { return Show(context->grpc, *options); }; });
+  show->callback([=] { context->run = [=] { return Show(*context, *options); }; });
 }
 
 void AddReprocess(CLI::App* quarantine, Context* context) {
@@ -162,14 +162,14 @@ void AddReprocess(CLI::App* quarantine, Context* context) {
   reprocess->add_flag("--publish-conflicts", options->publish_conflicts,
                       "Publish also those whose tracking id has an event of other content");
   reprocess->add_flag("--json", options->json, "One JSON object a line");
-  reprocess->callback([=] { context->run = [=] { return Reprocess(context->grpc, *options); }; });
+  reprocess->callback([=] { context->run = [=] { return Reprocess(*context, *options); }; });
 }
 
 void AddDiscard(CLI::App* quarantine, Context* context) {
   auto ids = std::make_shared<std::vector<std::string>>();
   CLI::App* discard = quarantine->add_subcommand("discard", "Remove postbacks for good");
   discard->add_option("id", *ids)->required();
-  discard->callback([=] { context->run = [=] { return Discard(context->grpc, *ids); }; });
+  discard->callback([=] { context->run = [=] { return Discard(*context, *ids); }; });
 }
 
 }  // namespace

@@ -65,9 +65,11 @@ class Consumer {
   std::atomic<bool> failed_ = false;
 };
 
-int Subscribe(const std::string& target, const Options& options) {
+int Subscribe(const Context& context, const Options& options) {
   const sigset_t signals = BlockSignals();
-  SubscriberOptions subscriber_options{.target = target,
+  SubscriberOptions subscriber_options{.target = context.grpc,
+                                       .credentials = context.credentials,
+                                       .server_name = context.server_name,
                                        .client_id = "mmsmo subscribe",
                                        .concurrency = options.concurrency,
                                        .max_outstanding_messages = MaxOutstanding(options)};
@@ -106,7 +108,7 @@ void AddSubscribe(CLI::App* app, Context* context) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   subscribe->callback([options, context] {
-    context->run = [options, context] { return Subscribe(context->grpc, *options); };
+    context->run = [options, context] { return Subscribe(*context, *options); };
   });
 }
 

@@ -31,33 +31,33 @@ int WrongFlag(const char* flag, const absl::Status& status) {
 
 // Makes a call that answers with the subscription, and prints that.
 template <typename Request, typename Response>
-int CallAndPrint(const std::string& target, const Options& options,
+int CallAndPrint(const Context& context, const Options& options,
                  grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                  const Request& request) {
-  const auto response = Call(StubOf<v1::SubscriptionService>(target).get(), method, request);
+  const auto response = Call(StubOf<v1::SubscriptionService>(context).get(), method, request);
   if (!response) return kFailed;
   const v1::Subscription& subscription = response->subscription();
   Write(options.json ? JsonLine(subscription) : Pretty(subscription));
   return kOk;
 }
 
-int Create(const std::string& target, const Options& options) {
+int Create(const Context& context, const Options& options) {
   const absl::StatusOr<v1::StartPosition> start = ParseStart(options.position);
   if (!start.ok()) return WrongFlag("--from", start.status());
   v1::CreateSubscriptionRequest request;
   *request.mutable_subscription() = options.settings.subscription();
   request.mutable_subscription()->set_name(options.name);
   *request.mutable_subscription()->mutable_start_position() = *start;
-  return CallAndPrint(target, options, &Stub::CreateSubscription, request);
+  return CallAndPrint(context, options, &Stub::CreateSubscription, request);
 }
 
-int Get(const std::string& target, const Options& options) {
+int Get(const Context& context, const Options& options) {
   v1::GetSubscriptionRequest request;
   request.set_name(options.name);
-  return CallAndPrint(target, options, &Stub::GetSubscription, request);
+  return CallAndPrint(context, options, &Stub::GetSubscription, request);
 }
 
-int Update(const std::string& target, const Options& options) {
+int Update(const Context& context, const Options& options) {
   v1::UpdateSubscriptionRequest request;
   *request.mutable_update_mask() = options.settings.mask();
   if (request.update_mask().paths().empty()) {
@@ -66,27 +66,27 @@ int Update(const std::string& target, const Options& options) {
   }
   *request.mutable_subscription() = options.settings.subscription();
   request.mutable_subscription()->set_name(options.name);
-  return CallAndPrint(target, options, &Stub::UpdateSubscription, request);
+  return CallAndPrint(context, options, &Stub::UpdateSubscription, request);
 }
 
-int Seek(const std::string& target, const Options& options) {
+int Seek(const Context& context, const Options& options) {
   const absl::StatusOr<v1::StartPosition> position = ParseStart(options.position);
   if (!position.ok()) return WrongFlag("--to", position.status());
   v1::SeekSubscriptionRequest request;
   request.set_name(options.name);
   *request.mutable_target() = *position;
-  return CallAndPrint(target, options, &Stub::SeekSubscription, request);
+  return CallAndPrint(context, options, &Stub::SeekSubscription, request);
 }
 
-int Delete(const std::string& target, const Options& options) {
+int Delete(const Context& context, const Options& options) {
   v1::DeleteSubscriptionRequest request;
   request.set_name(options.name);
-  const auto stub = StubOf<v1::SubscriptionService>(target);
+  const auto stub = StubOf<v1::SubscriptionService>(context);
   return Call(stub.get(), &Stub::DeleteSubscription, request) ? kOk : kFailed;
 }
 
-int List(const std::string& target, const Options& options) {
-  const auto stub = StubOf<v1::SubscriptionService>(target);
+int List(const Context& context, const Options& options) {
+  const auto stub = StubOf<v1::SubscriptionService>(context);
   Table table = SubscriptionTable();
   v1::ListSubscriptionsRequest request;
   do {
@@ -105,11 +105,11 @@ int List(const std::string& target, const Options& options) {
 // One of the commands below `subscription`; returns it for more options.
 CLI::App* AddOne(CLI::App* group, Context* context, const std::shared_ptr<Options>& options,
                  const std::string& name, const std::string& help,
-                 int (*run)(const std::string&, const Options&)) {
+                 int (*run)(const Context&, const Options&)) {
   CLI::App* one = group->add_subcommand(name, help);
   if (name != "list") one->add_option("name", options->name, "The subscription")->required();
   if (name != "delete") one->add_flag("--json", options->json, "As JSON, one object a line");
-  one->callback([=] { context->run = [=] { return run(context->grpc, *options); }; });
+  one->callback([=] { context->run = [=] { return run(*context, *options); }; });
   return one;
 }
 
@@ -120,7 +120,7 @@ void AddSubscription(CLI::App* app, Context* context) {
   group->require_subcommand(1);
   // Each with options of its own, since a setting that is given names itself in the field mask.
   const auto add = [&](const char* name, const char* help,
-                       int (*run)(const std::string&, const Options&)) {
+                       int (*run)(const Context&, const Options&)) {
     const auto options = std::make_shared<Options>();
     return std::pair(AddOne(group, context, options, name, help, run), options.get());
   };

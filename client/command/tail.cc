@@ -19,7 +19,7 @@ struct TailOptions {
   FilterOptions filter;
 };
 
-int Tail(const std::string& target, const TailOptions& options) {
+int Tail(const Context& context, const TailOptions& options) {
   const absl::StatusOr<v1::StartPosition> start = ParseStart(options.from);
   if (!start.ok()) {
     Complain(fmt::format("--from: {}", std::string(start.status().message())));
@@ -28,8 +28,11 @@ int Tail(const std::string& target, const TailOptions& options) {
   const sigset_t signals = BlockSignals();
 
   Subscriber* running = nullptr;  // what on_caught_up stops
-  SubscriberOptions subscriber_options{
-      .target = target, .filter = FilterOf(options.filter), .client_id = "mmsmo tail"};
+  SubscriberOptions subscriber_options{.target = context.grpc,
+                                       .credentials = context.credentials,
+                                       .server_name = context.server_name,
+                                       .filter = FilterOf(options.filter),
+                                       .client_id = "mmsmo tail"};
   subscriber_options.on_disconnected = [](const absl::Status& status) {
     Complain(fmt::format("{}; trying again", std::string(status.message())));
   };
@@ -64,7 +67,7 @@ void AddTail(CLI::App* app, Context* context) {
                  "End once everything that the gateway has was printed");
   AddFilterOptions(tail, &options->filter);
   tail->callback([options, context] {
-    context->run = [options, context] { return Tail(context->grpc, *options); };
+    context->run = [options, context] { return Tail(*context, *options); };
   });
 }
 
