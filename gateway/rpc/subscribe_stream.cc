@@ -18,6 +18,8 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kProgressInterval{1'000};
 constexpr std::chrono::milliseconds kAcknowledgedCheckEvery{20};
 constexpr std::chrono::milliseconds kTryAgainAfter{200};
+// So long a client that was superseded may take what it is being sent.
+constexpr std::chrono::milliseconds kLastWrite{200};
 
 grpc::Status ShuttingDown() {
   return ToGrpc(
@@ -63,17 +65,27 @@ void SubscribeStream::Open(absl::StatusOr<Source> source) {
   AskForStep();
 }
 
-// A write that its client does not read would keep the call open. One that begins after this sees
-// that it must not. While it is cancelled no step finishes the call, so that its context stays.
+// A client that reads is told why; a write that its client does not read would keep the call open.
 void SubscribeStream::Supersede() {
-  bool cancel = false;
   {
     MutexLock lock(&mu_);
     superseded_ = true;
-    cancel = cancelling_ = writing_;
   }
-  if (cancel) {
-    context_->TryCancel();
+  AskForStep();
+  threads_.live->RunAt(steady_clock::now() + kLastWrite, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->CancelWrite();
+  });
+}
+
+// While it is cancelled no step finishes the call, so that its context stays.
+void SubscribeStream::CancelWrite() {
+  {
+    MutexLock lock(&mu_);
+    if (!writing_) return;
+    cancelling_ = true;
+  }
+  context_->TryCancel();
+  {
     MutexLock lock(&mu_);
     cancelling_ = false;
   }

@@ -91,6 +91,7 @@ class SubscribeStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                   const Clock& clock, Hooks hooks);
 
   const broker::Feed* Feed() const;
+  void CancelWrite();
   void AskForStep();
   void AskForStepAt(TimePoint when);
   void Queue();

@@ -173,7 +173,7 @@ class HungDiskTest(TestCase):
         for _ in range(6):
             self.ends(lambda: next(self.rpc.subscribe(start_position=long_ago, timeout=0.1)),
                       grpc.StatusCode.DEADLINE_EXCEEDED)
-        self.until(lambda: self.server.metric("mmsmo_streams") == 0)
+            self.until(lambda: self.server.metric('mmsmo_grpc_calls{kind="stream"}') == 0)
         self.assertEqual(next(self.rpc.subscribe(start_position=latest())).WhichOneof("content"), "started")
 
     def test_acknowledgements_that_wait_stay_within_their_budget(self):
