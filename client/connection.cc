@@ -70,8 +70,10 @@ bool IsLocal(std::string_view target) {
   return IsLoopback(std::string(HostOf(target)));
 }
 
-grpc::ChannelArguments ChannelArgumentsFor(const std::string& target) {
+grpc::ChannelArguments ChannelArgumentsFor(const std::string& target,
+                                           const std::string& server_name) {
   grpc::ChannelArguments arguments;
+  if (!server_name.empty()) arguments.SetSslTargetNameOverride(server_name);
   arguments.SetMaxReceiveMessageSize(-1);  // bodies and events are as large as the gateway lets in
   if (IsLocal(target)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   return arguments;
@@ -98,7 +100,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(
 }
 
 std::shared_ptr<grpc::Channel> Connect(const SubscriberOptions& options) {
-  grpc::ChannelArguments arguments = ChannelArgumentsFor(options.target);
+  grpc::ChannelArguments arguments = ChannelArgumentsFor(options.target, options.server_name);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
                    static_cast<int>(options.min_backoff.count()));
@@ -110,7 +112,7 @@ std::shared_ptr<grpc::Channel> Connect(const SubscriberOptions& options) {
 
 // The two libraries number the codes alike.
 absl::Status ToAbsl(const grpc::Status& status) {
-  std::string message = status.error_message();
+  std::string message = status.error_message() + TlsRemedy(status.error_message());
   if (const std::string earliest = EarliestCursor(status); !earliest.empty()) {
     message += fmt::format("; the earliest cursor is {}", earliest);
   }

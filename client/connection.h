@@ -16,7 +16,10 @@ namespace mmsmo {
 bool IsLocal(std::string_view target);
 
 // Of messages of any size, and for a local target past the proxies that the environment names.
-grpc::ChannelArguments ChannelArgumentsFor(const std::string& target);
+// Over TLS, the gateway's certificate must be for `server_name`, or the target's host where that is
+// empty.
+grpc::ChannelArguments ChannelArgumentsFor(const std::string& target,
+                                           const std::string& server_name = "");
 
 // InvalidArgument for a token that others could read on its way to `target`.
 absl::Status CheckToken(const std::string& target, bool encrypted, const Token* token,

@@ -24,6 +24,7 @@
 
 #include "absl/status/status.h"
 #include "client/start.h"
+#include "client/tls.h"
 #include "client/token.h"
 #include "client/verdict.h"
 #include "grpcpp/security/credentials.h"
@@ -33,8 +34,10 @@ namespace mmsmo {
 
 struct SubscriberOptions {
   std::string target;  // HOST:PORT or unix:PATH
-  // None: without encryption.
+  // None: without encryption. TlsCredentials has some.
   std::shared_ptr<grpc::ChannelCredentials> credentials;
+  // The name that the gateway's certificate must have; empty: the target's host.
+  std::string server_name;
   // Shown with every call; null: none. Without encryption it goes to this machine only, unless
   // `send_token_unencrypted`.
   std::shared_ptr<Token> token;

@@ -18,8 +18,10 @@ namespace mmsmo::command {
 // The stub of a service of the gateway that the command line names.
 template <typename Service>
 std::unique_ptr<typename Service::Stub> StubOf(const Context& context) {
-  return Service::NewStub(MakeChannel(context.grpc, grpc::InsecureChannelCredentials(),
-                                      ChannelArgumentsFor(context.grpc), context.token));
+  return Service::NewStub(
+      MakeChannel(context.grpc,
+                  context.credentials ? context.credentials : grpc::InsecureChannelCredentials(),
+                  ChannelArgumentsFor(context.grpc, context.server_name), context.token));
 }
 
 // Nothing, with the reason on stderr, where it fails.
@@ -34,7 +36,7 @@ std::optional<Response> Call(Stub* stub,
   Response response;
   const grpc::Status status = (stub->*method)(&context, request, &response);
   if (status.ok()) return response;
-  Complain(status.error_message());
+  Complain(status.error_message() + TlsRemedy(status.error_message()));
   return std::nullopt;
 }
 

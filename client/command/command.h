@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "client/tls.h"
 #include "client/token.h"
 
 namespace mmsmo::command {
@@ -18,6 +19,11 @@ constexpr int kUsage = 2;   // the command line
 // What the commands share.
 struct Context {
   std::string grpc = "127.0.0.1:9090";
+  bool tls = false;
+  TlsOptions tls_options;
+  std::string server_name;
+  // For gRPC, once the command line is read; null: without encryption.
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
   std::string token_file;
   bool send_token_unencrypted = false;
   // That of the file or of MMSMO_TOKEN, once the command line is read; null: none.

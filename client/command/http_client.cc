@@ -9,6 +9,7 @@
 #include <boost/beast/http.hpp>
 #include <utility>
 
+#include "client/tls.h"
 #include "fmt/format.h"
 
 namespace mmsmo::command {
@@ -20,20 +21,35 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 
 absl::Status Failure(std::string_view what, const Url& url, const error_code& error) {
-  const std::string message =
-      fmt::format("{} {}:{}: {}", what, url.host, url.port, error.message());
+  const std::string message = fmt::format("{} {}:{}: {}{}", what, url.host, url.port,
+                                          error.message(), TlsRemedy(error.message()));
   return error == beast::error::timeout ? absl::DeadlineExceededError(message)
                                         : absl::UnavailableError(message);
+}
+
+template <typename Stream>
+asio::awaitable<error_code> WriteAndRead(Stream& stream,
+                                         const http::request<http::string_body>& request,
+                                         beast::flat_buffer& buffer,
+                                         http::response<http::string_body>& response) {
+  error_code error;
+  co_await http::async_write(stream, request, asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return error;
+  co_await http::async_read(stream, buffer, response,
+                            asio::redirect_error(asio::use_awaitable, error));
+  co_return error;
 }
 
 }  // namespace
 
 absl::StatusOr<Url> ParseUrl(std::string_view text) {
-  constexpr std::string_view kScheme = "http://";
   Url url;
   std::string_view rest = text;
-  if (rest.starts_with(kScheme)) {
-    rest.remove_prefix(kScheme.size());
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!text.starts_with(scheme)) continue;
+    rest.remove_prefix(scheme.size());
+    url.tls = scheme == "https://";
+    if (url.tls) url.port = "443";
     const size_t slash = std::min(rest.find('/'), rest.size());
     const std::string_view authority = rest.substr(0, slash);
     if (slash < rest.size()) url.path = rest.substr(slash);
@@ -67,8 +83,9 @@ AnswerFields ReadAnswer(const std::string& body) {
   return fields;
 }
 
-HttpClient::HttpClient(asio::any_io_executor executor, Url url, std::chrono::milliseconds timeout)
-    : url_(std::move(url)), timeout_(timeout), stream_(std::move(executor)) {}
+HttpClient::HttpClient(asio::any_io_executor executor, Url url, std::chrono::milliseconds timeout,
+                       Https https)
+    : url_(std::move(url)), timeout_(timeout), https_(std::move(https)), stream_(executor) {}
 
 asio::awaitable<absl::Status> HttpClient::Connect() {
   error_code error;
@@ -81,8 +98,36 @@ asio::awaitable<absl::Status> HttpClient::Connect() {
   if (error) co_return Failure("cannot connect to", url_, error);
   stream_.socket().set_option(asio::ip::tcp::no_delay(true), error);
   buffer_.clear();
+  if (url_.tls) {
+    if (auto status = co_await ShakeHands(); !status.ok()) co_return status;
+  }
   connected_ = true;
   co_return absl::OkStatus();
+}
+
+asio::awaitable<absl::Status> HttpClient::ShakeHands() {
+  tls_.emplace(stream_, *https_.context);
+  SSL* const ssl = tls_->native_handle();
+  const std::string& name = https_.server_name.empty() ? url_.host : https_.server_name;
+  // An address goes into no SNI (RFC 6066, 3).
+  if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str()) != 1) {
+    SSL_set1_host(ssl, name.c_str());
+    SSL_set_tlsext_host_name(ssl, name.c_str());
+  }
+  error_code error;
+  co_await tls_->async_handshake(asio::ssl::stream_base::client,
+                                 asio::redirect_error(asio::use_awaitable, error));
+  if (!error) co_return absl::OkStatus();
+  if (const long why = SSL_get_verify_result(ssl); why != X509_V_OK) {
+    const bool other_name =
+        why == X509_V_ERR_HOSTNAME_MISMATCH || why == X509_V_ERR_IP_ADDRESS_MISMATCH;
+    co_return absl::UnavailableError(
+        fmt::format("the certificate of {}:{} does not verify: {}; {}", url_.host, url_.port,
+                    X509_verify_cert_error_string(why),
+                    other_name ? "give the name that it is for with --server-name"
+                               : "give the authority that signed it with --ca"));
+  }
+  co_return Failure("no TLS with", url_, error);
 }
 
 asio::awaitable<absl::StatusOr<Answer>> HttpClient::Exchange(std::string content_type,
@@ -93,13 +138,13 @@ asio::awaitable<absl::StatusOr<Answer>> HttpClient::Exchange(std::string content
   request.set(http::field::user_agent, "mmsmo");
   request.prepare_payload();
 
-  error_code error;
   stream_.expires_after(timeout_);
-  co_await http::async_write(stream_, request, asio::redirect_error(asio::use_awaitable, error));
   http::response<http::string_body> response;
-  if (!error) {
-    co_await http::async_read(stream_, buffer_, response,
-                              asio::redirect_error(asio::use_awaitable, error));
+  error_code error;
+  if (url_.tls) {
+    error = co_await WriteAndRead(*tls_, request, buffer_, response);
+  } else {
+    error = co_await WriteAndRead(stream_, request, buffer_, response);
   }
   if (error || !response.keep_alive()) {
     connected_ = false;

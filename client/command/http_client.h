@@ -3,9 +3,13 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <chrono>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,12 +18,13 @@
 namespace mmsmo::command {
 
 struct Url {
+  bool tls = false;
   std::string host;
   std::string port = "80";
   std::string path = "/";
 };
 
-// Of http://HOST[:PORT][/PATH]. InvalidArgument for anything else.
+// Of http://HOST[:PORT][/PATH], or https. InvalidArgument for anything else.
 absl::StatusOr<Url> ParseUrl(std::string_view text);
 
 struct Answer {
@@ -34,10 +39,17 @@ struct AnswerFields {
 };
 AnswerFields ReadAnswer(const std::string& body);
 
+// How HTTPS is spoken.
+struct Https {
+  std::shared_ptr<boost::asio::ssl::context> context;  // for URLs of https; HttpsContext makes one
+  std::string server_name;  // that the certificate must have; empty: the URL's host
+};
+
 // Not thread-safe; one Post at a time.
 class HttpClient {
  public:
-  HttpClient(boost::asio::any_io_executor executor, Url url, std::chrono::milliseconds timeout);
+  HttpClient(boost::asio::any_io_executor executor, Url url, std::chrono::milliseconds timeout,
+             Https https = {});
 
   // Unavailable where no connection was made, DeadlineExceeded after the timeout.
   boost::asio::awaitable<absl::Status> Connect();
@@ -48,12 +60,17 @@ class HttpClient {
   boost::asio::awaitable<absl::StatusOr<Answer>> Post(std::string content_type, std::string body);
 
  private:
+  using TlsStream = boost::asio::ssl::stream<boost::beast::tcp_stream&>;
+
+  boost::asio::awaitable<absl::Status> ShakeHands();
   boost::asio::awaitable<absl::StatusOr<Answer>> Exchange(std::string content_type,
                                                           std::string body);
 
   const Url url_;
   const std::chrono::milliseconds timeout_;
+  const Https https_;
   boost::beast::tcp_stream stream_;
+  std::optional<TlsStream> tls_;  // over stream_
   boost::beast::flat_buffer buffer_;
   bool connected_ = false;
 };

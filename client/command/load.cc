@@ -63,7 +63,8 @@ class Load {
   // said by the first that is posted.
   void Connect() {
     for (int i = 0; i < workers_; ++i) {
-      clients_.emplace_back(context_.get_executor(), options_.url, options_.timeout);
+      clients_.emplace_back(context_.get_executor(), options_.url, options_.timeout,
+                            options_.https);
       asio::co_spawn(context_, clients_.back().Connect(), asio::detached);
     }
     context_.run();

@@ -15,6 +15,7 @@ namespace mmsmo::command {
 
 struct LoadOptions {
   Url url;
+  Https https;
   // Its tracking id is followed by "-1", "-2", …: the same options send the same postbacks.
   Sample sample;
   bool json = false;

@@ -9,6 +9,7 @@
 
 #include "client/command/command.h"
 #include "client/command/output.h"
+#include "client/command/tls.h"
 #include "fmt/format.h"
 #include "version.h"
 
@@ -21,6 +22,7 @@ int Run(int argc, char** argv) {
   app.set_version_flag("--version", "mmsmo " MMSMO_VERSION);
   command::Context context;
   command::AddConnection(&app, &context);
+  command::AddTls(&app, &context);
   app.require_subcommand(1);
   app.fallthrough();
   app.footer("Exit codes: 0 success, 1 failure, 2 a wrong command line.");
@@ -41,7 +43,9 @@ int Run(int argc, char** argv) {
     command::Say(err.str());
     return ok ? command::kOk : command::kUsage;
   }
-  if (!app.got_subcommand("send") && !command::PrepareToken(&context)) return command::kUsage;
+  const bool calls = !app.got_subcommand("send");
+  if (calls && !(command::PrepareTls(&context) && command::PrepareToken(&context)))
+    return command::kUsage;
   return context.run();
 }
 

@@ -118,7 +118,7 @@ int Reprocess(const Context& context, const ReprocessOptions& options) {
   Flush();
   const grpc::Status status = stream->Finish();
   if (status.ok() || !tally.empty()) tally.Finish();
-  return status.ok() ? kOk : Failed(status.error_message());
+  return status.ok() ? kOk : Failed(status.error_message() + TlsRemedy(status.error_message()));
 }
 
 int Discard(const Context& context, const std::vector<std::string>& ids) {

@@ -6,6 +6,7 @@
 #include "client/command/command.h"
 #include "client/command/load.h"
 #include "client/command/output.h"
+#include "client/command/tls.h"
 #include "fmt/format.h"
 
 namespace mmsmo::command {
@@ -26,7 +27,7 @@ std::chrono::milliseconds Millis(double seconds) {
 // Prints the gateway's answer as it is.
 int SendOne(const LoadOptions& load) {
   boost::asio::io_context context;
-  HttpClient client(context.get_executor(), load.url, load.timeout);
+  HttpClient client(context.get_executor(), load.url, load.timeout, load.https);
   auto result =
       boost::asio::co_spawn(context,
                             client.Post(load.json ? "application/json" : "application/xml",
@@ -62,7 +63,7 @@ int SendMany(const LoadOptions& load) {
   return s.ok() == load.count ? kOk : kFailed;
 }
 
-int Send(SendOptions options) {
+int Send(const Context& command, SendOptions options) {
   LoadOptions& load = options.load;
   const absl::StatusOr<Url> url = ParseUrl(options.url);
   if (!url.ok()) {
@@ -70,6 +71,14 @@ int Send(SendOptions options) {
     return kUsage;
   }
   load.url = *url;
+  if (url->tls) {
+    auto https = HttpsContext(command.tls_options);
+    if (!https.ok()) {
+      Complain(fmt::format("--{}", std::string(https.status().message())));
+      return kUsage;
+    }
+    load.https = {.context = *std::move(https), .server_name = command.server_name};
+  }
   load.timeout = Millis(options.timeout_seconds);
   load.retry_for = Millis(options.retry_seconds);
   if (load.sample.tracking_id.empty()) load.sample.tracking_id = NewTrackingId();
@@ -126,7 +135,9 @@ void AddSend(CLI::App* app, Context* context) {
       ->capture_default_str();
   many->add_option("--answers", load.answers_file,
                    "Write a line for each answer: tracking id, status, outcome, cursor");
-  send->callback([options, context] { context->run = [options] { return Send(*options); }; });
+  send->callback([options, context] {
+    context->run = [options, context] { return Send(*context, *options); };
+  });
 }
 
 }  // namespace mmsmo::command

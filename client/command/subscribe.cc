@@ -68,6 +68,8 @@ class Consumer {
 int Subscribe(const Context& context, const Options& options) {
   const sigset_t signals = BlockSignals();
   SubscriberOptions subscriber_options{.target = context.grpc,
+                                       .credentials = context.credentials,
+                                       .server_name = context.server_name,
                                        .token = context.token,
                                        .send_token_unencrypted = context.send_token_unencrypted,
                                        .client_id = "mmsmo subscribe",

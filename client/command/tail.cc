@@ -29,6 +29,8 @@ int Tail(const Context& context, const TailOptions& options) {
 
   Subscriber* running = nullptr;  // what on_caught_up stops
   SubscriberOptions subscriber_options{.target = context.grpc,
+                                       .credentials = context.credentials,
+                                       .server_name = context.server_name,
                                        .token = context.token,
                                        .send_token_unencrypted = context.send_token_unencrypted,
                                        .filter = FilterOf(options.filter),

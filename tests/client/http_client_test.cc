@@ -24,8 +24,8 @@ TEST(ParseUrl, TakesHostsWithAndWithoutPorts) {
 }
 
 TEST(ParseUrl, RefusesAnythingElse) {
-  for (std::string_view text : {"", "127.0.0.1:8080", "https://a/", "http://", "http://:80/",
-                                "http://a:b/", "http://a:/"}) {
+  for (std::string_view text : {"", "127.0.0.1:8080", "ftp://a/", "http://", "https://",
+                                "http://:80/", "http://a:b/", "http://a:/"}) {
     EXPECT_FALSE(ParseUrl(text).ok()) << text;
   }
 }
