@@ -306,6 +306,10 @@ void DeclareJournal(Settings& settings, Config& config) {
   settings.Add("quarantine-kept-count", &config.quarantine_kept_count,
                "Budget of the rest, answered 200: when it is full, 503");
   settings.Bytes("quarantine-kept-bytes", &config.quarantine_kept_bytes, 0, "Likewise");
+  settings.Duration("audit-age", &config.audit_age, "90d", 0,
+                    "Older records of who changed what are removed; 0s: never");
+  settings.Bytes("audit-bytes", &config.audit_bytes, 0,
+                 "The oldest of those records over it are removed; 0: no limit");
 }
 
 [[noreturn]] void Throw(std::string message) {

@@ -66,6 +66,8 @@ struct Config {
   uint64_t quarantine_not_mms_mo_bytes = 64 << 20;
   uint64_t quarantine_kept_count = 100'000;
   uint64_t quarantine_kept_bytes = 512 << 20;
+  int64_t audit_age = 0;
+  uint64_t audit_bytes = 16 << 20;
 
   int64_t drain_timeout = 0;
   int64_t drain_grace = 0;

@@ -118,6 +118,8 @@ embedded::Options EmbeddedOptions(const Config& config) {
       .not_mms_mo_budget = {config.quarantine_not_mms_mo_count, config.quarantine_not_mms_mo_bytes},
       .kept_budget = {config.quarantine_kept_count, config.quarantine_kept_bytes},
       .quarantine_age_micros = config.quarantine_age * 1000,
+      .audit_age_micros = config.audit_age * 1000,
+      .audit_bytes = config.audit_bytes,
       .resume_window_micros = config.resume_window * 1000,
       .max_dead_letters = config.dead_letters_count,
       .max_dead_letter_bytes = config.dead_letters_bytes,
@@ -178,6 +180,7 @@ rpc::ServerOptions GrpcServerOptions(const Config& config, const Parts& parts) {
           .identities = parts.live->identities(),
           .reflection = config.reflection_open == "true" ||
                         (config.reflection_open == "auto" && config.identities.empty()),
+          .health_open = config.health_open,
           .in_flight = parts.postbacks->in_flight()};
 }
 

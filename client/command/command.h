@@ -46,5 +46,6 @@ void AddQuarantine(CLI::App* app, Context* context);
 void AddSubscription(CLI::App* app, Context* context);
 void AddSubscribe(CLI::App* app, Context* context);
 void AddDeadLetters(CLI::App* app, Context* context);
+void AddAudit(CLI::App* app, Context* context);
 
 }  // namespace mmsmo::command

@@ -34,6 +34,7 @@ int Run(int argc, char** argv) {
   command::AddSubscription(&app, &context);
   command::AddSubscribe(&app, &context);
   command::AddDeadLetters(&app, &context);
+  command::AddAudit(&app, &context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

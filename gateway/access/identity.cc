@@ -97,6 +97,12 @@ absl::StatusOr<std::unique_ptr<Identity>> Identity::Create(const IdentitySetting
   return std::unique_ptr<Identity>(new Identity(settings, *permissions));
 }
 
+int64_t Identity::TakeMicros(int64_t now_micros) const {
+  const int64_t wait = rate_.TakeMicros(now_micros);
+  if (wait == 0) calls_.fetch_add(1, std::memory_order_relaxed);
+  return wait;
+}
+
 Verdict Identity::Allow(Permission permission, const Facts& facts) const {
   if (!permissions_.Contains(permission))
     return {Lack::kPermission, fmt::format("the permission '{}'", NameOf(permission))};

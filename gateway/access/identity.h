@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -65,7 +67,9 @@ class Identity {
 
   const std::string& name() const { return settings_.name; }
   const IdentitySettings& settings() const { return settings_; }
-  RateLimit& rate() const { return rate_; }
+  // As RateLimit::TakeMicros, of its rate; counts the calls that it lets through.
+  int64_t TakeMicros(int64_t now_micros) const;
+  uint64_t calls() const { return calls_.load(std::memory_order_relaxed); }
 
   Verdict Allow(Permission permission, const Facts& facts) const;
   // Whether they lie within its limits.
@@ -85,6 +89,7 @@ class Identity {
   const IdentitySettings settings_;
   const Permissions permissions_;
   mutable RateLimit rate_;
+  mutable std::atomic<uint64_t> calls_{0};
 };
 
 // All of them, with the secrets as they were read. Constant: what changes is replaced as a whole.

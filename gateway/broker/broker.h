@@ -15,6 +15,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gateway/broker/audit.h"
 #include "gateway/broker/feed.h"
 #include "gateway/broker/postback_key.h"
 #include "gateway/broker/quarantine.h"
@@ -53,6 +54,8 @@ struct Entry {
   // recipient is, else a repetition where it has that content.
   PostbackKey earlier_key;
   ContentId earlier_content{};
+  // Who has it published; null: its provider.
+  ActPtr act;
   // Publish the event also where its key has one of other content. From then on repetitions of
   // either are repetitions.
   bool publish_conflict = false;
@@ -147,6 +150,8 @@ class Broker {
   virtual Subscriptions& subscriptions() = 0;
   // Lives as long as the broker.
   virtual Quarantine& quarantine() = 0;
+  // Likewise.
+  virtual Audit& audit() = 0;
 
   virtual LogStats Stats() const = 0;
 };

@@ -11,6 +11,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "gateway/base/status.h"
+#include "gateway/broker/audit.h"
 #include "mmsmo/v1/quarantine_service.pb.h"
 
 namespace mmsmo::broker {
@@ -42,7 +43,8 @@ class Quarantine {
 
   // Removes them for good; unknown ids are not counted. Does not block; calls `done` once, as
   // Broker::Append does, when that is durable.
-  virtual void Discard(std::vector<std::string> ids, DiscardDone done) = 0;
+  virtual void Discard(std::vector<std::string> ids, DiscardDone done,
+                       const ActPtr& act = nullptr) = 0;
 };
 
 }  // namespace mmsmo::broker

@@ -14,6 +14,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gateway/broker/audit.h"
 #include "gateway/broker/feed.h"
 #include "google/protobuf/field_mask.pb.h"
 #include "mmsmo/v1/mms_mo_service.pb.h"
@@ -93,20 +94,23 @@ class Subscriptions {
   // AlreadyExists, naming the difference, where there is one of other settings. `subscription` is
   // valid and complete, as CompleteSubscription and ValidateStart have it. Errors of its start
   // position as Broker::OpenFeed.
-  virtual absl::StatusOr<v1::Subscription> Create(const v1::Subscription& subscription) = 0;
+  virtual absl::StatusOr<v1::Subscription> Create(const v1::Subscription& subscription,
+                                                  const ActPtr& act = nullptr) = 0;
   virtual absl::StatusOr<v1::Subscription> Get(const std::string& name) = 0;
   // By name; at most `page_size`, and under gRPC's limit of a message, from the name that
   // `page_token` is.
   virtual v1::ListSubscriptionsResponse List(int page_size, const std::string& page_token) = 0;
   // Changes what `mask` names. Errors as UpdatedSubscription.
   virtual absl::StatusOr<v1::Subscription> Update(const v1::Subscription& wanted,
-                                                  const google::protobuf::FieldMask& mask) = 0;
+                                                  const google::protobuf::FieldMask& mask,
+                                                  const ActPtr& act = nullptr) = 0;
   // Ends its streams with NotFound.
-  virtual absl::Status Delete(const std::string& name) = 0;
+  virtual absl::Status Delete(const std::string& name, const ActPtr& act = nullptr) = 0;
   // Ends every lease: an ack id of before marks nothing done that this brings back. Dead letters
   // stay. `target` is valid, as ValidateStart has it; errors of it as Broker::OpenFeed.
   virtual absl::StatusOr<v1::Subscription> Seek(const std::string& name,
-                                                const v1::StartPosition& target) = 0;
+                                                const v1::StartPosition& target,
+                                                const ActPtr& act = nullptr) = 0;
 
   // Oldest event first; a page is under gRPC's limit of a message. InvalidArgument for a token that
   // no page gave.
@@ -115,10 +119,12 @@ class Subscriptions {
   // How many will be delivered again: those of the cursors that are dead letters; of all, where
   // `cursors` is empty. InvalidArgument for what is no cursor.
   virtual absl::StatusOr<int64_t> ReplayDeadLetters(const std::string& name,
-                                                    const std::vector<std::string>& cursors) = 0;
+                                                    const std::vector<std::string>& cursors,
+                                                    const ActPtr& act = nullptr) = 0;
   // Likewise, how many were removed for good.
   virtual absl::StatusOr<int64_t> DiscardDeadLetters(const std::string& name,
-                                                     const std::vector<std::string>& cursors) = 0;
+                                                     const std::vector<std::string>& cursors,
+                                                     const ActPtr& act = nullptr) = 0;
 
   // Does not block; calls `done` once, perhaps before it returns.
   virtual void OpenStream(const std::string& name, const StreamWish& wish, OpenStreamDone done) = 0;

@@ -12,23 +12,28 @@ absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Open(const Optio
                                                                      Metrics& metrics) {
   auto store = Store::Open(options.data_dir);
   if (!store.ok()) return store.status();
-  auto journal = Journal::Open(options, store->get(), clock, metrics);
+  auto audit = AuditLog::Open(options, store->get(), clock);
+  if (!audit.ok()) return audit.status();
+  auto journal = Journal::Open(options, store->get(), audit->get(), clock, metrics);
   if (!journal.ok()) return journal.status();
   std::unique_ptr<EmbeddedBroker> broker(
-      new EmbeddedBroker(*std::move(store), *std::move(journal)));
-  auto subscriptions = EmbeddedSubscriptions::Open(
-      options, broker->journal_.get(), broker->store_.get(), &broker->positions_, clock);
+      new EmbeddedBroker(*std::move(store), *std::move(audit), *std::move(journal)));
+  auto subscriptions =
+      EmbeddedSubscriptions::Open(options, broker->journal_.get(), broker->store_.get(),
+                                  broker->audit_.get(), &broker->positions_, clock);
   if (!subscriptions.ok()) return subscriptions.status();
   broker->subscriptions_ = *std::move(subscriptions);
   return broker;
 }
 
-EmbeddedBroker::EmbeddedBroker(std::unique_ptr<Store> store, std::unique_ptr<Journal> journal)
+EmbeddedBroker::EmbeddedBroker(std::unique_ptr<Store> store, std::unique_ptr<AuditLog> audit,
+                               std::unique_ptr<Journal> journal)
     : store_(std::move(store)),
+      audit_(std::move(audit)),
       journal_(std::move(journal)),
       positions_(journal_.get()),
-      quarantine_(store_.get(), [journal = journal_.get()](auto ids, auto done) {
-        journal->Discard(std::move(ids), std::move(done));
+      quarantine_(store_.get(), [journal = journal_.get()](auto ids, auto done, const auto& act) {
+        journal->Discard(std::move(ids), std::move(done), act);
       }) {}
 
 void EmbeddedBroker::Append(std::vector<broker::Entry> entries, broker::AppendDone done) {

@@ -10,6 +10,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/base/thread_pool.h"
 #include "gateway/broker/broker.h"
+#include "gateway/embedded/audit/audit_log.h"
 #include "gateway/embedded/log/journal.h"
 #include "gateway/embedded/log/positions.h"
 #include "gateway/embedded/quarantine/quarantine.h"
@@ -37,13 +38,16 @@ class EmbeddedBroker final : public broker::Broker {
   absl::StatusOr<broker::RawPostback> GetRawPostback(std::string_view cursor) override;
   broker::Subscriptions& subscriptions() override { return *subscriptions_; }
   broker::Quarantine& quarantine() override { return quarantine_; }
+  broker::Audit& audit() override { return *audit_; }
   broker::LogStats Stats() const override;
 
  private:
-  EmbeddedBroker(std::unique_ptr<Store> store, std::unique_ptr<Journal> journal);
+  EmbeddedBroker(std::unique_ptr<Store> store, std::unique_ptr<AuditLog> audit,
+                 std::unique_ptr<Journal> journal);
 
   // Destroyed in the opposite order.
   const std::unique_ptr<Store> store_;
+  const std::unique_ptr<AuditLog> audit_;
   const std::unique_ptr<Journal> journal_;
   const Positions positions_;
   std::unique_ptr<EmbeddedSubscriptions> subscriptions_;

@@ -53,7 +53,8 @@ class Batch {
 
   bool full() const { return full_ || bytes_ >= kMaxBytes; }
 
-  void Add(v1::GetQuarantinedResponse quarantined, bool publish_conflict) {
+  void Add(v1::GetQuarantinedResponse quarantined, bool publish_conflict,
+           const broker::ActPtr& act) {
     v1::QuarantinedPostback& about = *quarantined.mutable_postback();
     Postback postback{.endpoint = std::move(*about.mutable_endpoint()),
                       .body = std::move(*quarantined.mutable_body()),
@@ -77,6 +78,7 @@ class Batch {
     cost_ += CostOf(entry);
     if (!held_.Resize(cost_)) return LeaveOut();
     entry.publish_conflict = publish_conflict;
+    entry.act = act;
     entries_.push_back(std::move(entry));
     result_of_.push_back(results_.size() - 1);
   }
@@ -140,15 +142,16 @@ class Batch {
 
 }  // namespace
 
-void Reprocess(const std::vector<std::string>& ids, bool publish_conflicts, broker::Broker* broker,
-               ByteBudget* budget, ReprocessDone done) {
+void Reprocess(const std::vector<std::string>& ids, bool publish_conflicts,
+               const broker::ActPtr& act, broker::Broker* broker, ByteBudget* budget,
+               ReprocessDone done) {
   auto batch = std::make_unique<Batch>(broker, budget);
   for (auto id = ids.begin(); id != ids.end() && !batch->full(); ++id) {
     auto quarantined = broker->quarantine().Get(*id);
     if (std::find(ids.begin(), id, *id) != id) {
       batch->AddError(NotFound("the postback is in quarantine once only"));
     } else if (quarantined.ok()) {
-      batch->Add(*std::move(quarantined), publish_conflicts);
+      batch->Add(*std::move(quarantined), publish_conflicts, act);
     } else {
       batch->AddError(quarantined.status());
     }

@@ -26,7 +26,9 @@ using ReprocessDone = absl::AnyInvocable<void(Reprocessed) &&>;
 // stays as it is. `publish_conflicts` as broker::Entry::publish_conflict. Reads the store, so not
 // for threads that must not block; calls `done` once, on this thread or on one of the engine, which
 // must not be held up. `broker` and `budget`, of which null is no limit, must live until then.
-void Reprocess(const std::vector<std::string>& ids, bool publish_conflicts, broker::Broker* broker,
-               ByteBudget* budget, ReprocessDone done);
+// The act is recorded with what is published.
+void Reprocess(const std::vector<std::string>& ids, bool publish_conflicts,
+               const broker::ActPtr& act, broker::Broker* broker, ByteBudget* budget,
+               ReprocessDone done);
 
 }  // namespace mmsmo::ingest

@@ -25,6 +25,11 @@ constexpr std::string_view kRefusals[] = {"missing",      "unknown",  "malformed
 
 std::string_view View(grpc::string_ref text) { return {text.data(), text.size()}; }
 
+// Whether it allows what leaves a record.
+bool MayChange(std::optional<access::Permission> permission) {
+  return permission == access::Permission::kManage || permission == access::Permission::kQuarantine;
+}
+
 absl::Status Unauthenticated(std::string_view message, std::string_view reason) {
   return WithReason(MakeStatus(absl::StatusCode::kUnauthenticated, message), reason);
 }
@@ -35,6 +40,15 @@ v1::Filter Caller::Within(v1::Filter filter) const {
   if (endpoints() != nullptr && filter.endpoints().empty())
     filter.mutable_endpoints()->Assign(endpoints()->begin(), endpoints()->end());
   return filter;
+}
+
+broker::ActPtr Caller::ActOf(std::string_view method, std::string_view subscription) const {
+  auto act = std::make_shared<broker::Act>();
+  act->record.set_identity(std::string(name()));
+  act->record.set_peer(peer_);
+  act->record.set_method(std::string(method));
+  act->record.set_subscription(std::string(subscription));
+  return act;
 }
 
 Gate::Gate(UidOf uid_of, broker::Subscriptions* subscriptions, const Clock& clock,
@@ -49,6 +63,31 @@ Gate::Gate(UidOf uid_of, broker::Subscriptions* subscriptions, const Clock& cloc
                                          "Calls that were refused for who makes them, by reason.",
                                          {{"reason", std::string(kRefusals[i])}});
   }
+  metrics.AddSampler([this] { return Sample(); });
+}
+
+// Calls count from when the identities were last read anew.
+std::vector<prometheus::MetricFamily> Gate::Sample() const {
+  prometheus::MetricFamily calls{.name = "mmsmo_identity_calls_total",
+                                 .help = "Calls by identity, those over its rate aside.",
+                                 .type = prometheus::MetricType::Counter};
+  prometheus::MetricFamily rates{.name = "mmsmo_identity_rate_limit",
+                                 .help = "Calls a second that an identity may make.",
+                                 .type = prometheus::MetricType::Gauge};
+  const auto current = identities();
+  for (const auto& identity : current->all()) {
+    prometheus::ClientMetric metric;
+    metric.label.push_back({.name = "identity", .value = identity->name()});
+    metric.counter.value = static_cast<double>(identity->calls());
+    calls.metric.push_back(metric);
+    if (identity->settings().rate <= 0) continue;
+    metric.gauge.value = identity->settings().rate;
+    rates.metric.push_back(metric);
+  }
+  std::vector<prometheus::MetricFamily> families;
+  for (auto* const family : {&calls, &rates})
+    if (!family->metric.empty()) families.push_back(std::move(*family));
+  return families;
 }
 
 void Gate::SetIdentities(std::shared_ptr<const access::Identities> identities) {
@@ -68,6 +107,7 @@ Admission Gate::Admit(const grpc::CallbackServerContext& context, const Question
   Admission admission;
   Caller& caller = admission.caller;
   caller.identities_ = identities();
+  if (MayChange(question.permission)) caller.peer_ = PeerOf(context);
   if (caller.identities_->empty()) return admission;
   const auto credential = CredentialOf(context);
   admission.status = Identify(credential, &caller);
@@ -76,8 +116,7 @@ Admission Gate::Admit(const grpc::CallbackServerContext& context, const Question
       admission.late = kLate;
     return admission;
   }
-  if (const int64_t micros = caller.identity_->rate().TakeMicros(clock_.MonotonicMicros());
-      micros > 0) {
+  if (const int64_t micros = caller.identity_->TakeMicros(clock_.MonotonicMicros()); micros > 0) {
     auto too_many =
         MakeStatus(absl::StatusCode::kResourceExhausted,
                    fmt::format("identity '{}' makes more calls than its rate, {} a second, allows",
@@ -92,6 +131,12 @@ Admission Gate::Admit(const grpc::CallbackServerContext& context, const Question
 
 absl::Status Gate::Judge(const Caller& caller, const Question& question) {
   return caller.identity_ == nullptr ? absl::OkStatus() : Check(*caller.identity_, question);
+}
+
+std::string Gate::PeerOf(const grpc::CallbackServerContext& context) const {
+  const std::string peer = context.peer();
+  const auto uid = uid_of_(peer);
+  return uid ? fmt::format("unix:uid={}", *uid) : peer;
 }
 
 absl::StatusOr<Caller::Credential> Gate::CredentialOf(
@@ -148,14 +193,15 @@ absl::Status Gate::Identify(const absl::StatusOr<Caller::Credential>& credential
 }
 
 absl::Status Gate::Check(const access::Identity& identity, const Question& question) {
-  access::Verdict verdict = identity.Allow(question.permission, question.facts);
+  if (!question.permission) return absl::OkStatus();
+  access::Verdict verdict = identity.Allow(*question.permission, question.facts);
   if (verdict.ok() && question.facts.subscription && !question.facts.endpoints &&
       identity.endpoints() != nullptr) {
     auto endpoints = subscriptions_->EndpointsOf(std::string(*question.facts.subscription));
     if (absl::IsNotFound(endpoints.status())) return absl::OkStatus();
     if (!endpoints.ok()) return endpoints.status();
-    verdict = identity.Allow(question.permission, {.subscription = question.facts.subscription,
-                                                   .endpoints = *std::move(endpoints)});
+    verdict = identity.Allow(*question.permission, {.subscription = question.facts.subscription,
+                                                    .endpoints = *std::move(endpoints)});
   }
   if (verdict.ok()) return absl::OkStatus();
   auto denied = MakeStatus(absl::StatusCode::kPermissionDenied,

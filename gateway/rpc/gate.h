@@ -23,6 +23,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/base/mutex.h"
 #include "gateway/base/thread_pool.h"
+#include "gateway/broker/audit.h"
 #include "gateway/broker/subscriptions.h"
 
 namespace mmsmo::rpc {
@@ -48,6 +49,9 @@ class Caller {
   const std::vector<std::string>* endpoints() const {
     return identity_ == nullptr ? nullptr : identity_->endpoints();
   }
+  // What is to be recorded of a call of that method, where it changes something of a subscription's
+  // or, without one, of the quarantine's.
+  broker::ActPtr ActOf(std::string_view method, std::string_view subscription = "") const;
   // What is left of a filter of events within those. With endpoints of its own it is to have been
   // judged.
   v1::Filter Within(v1::Filter filter) const;
@@ -63,13 +67,15 @@ class Caller {
   using Credential = std::variant<std::monostate, access::Digest, Sans, Uid>;
 
   Credential credential_;
+  std::string peer_;                                      // where it may be recorded
   std::shared_ptr<const access::Identities> identities_;  // in force when it was found
   const access::Identity* identity_ = nullptr;
 };
 
 // What a call asks for.
 struct Question {
-  access::Permission permission;
+  // None: whoever is known may.
+  std::optional<access::Permission> permission;
   // Of an existing subscription the endpoints of its filter count, unless others are given.
   access::Facts facts;
 };
@@ -127,7 +133,7 @@ class Gate {
  private:
   struct KeptCall {
     Caller caller;
-    access::Permission permission;
+    std::optional<access::Permission> permission;
     std::optional<std::string> subscription;
     std::optional<std::vector<std::string>> endpoints;
     End end;
@@ -149,6 +155,9 @@ class Gate {
   };
 
   std::shared_ptr<const access::Identities> identities() const;
+  std::vector<prometheus::MetricFamily> Sample() const;
+  // Where a call comes from, as records have it.
+  std::string PeerOf(const grpc::CallbackServerContext& context) const;
   // InvalidArgument for metadata that is no token.
   absl::StatusOr<Caller::Credential> CredentialOf(const grpc::CallbackServerContext& context) const;
   // Errors as Admit's.

@@ -83,7 +83,10 @@ grpc::ServerUnaryReactor* QuarantineService::DiscardQuarantined(
     call->pending()->Answer(status);
     return call;
   }
-  Discarding discarding{.reason = request->reason(), .response = response, .call = call->pending()};
+  Discarding discarding{.reason = request->reason(),
+                        .response = response,
+                        .call = call->pending(),
+                        .act = call->pending()->caller().ActOf("DiscardQuarantined")};
   if (request->all()) {
     pool_->Run([this, discarding = std::move(discarding)] { DiscardPage(discarding); });
     return call;
@@ -107,6 +110,7 @@ std::vector<std::string> QuarantineService::Seen(const Caller& caller,
 }
 
 void QuarantineService::DiscardIds(std::vector<std::string> ids, Discarding discarding) {
+  const broker::ActPtr act = discarding.act;
   broker_->quarantine().Discard(
       std::move(ids),
       [this, discarding = std::move(discarding)](const absl::StatusOr<int64_t>& discarded) mutable {
@@ -114,7 +118,8 @@ void QuarantineService::DiscardIds(std::vector<std::string> ids, Discarding disc
         pool_->Run([discarding = std::move(discarding), status = discarded.status()] {
           Answer(discarding, status);
         });
-      });
+      },
+      act);
 }
 
 void QuarantineService::Answer(const Discarding& discarding, const absl::Status& status) {
@@ -137,6 +142,7 @@ void QuarantineService::DiscardPage(Discarding discarding) {
   for (auto& postback : *page->mutable_postbacks())
     ids.push_back(std::move(*postback.mutable_id()));
   discarding.page_token = page->next_page_token();
+  const broker::ActPtr act = discarding.act;
   broker_->quarantine().Discard(
       std::move(ids),
       [this, discarding = std::move(discarding)](const absl::StatusOr<int64_t>& discarded) mutable {
@@ -145,7 +151,8 @@ void QuarantineService::DiscardPage(Discarding discarding) {
           if (!status.ok() || discarding.page_token.empty()) return Answer(discarding, status);
           DiscardPage(discarding);
         });
-      });
+      },
+      act);
 }
 
 }  // namespace mmsmo::rpc

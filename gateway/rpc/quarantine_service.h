@@ -60,6 +60,7 @@ class QuarantineService final : public v1::QuarantineService::CallbackService {
     int64_t count = 0;  // so far
     v1::DiscardQuarantinedResponse* response;
     std::shared_ptr<PendingCall> call;
+    broker::ActPtr act;
   };
   void DiscardPage(Discarding discarding);
   void DiscardIds(std::vector<std::string> ids, Discarding discarding);

@@ -61,6 +61,7 @@ ReprocessStream* ReprocessStream::Start(const grpc::CallbackServerContext& conte
 ReprocessStream::ReprocessStream(Caller caller, broker::Broker* broker, ThreadPool* pool,
                                  const Limits& limits, const std::atomic<bool>* draining)
     : caller_(std::move(caller)),
+      act_(caller_.ActOf("ReprocessQuarantined")),
       broker_(broker),
       pool_(pool),
       limits_(limits),
@@ -173,7 +174,7 @@ void ReprocessStream::ReprocessBatch() {
   const auto begin = ids_.begin() + static_cast<ptrdiff_t>(next_id_);
   const size_t size = std::min(kBatchSize, ids_.size() - next_id_);
   ingest::Reprocess(std::vector<std::string>(begin, begin + static_cast<ptrdiff_t>(size)),
-                    request_.publish_conflicts(), broker_, limits_.in_flight,
+                    request_.publish_conflicts(), act_, broker_, limits_.in_flight,
                     [this](ingest::Reprocessed results) {
                       next_id_ += results.size();
                       results_ = std::move(results);

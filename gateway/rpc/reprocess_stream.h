@@ -87,6 +87,7 @@ class ReprocessStream final : public grpc::ServerWriteReactor<v1::ReprocessQuara
   void End(const absl::Status& status);
 
   const Caller caller_;
+  const broker::ActPtr act_;
   broker::Broker* const broker_;
   ThreadPool* const pool_;
   const Limits limits_;

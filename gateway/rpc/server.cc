@@ -18,9 +18,11 @@
 #include "gateway/base/status.h"
 #include "gateway/base/thread_pool.h"
 #include "gateway/base/unix_socket.h"
+#include "gateway/rpc/audit_service.h"
 #include "gateway/rpc/call_limit.h"
 #include "gateway/rpc/credentials.h"
 #include "gateway/rpc/gate.h"
+#include "gateway/rpc/health_service.h"
 #include "gateway/rpc/listener.h"
 #include "gateway/rpc/mms_mo_service.h"
 #include "gateway/rpc/quarantine_service.h"
@@ -81,6 +83,8 @@ class GrpcServer final : public Server {
                   .frame_bytes = &frame_bytes_},
                  broker, {.live = &live_, .store = &store_, .lists = &lists_}, clock, metrics),
         subscriptions_(broker, &administration_, Unary(metrics)),
+        audit_(broker, &lists_, Unary(metrics)),
+        health_(Unary(metrics)),
         quarantine_(broker, &lists_,
                     {.unary = Unary(metrics),
                      .reprocessing = &reprocessing_,
@@ -103,7 +107,7 @@ class GrpcServer final : public Server {
     auto listener = Listener::Listen(options.listen, options.socket_mode);
     if (!listener.ok()) return listener.status();
     listener_ = *std::move(listener);
-    grpc::EnableDefaultHealthCheckService(true);
+    grpc::EnableDefaultHealthCheckService(options.health_open);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     if (!options.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
@@ -127,12 +131,15 @@ class GrpcServer final : public Server {
     builder.RegisterService(&service_);
     builder.RegisterService(&subscriptions_);
     builder.RegisterService(&quarantine_);
+    builder.RegisterService(&audit_);
+    if (!options.health_open) builder.RegisterService(&health_);
     server_ = builder.BuildAndStart();
     if (!server_) return FailedPrecondition("grpc-listen: the gRPC server does not start");
     for (const char* name :
          {v1::MmsMoService::service_full_name(), v1::SubscriptionService::service_full_name(),
-          v1::QuarantineService::service_full_name()}) {
-      server_->GetHealthCheckService()->SetServingStatus(name, true);
+          v1::QuarantineService::service_full_name(), v1::AuditService::service_full_name()}) {
+      health_.Add(name);
+      if (options.health_open) server_->GetHealthCheckService()->SetServingStatus(name, true);
     }
     const bool is_unix = IsUnixAddress(options.listen);
     listener_->Start(connections_limit_, [this, is_unix](int fd) { HandOver(fd, is_unix); });
@@ -147,7 +154,8 @@ class GrpcServer final : public Server {
   }
 
   void SetServing(bool serving) override {
-    server_->GetHealthCheckService()->SetServingStatus(serving);  // under every name
+    health_.SetServing(serving);
+    if (auto* const open = server_->GetHealthCheckService()) open->SetServingStatus(serving);
   }
 
   void Drain(std::chrono::steady_clock::time_point close_at) override {
@@ -204,6 +212,8 @@ class GrpcServer final : public Server {
   ThreadPool administration_{kAdministrationThreads, kAdministrationNiceness};
   MmsMoService service_;
   SubscriptionService subscriptions_;
+  AuditService audit_;
+  HealthService health_;  // where not everybody is answered
   QuarantineService quarantine_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;
   std::unique_ptr<grpc::Server> server_;

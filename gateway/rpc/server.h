@@ -40,6 +40,7 @@ struct ServerOptions {
   // Who may call; with none declared, everybody. Not null.
   std::shared_ptr<const access::Identities> identities = std::make_shared<access::Identities>();
   bool reflection = true;
+  bool health_open = true;  // to those who are not known, too
   // Of postbacks that are not durable yet, those that are reprocessed too; null: no limit. Must
   // outlive the server and the broker.
   ByteBudget* in_flight = nullptr;

@@ -65,7 +65,7 @@ grpc::ServerUnaryReactor* SubscriptionService::CreateSubscription(
       Question{.permission = Permission::kManage,
                .facts = {.subscription = request->subscription().name(),
                          .endpoints = EndpointsOf(request->subscription())}},
-      [=, this](const Caller&) -> absl::Status {
+      [=, this](const Caller& caller) -> absl::Status {
         if (auto status = broker::ValidateTimes("", *request); !status.ok()) return status;
         auto complete = broker::CompleteSubscription(request->subscription());
         if (!complete.ok()) return complete.status();
@@ -73,7 +73,9 @@ grpc::ServerUnaryReactor* SubscriptionService::CreateSubscription(
             broker::ValidateStart("subscription.start_position", complete->start_position());
         if (!start.ok()) return start;
         return InField("subscription.start_position.after_cursor",
-                       Fill(subscriptions_.Create(*complete), response->mutable_subscription()));
+                       Fill(subscriptions_.Create(
+                                *complete, caller.ActOf("CreateSubscription", complete->name())),
+                            response->mutable_subscription()));
       });
 }
 
@@ -152,7 +154,9 @@ grpc::ServerUnaryReactor* SubscriptionService::UpdateSubscription(
                     return status;
                   if (auto status = CheckUpdate(caller, *request); !status.ok()) return status;
                   auto updated =
-                      Fill(subscriptions_.Update(request->subscription(), request->update_mask()),
+                      Fill(subscriptions_.Update(
+                               request->subscription(), request->update_mask(),
+                               caller.ActOf("UpdateSubscription", request->subscription().name())),
                            response->mutable_subscription());
                   if (updated.ok()) limits_.gate->JudgeKept();
                   return updated;
@@ -163,23 +167,26 @@ grpc::ServerUnaryReactor* SubscriptionService::DeleteSubscription(
     grpc::CallbackServerContext* context, const v1::DeleteSubscriptionRequest* request,
     v1::DeleteSubscriptionResponse*) {
   return Answer(*context, *request, About(Permission::kManage, request->name()),
-                [=, this](const Caller&) { return subscriptions_.Delete(request->name()); });
+                [=, this](const Caller& caller) {
+                  return subscriptions_.Delete(request->name(),
+                                               caller.ActOf("DeleteSubscription", request->name()));
+                });
 }
 
 grpc::ServerUnaryReactor* SubscriptionService::SeekSubscription(
     grpc::CallbackServerContext* context, const v1::SeekSubscriptionRequest* request,
     v1::SeekSubscriptionResponse* response) {
-  return Answer(*context, *request, About(Permission::kManage, request->name()),
-                [=, this](const Caller&) -> absl::Status {
-                  if (auto status = broker::ValidateTimes("", *request); !status.ok())
-                    return status;
-                  if (auto status = broker::ValidateStart("target", request->target());
-                      !status.ok())
-                    return status;
-                  return InField("target.after_cursor",
-                                 Fill(subscriptions_.Seek(request->name(), request->target()),
-                                      response->mutable_subscription()));
-                });
+  return Answer(
+      *context, *request, About(Permission::kManage, request->name()),
+      [=, this](const Caller& caller) -> absl::Status {
+        if (auto status = broker::ValidateTimes("", *request); !status.ok()) return status;
+        if (auto status = broker::ValidateStart("target", request->target()); !status.ok())
+          return status;
+        return InField("target.after_cursor",
+                       Fill(subscriptions_.Seek(request->name(), request->target(),
+                                                caller.ActOf("SeekSubscription", request->name())),
+                            response->mutable_subscription()));
+      });
 }
 
 grpc::ServerUnaryReactor* SubscriptionService::ListDeadLetters(
@@ -206,13 +213,14 @@ grpc::ServerUnaryReactor* SubscriptionService::ReplayDeadLetters(
     v1::ReplayDeadLettersResponse* response) {
   return Answer(
       *context, *request, About(Permission::kManage, request->subscription()),
-      [=, this](const Caller&) -> absl::Status {
+      [=, this](const Caller& caller) -> absl::Status {
         if (auto status = CheckEitherOr("cursors", request->cursors().empty(), request->all());
             !status.ok()) {
           return status;
         }
         auto count = subscriptions_.ReplayDeadLetters(
-            request->subscription(), {request->cursors().begin(), request->cursors().end()});
+            request->subscription(), {request->cursors().begin(), request->cursors().end()},
+            caller.ActOf("ReplayDeadLetters", request->subscription()));
         if (count.ok()) response->set_replayed_count(*count);
         return InField("cursors", count.status());
       });
@@ -223,13 +231,14 @@ grpc::ServerUnaryReactor* SubscriptionService::DiscardDeadLetters(
     v1::DiscardDeadLettersResponse* response) {
   return Answer(
       *context, *request, About(Permission::kManage, request->subscription()),
-      [=, this](const Caller&) -> absl::Status {
+      [=, this](const Caller& caller) -> absl::Status {
         if (auto status = CheckEitherOr("cursors", request->cursors().empty(), request->all());
             !status.ok()) {
           return status;
         }
         auto count = subscriptions_.DiscardDeadLetters(
-            request->subscription(), {request->cursors().begin(), request->cursors().end()});
+            request->subscription(), {request->cursors().begin(), request->cursors().end()},
+            caller.ActOf("DiscardDeadLetters", request->subscription()));
         if (count.ok()) response->set_discarded_count(*count);
         return InField("cursors", count.status());
       });

@@ -41,7 +41,7 @@ class ReprocessTest : public testing::Test, protected embedded::Engine {
   }
   Reprocessed Reprocess(const std::vector<std::string>& ids, bool publish_conflicts = false) {
     std::promise<Reprocessed> promise;
-    ingest::Reprocess(ids, publish_conflicts, &broker(), &budget_,
+    ingest::Reprocess(ids, publish_conflicts, /*act=*/nullptr, &broker(), &budget_,
                       [&promise](Reprocessed results) { promise.set_value(std::move(results)); });
     return promise.get_future().get();
   }

@@ -1,5 +1,6 @@
 """Who may do what over gRPC: identities, their permissions and limits, and what becomes of both while it runs."""
 import base64
+import json
 import os
 import subprocess
 import threading
@@ -8,7 +9,7 @@ import unittest
 
 import grpc
 
-from tests.integration.gateway import COMMAND, SANITIZED, Service, TestCase, after, earliest, latest, xml
+from tests.integration.gateway import COMMAND, SANITIZED, Service, TestCase, after, earliest, latest
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from mmsmo.v1 import event_pb2, quarantine_service_pb2, subscription_pb2, subscription_service_pb2
@@ -188,6 +189,21 @@ class PermissionsTest(IdentityTest):
         for method in ("v1alpha", "v1"):
             reflection = channel.stream_stream(f"/grpc.reflection.{method}.ServerReflection/ServerReflectionInfo")
             self.assertEqual(self.code(lambda: list(reflection(iter([b"\x3a\x01*"])))), grpc.StatusCode.UNIMPLEMENTED)
+
+
+    def test_health_can_be_closed_and_reflection_opened(self):
+        gateway = self.start(self.identity("manager", ["manage"], "a-token-of-the-manager"),
+                             flags=("--health-open", "false", "--reflection-open", "true"))
+        channel = gateway.channel()
+        self.addCleanup(channel.close)
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+        self.assertEqual(self.code(lambda: check(b"")), UNAUTHENTICATED)
+        for service in (b"", b"mmsmo.v1.MmsMoService"):
+            request = b"\x0a" + bytes([len(service)]) + service
+            self.assertEqual(check(request, metadata=bearer("a-token-of-the-manager")), b"\x08\x01")
+        self.assertEqual(self.code(lambda: check(b"\x0a\x01x", metadata=bearer("a-token-of-the-manager"))), NOT_FOUND)
+        reflection = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        self.assertTrue(list(reflection(iter([b"\x3a\x01*"]))))
 
 
 class SubscriptionLimitsTest(IdentityTest):
@@ -522,6 +538,111 @@ class RateTest(IdentityTest):
         for _ in range(40):
             quick.call("ListEvents")
         self.assertGreater(gateway.metric('mmsmo_grpc_access_refused_total{reason="rate"}'), 0)
+        self.assertEqual(gateway.metric('mmsmo_identity_calls_total{identity="quick"}'), 40)
+        self.assertEqual(gateway.metric('mmsmo_identity_rate_limit{identity="slow"}'), 5)
+        self.assertGreaterEqual(gateway.metric('mmsmo_identity_calls_total{identity="slow"}'), 5)
+
+
+class AuditTest(IdentityTest):
+    def records(self, gateway, token="token-of-the-operator"):
+        token_file = self.write("token", token)
+        printed = gateway.mmsmo("--token-file", token_file, "audit", "--json")
+        self.assertEqual(printed.returncode, 0, printed.stderr)
+        return [json.loads(line) for line in printed.stdout.splitlines()]
+
+    def test_every_change_is_on_record_and_outlives_a_kill(self):
+        gateway = self.start(self.identity("operator", ["admin"], "token-of-the-operator"),
+                             self.identity("manager", ["manage"], "token-of-a-manager"),
+                             self.identity("keeper", ["quarantine"], "token-of-a-keeper"))
+        manager = self.as_token(gateway, "token-of-a-manager", "SubscriptionService")
+        quarantined = [gateway.post(b"<x%d/>" % i)[1]["quarantineId"] for i in range(3)]
+        for name in ("orders", "billing"):
+            self.create(gateway, "token-of-a-manager", name)
+        manager.call("UpdateSubscription", subscription=subscription_pb2.Subscription(name="orders", max_attempts=3))
+        manager.call("SeekSubscription", name="orders", target=latest())
+        manager.call("DeleteSubscription", name="billing")
+        keeper = self.as_token(gateway, "token-of-a-keeper", "QuarantineService")
+        keeper.call("DiscardQuarantined", ids=quarantined[:2])
+        keeper.call("DiscardQuarantined", all=True)
+        # What is refused, or changes nothing, leaves nothing.
+        self.code(lambda: manager.call("DeleteSubscription", name="billing"))
+        keeper.call("DiscardQuarantined", ids=["x"])
+        self.code(lambda: self.as_token(gateway, "token-of-a-keeper", "SubscriptionService").call(
+            "DeleteSubscription", name="orders"))
+        gateway.kill()
+        gateway.start()
+        records = self.records(gateway)
+        self.assertEqual([(one["identity"], one["method"], one.get("subscription"), one.get("count")) for one in records], [
+            ("manager", "CreateSubscription", "orders", None), ("manager", "CreateSubscription", "billing", None),
+            ("manager", "UpdateSubscription", "orders", None), ("manager", "SeekSubscription", "orders", None),
+            ("manager", "DeleteSubscription", "billing", None), ("keeper", "DiscardQuarantined", None, "2"),
+            ("keeper", "DiscardQuarantined", None, "1")])
+        self.assertTrue(all(one["peer"].startswith("ipv4:127.0.0.1:") for one in records))
+        self.assertIn("audit: DeleteSubscription of subscription billing", gateway.log_text())
+        table = gateway.mmsmo("--token-file", os.path.join(self.directory, "token"), "audit")
+        self.assertEqual(table.stdout.splitlines()[0].split(),
+                         ["TIME", "IDENTITY", "FROM", "METHOD", "SUBSCRIPTION", "COUNT"])
+
+    def test_only_an_administrator_reads_it(self):
+        gateway = self.start(self.identity("all-but", ["read", "consume", "manage", "quarantine"], "the-token-of-all-but"))
+        refused = gateway.mmsmo("audit", env={**os.environ, "MMSMO_TOKEN": "the-token-of-all-but"})
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("lacks the permission 'admin'", refused.stderr)
+
+    def test_without_identities_it_says_where_from(self):
+        gateway = self.start()
+        self.assertEqual(gateway.mmsmo("subscription", "create", "orders", "--from", "earliest").returncode, 0)
+        one = json.loads(gateway.mmsmo("audit", "--json").stdout)
+        self.assertEqual((one["method"], one["subscription"], "identity" in one), ("CreateSubscription", "orders", False))
+
+
+class CommandTest(IdentityTest):
+    """The command and its token."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.start(self.identity("reader", ["read"], "a-token-of-the-reader"))
+        self.accepted(self.server, "A")
+        self.tail = ("tail", "--from", "earliest", "--until-caught-up", "--json")
+
+    def test_shows_the_token_of_a_file_or_of_the_environment(self):
+        path = self.write("token", "a-token-of-the-reader\n")
+        for arguments, environment in ((("--token-file", path), {}), ((), {"MMSMO_TOKEN_FILE": path}),
+                                       ((), {"MMSMO_TOKEN": "a-token-of-the-reader"})):
+            listed = self.server.mmsmo(*arguments, *self.tail, env={**os.environ, **environment})
+            self.assertEqual((listed.returncode, listed.stdout.count("\n")), (0, 1), listed.stderr)
+        refused = self.server.mmsmo(*self.tail)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("this gateway has to know who calls", refused.stderr)
+
+    def test_refuses_what_is_no_token_without_showing_it(self):
+        for text in ("", "secret with spaces"):
+            refused = self.server.mmsmo("--token-file", self.write("token", text), *self.tail)
+            self.assertEqual(refused.returncode, 2)
+            self.assertIn("--token-file: ", refused.stderr)
+            self.assertNotIn("secret", refused.stderr)
+
+    def test_sends_no_token_in_plain_to_another_machine(self):
+        path = self.write("token", "a-token-of-the-reader")
+        for command in (self.tail, ("subscription", "list"), ("quarantine", "list"), ("get", "x")):
+            refused = subprocess.run([COMMAND, "--grpc", "192.0.2.1:9090", "--token-file", path, *command],
+                                     capture_output=True, text=True, timeout=60)
+            self.assertEqual(refused.returncode, 2, refused)
+            self.assertIn("--send-token-unencrypted: the token would go to '192.0.2.1:9090' without", refused.stderr)
+
+    def test_goes_on_with_the_next_token_when_its_own_is_taken_away(self):
+        path = self.write("token", "a-token-of-the-reader")
+        tail = subprocess.Popen([COMMAND, "--grpc", self.server.grpc, "--token-file", path, "tail", "--from", "earliest",
+                                 "--count", "2", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(tail.kill)
+        self.assertIn('"A"', tail.stdout.readline())
+        self.write("token", "the-next-token-of-the-reader")
+        self.write("reader", "the-next-token-of-the-reader")
+        self.until(lambda: self.server.metric('mmsmo_access_reloads_total{result="changed"}') == 1)
+        self.accepted(self.server, "B")
+        out, err = tail.communicate(timeout=60)
+        self.assertIn('"B"', out)
+        self.assertEqual(tail.returncode, 0, err)
 
 
 @unittest.skipUnless(os.getuid() == 0, "only root can be others")

@@ -21,6 +21,7 @@ class BrokerStub : public broker::Broker {
   }
   broker::Subscriptions& subscriptions() override { std::abort(); }
   broker::Quarantine& quarantine() override { std::abort(); }
+  broker::Audit& audit() override { std::abort(); }
   broker::LogStats Stats() const override { return {}; }
 };
 

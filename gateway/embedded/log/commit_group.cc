@@ -52,10 +52,21 @@ CommitGroup::CommitGroup(const Parts& parts, const CommitSize& size, const LogSt
   run_->Reserve(size.entries, size.entries * kBesideEvent + size.event_bytes);
 }
 
-absl::StatusOr<bool> CommitGroup::Discard(std::string_view quarantine_id) {
+// Those of one act follow each other.
+void CommitGroup::CountFor(const broker::ActPtr& act) {
+  if (act == nullptr) return;
+  if (acts_.empty() || acts_.back().first != act) acts_.emplace_back(act, 0);
+  ++acts_.back().second;
+}
+
+absl::StatusOr<bool> CommitGroup::Discard(std::string_view quarantine_id,
+                                          const broker::ActPtr& act) {
   auto held = parts_.quarantine->Find(quarantine_id);
   if (!held.ok()) return held.status();
-  if (held->has_value()) parts_.quarantine->Remove(**held, &batch_);
+  if (held->has_value()) {
+    parts_.quarantine->Remove(**held, &batch_);
+    CountFor(act);
+  }
   return held->has_value();
 }
 
@@ -161,6 +172,7 @@ absl::StatusOr<Receipt> CommitGroup::Publish(const Entry& entry, uint64_t previo
   newest_[entry.key] = sequence;
   published_.push_back({.sequence = sequence, .content = entry.content, .previous = previous});
   new_ids_.emplace_back(entry.key, sequence);
+  CountFor(entry.act);
   state_.head = sequence;
   state_.accept_micros = accept_micros_;
   state_.age = age_;

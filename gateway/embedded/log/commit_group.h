@@ -54,7 +54,10 @@ class CommitGroup {
   absl::StatusOr<broker::Receipt> Stage(broker::Entry entry);
 
   // Whether there was such a quarantined postback, which is removed.
-  absl::StatusOr<bool> Discard(std::string_view quarantine_id);
+  absl::StatusOr<bool> Discard(std::string_view quarantine_id, const broker::ActPtr& act);
+
+  // Whose doing it is, and of how many things: to be recorded.
+  const std::vector<std::pair<broker::ActPtr, int64_t>>& acts() const { return acts_; }
 
   rocksdb::WriteBatch& batch() { return batch_; }
   const LogState& state() const { return state_; }
@@ -79,6 +82,7 @@ class CommitGroup {
   absl::StatusOr<broker::Receipt> Publish(const broker::Entry& entry, uint64_t previous);
   broker::Receipt Duplicate(uint64_t sequence) const;
   absl::StatusOr<broker::Receipt> Keep(broker::Entry entry);
+  void CountFor(const broker::ActPtr& act);
   // The retained event of that number and that postback.
   absl::StatusOr<Known> Look(uint64_t sequence, const PostbackKey& key) const;
   // The newest retained event of a postback, in this group or before it.
@@ -98,6 +102,7 @@ class CommitGroup {
   absl::flat_hash_map<PostbackKey, uint64_t> newest_;
   std::vector<Known> published_;
   std::vector<std::pair<PostbackKey, uint64_t>> new_ids_;
+  std::vector<std::pair<broker::ActPtr, int64_t>> acts_;
   v1::Event prefix_;
   std::string prefix_bytes_;
   std::string record_;

@@ -27,9 +27,11 @@ double SecondsSince(steady_clock::time_point start) {
 
 }  // namespace
 
-Journal::Journal(const Options& options, Store* store, const Clock& clock, Metrics& metrics)
+Journal::Journal(const Options& options, Store* store, AuditLog* audit, const Clock& clock,
+                 Metrics& metrics)
     : options_(options),
       store_(store),
+      audit_(audit),
       clock_(clock),
       reader_(store),
       commit_seconds_(metrics.Histogram(
@@ -45,8 +47,9 @@ Journal::Journal(const Options& options, Store* store, const Clock& clock, Metri
       newest_(options.newest_bytes) {}
 
 absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const Options& options, Store* store,
-                                                       const Clock& clock, Metrics& metrics) {
-  std::unique_ptr<Journal> journal(new Journal(options, store, clock, metrics));
+                                                       AuditLog* audit, const Clock& clock,
+                                                       Metrics& metrics) {
+  std::unique_ptr<Journal> journal(new Journal(options, store, audit, clock, metrics));
   if (auto status = journal->Load(); !status.ok()) return status;
   journal->writer_ = std::thread([raw = journal.get()] { raw->Run(); });
   return journal;
@@ -108,8 +111,9 @@ void Journal::Append(std::vector<broker::Entry> entries, broker::AppendDone done
   Submit({.entries = std::move(entries), .appended = std::move(done)});
 }
 
-void Journal::Discard(std::vector<std::string> quarantine_ids, broker::DiscardDone done) {
-  Submit({.discards = std::move(quarantine_ids), .discarded = std::move(done)});
+void Journal::Discard(std::vector<std::string> quarantine_ids, broker::DiscardDone done,
+                      const broker::ActPtr& act) {
+  Submit({.discards = std::move(quarantine_ids), .discarded = std::move(done), .act = act});
 }
 
 void Journal::Submit(Submission submission) {
@@ -209,10 +213,13 @@ void Journal::Commit(std::vector<Submission> group) {
   if (publishes) epochs_.Begin(*store_, state_.head + 1, &staged.batch());
   if (staged.batch().Count() > 0) {
     SaveTime(&staged.batch());
+    for (const auto& [act, count] : staged.acts())
+      audit_->Put(act, count, AgeMicros(), &staged.batch());
     if (auto status = Write(&staged.batch()); !status.ok()) {
       ReportFailedWrite(status);
       for (Answer& answer : answers) answer.Fail(status);
     } else {
+      for (const auto& [act, count] : staged.acts()) AuditLog::Log(act);
       PublishGroup(staged);
     }
   }

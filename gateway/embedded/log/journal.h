@@ -17,6 +17,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/base/mutex.h"
 #include "gateway/broker/broker.h"
+#include "gateway/embedded/audit/audit_log.h"
 #include "gateway/embedded/log/commit_group.h"
 #include "gateway/embedded/log/epochs.h"
 #include "gateway/embedded/log/head_watch.h"
@@ -37,9 +38,10 @@ namespace mmsmo::embedded {
 // Thread-safe.
 class Journal {
  public:
-  // `store`, `clock` and `metrics` must outlive the journal.
+  // `store`, `audit`, `clock` and `metrics` must outlive the journal.
   static absl::StatusOr<std::unique_ptr<Journal>> Open(const Options& options, Store* store,
-                                                       const Clock& clock, Metrics& metrics);
+                                                       AuditLog* audit, const Clock& clock,
+                                                       Metrics& metrics);
   // Commits what was appended.
   ~Journal();
 
@@ -47,7 +49,8 @@ class Journal {
   void Append(std::vector<broker::Entry> entries, broker::AppendDone done);
 
   // As broker::Quarantine::Discard.
-  void Discard(std::vector<std::string> quarantine_ids, broker::DiscardDone done);
+  void Discard(std::vector<std::string> quarantine_ids, broker::DiscardDone done,
+               const broker::ActPtr& act);
 
   // Unavailable while the writer waits for the disk for too long.
   absl::Status CheckWriter() const { return watch_.Check(); }
@@ -79,7 +82,8 @@ class Journal {
   broker::LogStats Stats() const;
 
  private:
-  Journal(const Options& options, Store* store, const Clock& clock, Metrics& metrics);
+  Journal(const Options& options, Store* store, AuditLog* audit, const Clock& clock,
+          Metrics& metrics);
   absl::Status Load();
 
   // The writer thread.
@@ -97,6 +101,7 @@ class Journal {
 
   const Options options_;
   Store* const store_;
+  AuditLog* const audit_;
   const Clock& clock_;
   const LogReader reader_;
 

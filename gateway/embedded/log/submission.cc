@@ -31,7 +31,7 @@ Answer::Answer(Submission submission, CommitGroup* group) : submission_(std::mov
     receipts_.push_back(std::move(receipt));
   }
   for (const std::string& id : submission_.discards) {
-    auto discarded = group->Discard(id);
+    auto discarded = group->Discard(id, submission_.act);
     if (!discarded.ok()) {
       discarded_ = NotDurable(discarded.status());
     } else if (discarded_.ok() && *discarded) {

@@ -21,6 +21,7 @@ struct Submission {
   // or something to discard.
   std::vector<std::string> discards;
   broker::DiscardDone discarded;
+  broker::ActPtr act;
 
   size_t size() const { return entries.size() + discards.size(); }
   // Adds what it has to append.

@@ -17,7 +17,8 @@ namespace mmsmo::embedded {
 class EmbeddedQuarantine final : public broker::Quarantine {
  public:
   // As Discard, by the one writer of the store.
-  using Remove = std::function<void(std::vector<std::string> ids, broker::DiscardDone)>;
+  using Remove =
+      std::function<void(std::vector<std::string> ids, broker::DiscardDone, const broker::ActPtr&)>;
 
   // `store` must outlive the quarantine.
   EmbeddedQuarantine(Store* store, Remove remove) : store_(store), remove_(std::move(remove)) {}
@@ -25,8 +26,9 @@ class EmbeddedQuarantine final : public broker::Quarantine {
   absl::StatusOr<v1::ListQuarantinedResponse> List(std::string_view reason, int page_size,
                                                    std::string_view page_token) override;
   absl::StatusOr<v1::GetQuarantinedResponse> Get(std::string_view id) override;
-  void Discard(std::vector<std::string> ids, broker::DiscardDone done) override {
-    remove_(std::move(ids), std::move(done));
+  void Discard(std::vector<std::string> ids, broker::DiscardDone done,
+               const broker::ActPtr& act = nullptr) override {
+    remove_(std::move(ids), std::move(done), act);
   }
 
  private:

@@ -270,6 +270,7 @@ absl::StatusOr<Database> OpenDatabase(const std::string& data_dir,
       {"ids", IdFamily(cache, oldest)},
       {"quarantine", SequentialFamily(cache, 4 << 20)},
       {"subscriptions", SequentialFamily(cache, 4 << 20)},
+      {"audit", SequentialFamily(cache, 1 << 20)},
   };
   Database database;
   rocksdb::DB* db = nullptr;

@@ -29,6 +29,10 @@ struct Options {
   QuarantineBudget kept_budget{.count = 100'000, .bytes = 512 << 20};
   int64_t quarantine_age_micros = 0;  // 0: no limit
 
+  // Records of who changed what that are older, or more, are removed. 0: no limit.
+  int64_t audit_age_micros = 0;
+  uint64_t audit_bytes = 16 << 20;
+
   // A stream's deliveries stay its client's for so long after its end.
   int64_t resume_window_micros = 2'000'000;
 

@@ -29,7 +29,7 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
 Store::Store(std::string data_dir) : data_dir_(std::move(data_dir)) {}
 
 Store::~Store() {
-  for (auto* family : {meta_, events_, raw_, ids_, quarantine_, subscriptions_}) {
+  for (auto* family : {meta_, events_, raw_, ids_, quarantine_, subscriptions_, audit_}) {
     if (family != nullptr) db_->DestroyColumnFamilyHandle(family);
   }
   if (db_) db_->Close();
@@ -46,6 +46,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& data_dir) 
   store->ids_ = database->families[3];
   store->quarantine_ = database->families[4];
   store->subscriptions_ = database->families[5];
+  store->audit_ = database->families[6];
   if (auto status = store->CheckIdentity(); !status.ok()) return status;
   return store;
 }

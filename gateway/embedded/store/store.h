@@ -34,6 +34,7 @@ class Store {
   rocksdb::ColumnFamilyHandle* ids() const { return ids_; }
   rocksdb::ColumnFamilyHandle* quarantine() const { return quarantine_; }
   rocksdb::ColumnFamilyHandle* subscriptions() const { return subscriptions_; }
+  rocksdb::ColumnFamilyHandle* audit() const { return audit_; }
 
   const std::string& data_dir() const { return data_dir_; }
   // Drawn at random when the data directory was made: the log's first epoch.
@@ -74,6 +75,7 @@ class Store {
   rocksdb::ColumnFamilyHandle* ids_ = nullptr;
   rocksdb::ColumnFamilyHandle* quarantine_ = nullptr;
   rocksdb::ColumnFamilyHandle* subscriptions_ = nullptr;
+  rocksdb::ColumnFamilyHandle* audit_ = nullptr;
 };
 
 // A RocksDB status in the gateway's terms; `what` says what was being done.

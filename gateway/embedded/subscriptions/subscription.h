@@ -154,6 +154,8 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
 
   // Moves it; `write` makes the batch durable.
   using Write = std::function<absl::Status(rocksdb::WriteBatch*)>;
+  // Of so many dead letters.
+  using CountedWrite = std::function<absl::Status(rocksdb::WriteBatch*, int64_t count)>;
   absl::Status Seek(const Positions::Start& start, const Write& write);
   // How many of these dead letters will be delivered again, or are removed; and how many of them
   // were looked at, the first ones: at least one, as far as that takes little time and memory.
@@ -161,8 +163,8 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
     uint64_t count = 0;
     size_t seen = 0;
   };
-  absl::StatusOr<Moved> Replay(const std::vector<uint64_t>& sequences, const Write& write);
-  absl::StatusOr<Moved> Discard(const std::vector<uint64_t>& sequences, const Write& write);
+  absl::StatusOr<Moved> Replay(const std::vector<uint64_t>& sequences, const CountedWrite& write);
+  absl::StatusOr<Moved> Discard(const std::vector<uint64_t>& sequences, const CountedWrite& write);
   absl::Status Delete(const Write& write);
   // The same, if it is abandoned; returns whether it was.
   bool DeleteIfAbandoned(const Write& write);
@@ -259,7 +261,7 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   absl::StatusOr<std::optional<std::string>> ReadDeadLetter(uint64_t sequence) const;
   v1::AckFailureReason LookUpOne(const AckId& id, const broker::AckChange& change);
   absl::StatusOr<Moved> MoveDeadLetters(const std::vector<uint64_t>& sequences, bool replays,
-                                        const Write& write);
+                                        const CountedWrite& write);
   absl::Status DeleteNow(const Write& write);
 
   const Shared shared_;

@@ -589,7 +589,7 @@ absl::Status Subscription::Seek(const Positions::Start& start, const Write& writ
 }
 
 absl::StatusOr<Subscription::Moved> Subscription::Replay(const std::vector<uint64_t>& sequences,
-                                                         const Write& write) {
+                                                         const CountedWrite& write) {
   auto replayed = MoveDeadLetters(sequences, /*replays=*/true, write);
   if (!replayed.ok()) return replayed;
   if (auto status = LoadReplays(); !status.ok()) return status;
@@ -597,13 +597,13 @@ absl::StatusOr<Subscription::Moved> Subscription::Replay(const std::vector<uint6
 }
 
 absl::StatusOr<Subscription::Moved> Subscription::Discard(const std::vector<uint64_t>& sequences,
-                                                          const Write& write) {
+                                                          const CountedWrite& write) {
   return MoveDeadLetters(sequences, /*replays=*/false, write);
 }
 
 // The first of those that there are, to the replays or away.
 absl::StatusOr<Subscription::Moved> Subscription::MoveDeadLetters(
-    const std::vector<uint64_t>& sequences, bool replays, const Write& write) {
+    const std::vector<uint64_t>& sequences, bool replays, const CountedWrite& write) {
   const int64_t begin = shared_.clock->MonotonicMicros();
   rocksdb::WriteBatch batch;
   Moved moved;
@@ -640,7 +640,7 @@ absl::StatusOr<Subscription::Moved> Subscription::MoveDeadLetters(
   progress.dead_letter_bytes -= discarded_bytes;
   if (replays) progress.replays += moved.count;
   shared_.records->Put(id_, progress, &batch);
-  if (auto status = write(&batch); !status.ok()) return status;
+  if (auto status = write(&batch, moved.count); !status.ok()) return status;
   MutexLock lock(&mu_);
   progress_.dead_letters -= moved.count;
   AddDeadLetterBytes(-static_cast<int64_t>(discarded_bytes));

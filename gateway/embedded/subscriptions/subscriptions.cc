@@ -47,9 +47,11 @@ absl::Status Unwritten(const absl::Status& why) {
 }  // namespace
 
 EmbeddedSubscriptions::EmbeddedSubscriptions(const Options& options, Journal* journal, Store* store,
-                                             const Positions* positions, const Clock& clock)
+                                             AuditLog* audit, const Positions* positions,
+                                             const Clock& clock)
     : journal_(journal),
       store_(store),
+      audit_(audit),
       positions_(positions),
       clock_(clock),
       records_(store),
@@ -73,10 +75,10 @@ EmbeddedSubscriptions::EmbeddedSubscriptions(const Options& options, Journal* jo
       watch_(clock) {}
 
 absl::StatusOr<std::unique_ptr<EmbeddedSubscriptions>> EmbeddedSubscriptions::Open(
-    const Options& options, Journal* journal, Store* store, const Positions* positions,
-    const Clock& clock) {
+    const Options& options, Journal* journal, Store* store, AuditLog* audit,
+    const Positions* positions, const Clock& clock) {
   std::unique_ptr<EmbeddedSubscriptions> subscriptions(
-      new EmbeddedSubscriptions(options, journal, store, positions, clock));
+      new EmbeddedSubscriptions(options, journal, store, audit, positions, clock));
   if (auto status = subscriptions->Load(); !status.ok()) return status;
   subscriptions->writer_ = std::thread([raw = subscriptions.get()] { raw->Run(); });
   return subscriptions;
@@ -132,13 +134,13 @@ std::vector<EmbeddedSubscriptions::SubscriptionPtr> EmbeddedSubscriptions::All()
   return all;
 }
 
-absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Create(
-    const v1::Subscription& subscription) {
+absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Create(const v1::Subscription& subscription,
+                                                               const broker::ActPtr& act) {
   // Here, as its description is: what reads the store may wait, and the writer's clients with it.
   const auto start = positions_->Resolve(subscription.start_position());
   absl::StatusOr<SubscriptionPtr> made;
   auto status = RunOnWriter([&] {
-    made = Make(subscription, start);
+    made = Make(subscription, start, act);
     return made.status();
   });
   if (!status.ok()) return status;
@@ -146,7 +148,8 @@ absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Create(
 }
 
 absl::StatusOr<EmbeddedSubscriptions::SubscriptionPtr> EmbeddedSubscriptions::Make(
-    const v1::Subscription& subscription, const absl::StatusOr<Positions::Start>& start) {
+    const v1::Subscription& subscription, const absl::StatusOr<Positions::Start>& start,
+    const broker::ActPtr& act) {
   auto existing = Find(subscription.name());
   if (!existing.ok() && !absl::IsNotFound(existing.status())) return existing.status();
   if (existing.ok()) {
@@ -168,7 +171,7 @@ absl::StatusOr<EmbeddedSubscriptions::SubscriptionPtr> EmbeddedSubscriptions::Ma
   rocksdb::WriteBatch batch;
   records_.Put(header, &batch);
   records_.Put(header.id, {.floor = start->after, .not_before = start->not_before}, &batch);
-  if (auto status = Write(&batch); !status.ok()) return Unwritten(status);
+  if (auto status = WriteActed(act, 0, &batch); !status.ok()) return Unwritten(status);
   auto opened = Subscription::Open(shared_, std::move(header));
   if (!opened.ok()) return opened.status();
   Log()->info("subscription {} was created", subscription.name());
@@ -209,14 +212,16 @@ v1::ListSubscriptionsResponse EmbeddedSubscriptions::List(int page_size,
 }
 
 absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Update(
-    const v1::Subscription& wanted, const google::protobuf::FieldMask& mask) {
-  auto status = RunOnWriter([&] { return Change(wanted, mask); });
+    const v1::Subscription& wanted, const google::protobuf::FieldMask& mask,
+    const broker::ActPtr& act) {
+  auto status = RunOnWriter([&] { return Change(wanted, mask, act); });
   if (!status.ok()) return status;
   return Get(wanted.name());
 }
 
 absl::Status EmbeddedSubscriptions::Change(const v1::Subscription& wanted,
-                                           const google::protobuf::FieldMask& mask) {
+                                           const google::protobuf::FieldMask& mask,
+                                           const broker::ActPtr& act) {
   auto found = Find(wanted.name());
   if (!found.ok()) return found.status();
   SubscriptionHeader header = (*found)->header();
@@ -226,22 +231,22 @@ absl::Status EmbeddedSubscriptions::Change(const v1::Subscription& wanted,
   broker::CopyChangeableSettings(*updated, &header.settings);
   rocksdb::WriteBatch batch;
   records_.Put(header, &batch);
-  if (auto status = Write(&batch); !status.ok()) return Unwritten(status);
+  if (auto status = WriteActed(act, 0, &batch); !status.ok()) return Unwritten(status);
   (*found)->SetHeader(std::move(header));
   return absl::OkStatus();
 }
 
-absl::Status EmbeddedSubscriptions::Delete(const std::string& name) {
+absl::Status EmbeddedSubscriptions::Delete(const std::string& name, const broker::ActPtr& act) {
   return RunOnWriter([&] {
     auto found = Find(name);
     absl::Status status = found.status();
     if (found.ok()) {
-      status = (*found)->Delete(Writes());
+      status = (*found)->Delete(Writes(act));
     } else if (absl::IsDataLoss(status)) {
       // What its other records are cannot be told from its name; they do no harm.
       rocksdb::WriteBatch batch;
       records_.DeleteHeader(name, &batch);
-      status = Write(&batch);
+      status = WriteActed(act, 0, &batch);
     } else {
       return status;
     }
@@ -259,14 +264,15 @@ void EmbeddedSubscriptions::Forget(const std::string& name, std::string_view why
 }
 
 absl::StatusOr<v1::Subscription> EmbeddedSubscriptions::Seek(const std::string& name,
-                                                             const v1::StartPosition& target) {
+                                                             const v1::StartPosition& target,
+                                                             const broker::ActPtr& act) {
   auto start = positions_->Resolve(target);
   if (!start.ok()) return start.status();
   auto status = RunOnWriter([&] {
     auto found = Find(name);
     if (!found.ok()) return found.status();
     auto moved = SaveAll({*found});
-    if (moved.ok()) moved = (*found)->Seek(*start, Writes());
+    if (moved.ok()) moved = (*found)->Seek(*start, Writes(act));
     return moved.ok() ? moved : Unwritten(moved);
   });
   if (!status.ok()) return status;
@@ -281,23 +287,24 @@ absl::StatusOr<v1::ListDeadLettersResponse> EmbeddedSubscriptions::ListDeadLette
 }
 
 absl::StatusOr<int64_t> EmbeddedSubscriptions::ReplayDeadLetters(
-    const std::string& name, const std::vector<std::string>& cursors) {
-  return WithDeadLetters(name, cursors, &Subscription::Replay);
+    const std::string& name, const std::vector<std::string>& cursors, const broker::ActPtr& act) {
+  return WithDeadLetters(name, cursors, &Subscription::Replay, act);
 }
 
 absl::StatusOr<int64_t> EmbeddedSubscriptions::DiscardDeadLetters(
-    const std::string& name, const std::vector<std::string>& cursors) {
-  return WithDeadLetters(name, cursors, &Subscription::Discard);
+    const std::string& name, const std::vector<std::string>& cursors, const broker::ActPtr& act) {
+  return WithDeadLetters(name, cursors, &Subscription::Discard, act);
 }
 
 absl::StatusOr<int64_t> EmbeddedSubscriptions::WithDeadLetters(
-    const std::string& name, const std::vector<std::string>& cursors, OfPiece of_piece) {
+    const std::string& name, const std::vector<std::string>& cursors, OfPiece of_piece,
+    const broker::ActPtr& act) {
   auto found = Find(name);
   if (!found.ok()) return found.status();
   if (!cursors.empty()) {
     auto sequences = (*found)->DeadLettersAt(cursors);
     if (!sequences.ok()) return sequences.status();
-    return WithPieces(*found, *std::move(sequences), of_piece);
+    return WithPieces(*found, *std::move(sequences), of_piece, act);
   }
   int64_t done = 0;
   // What was given up before this call: what is in memory only is not there yet.
@@ -306,7 +313,7 @@ absl::StatusOr<int64_t> EmbeddedSubscriptions::WithDeadLetters(
     if (!some.ok()) return some.status();
     if (some->empty()) return done;
     from = some->back() + 1;
-    auto count = WithPieces(*found, *std::move(some), of_piece);
+    auto count = WithPieces(*found, *std::move(some), of_piece, act);
     if (!count.ok()) return count;
     done += *count;
   }
@@ -314,13 +321,16 @@ absl::StatusOr<int64_t> EmbeddedSubscriptions::WithDeadLetters(
 
 absl::StatusOr<int64_t> EmbeddedSubscriptions::WithPieces(const SubscriptionPtr& subscription,
                                                           std::vector<uint64_t> sequences,
-                                                          OfPiece of_piece) {
+                                                          OfPiece of_piece,
+                                                          const broker::ActPtr& act) {
   int64_t done = 0;
   while (!sequences.empty()) {
     absl::StatusOr<Subscription::Moved> moved;
     auto status = RunOnWriter([&] {
       if (auto saved = SaveAll({subscription}); !saved.ok()) return Unwritten(saved);
-      moved = (*subscription.*of_piece)(sequences, Writes());
+      moved = (*subscription.*of_piece)(sequences, [&](rocksdb::WriteBatch* batch, int64_t count) {
+        return WriteActed(act, count, batch);
+      });
       if (moved.ok() || absl::IsNotFound(moved.status())) return moved.status();
       return Unwritten(moved.status());
     });
@@ -548,6 +558,8 @@ void EmbeddedSubscriptions::KeepHouse() {
     }
   }
   RefreshOldest();
+  if (auto status = audit_->RemoveOld(journal_->AgeMicros()); !status.ok())
+    Log()->error("old audit records cannot be removed: {}", MessageOf(status));
   MutexLock lock(&mu_);
   for (auto it = active_.begin(); it != active_.end();) {
     it = (*it)->streams() == 0 ? active_.erase(it) : std::next(it);
@@ -569,6 +581,14 @@ void EmbeddedSubscriptions::RefreshOldest() {
   readers_.Run([some = std::move(some)] {
     for (const auto& subscription : some) subscription->RefreshOldest();
   });
+}
+
+absl::Status EmbeddedSubscriptions::WriteActed(const broker::ActPtr& act, int64_t count,
+                                               rocksdb::WriteBatch* batch) {
+  audit_->Put(act, count, journal_->AgeMicros(), batch);
+  absl::Status status = Write(batch);
+  if (status.ok()) AuditLog::Log(act);
+  return status;
 }
 
 absl::Status EmbeddedSubscriptions::Write(rocksdb::WriteBatch* batch) {

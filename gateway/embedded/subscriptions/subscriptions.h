@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -22,6 +23,7 @@
 #include "gateway/base/mutex.h"
 #include "gateway/base/thread_pool.h"
 #include "gateway/broker/subscriptions.h"
+#include "gateway/embedded/audit/audit_log.h"
 #include "gateway/embedded/log/positions.h"
 #include "gateway/embedded/store/options.h"
 #include "gateway/embedded/store/writer_watch.h"
@@ -42,6 +44,7 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   // what is asked of it is answered DataLoss, but for its deletion.
   static absl::StatusOr<std::unique_ptr<EmbeddedSubscriptions>> Open(const Options& options,
                                                                      Journal* journal, Store* store,
+                                                                     AuditLog* audit,
                                                                      const Positions* positions,
                                                                      const Clock& clock);
   ~EmbeddedSubscriptions() override;
@@ -49,20 +52,24 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   // Unavailable while the writer waits for the disk for too long.
   absl::Status CheckWriter() const { return watch_.Check(); }
 
-  absl::StatusOr<v1::Subscription> Create(const v1::Subscription& subscription) override;
+  absl::StatusOr<v1::Subscription> Create(const v1::Subscription& subscription,
+                                          const broker::ActPtr& act = nullptr) override;
   absl::StatusOr<v1::Subscription> Get(const std::string& name) override;
   v1::ListSubscriptionsResponse List(int page_size, const std::string& page_token) override;
   absl::StatusOr<v1::Subscription> Update(const v1::Subscription& wanted,
-                                          const google::protobuf::FieldMask& mask) override;
-  absl::Status Delete(const std::string& name) override;
-  absl::StatusOr<v1::Subscription> Seek(const std::string& name,
-                                        const v1::StartPosition& target) override;
+                                          const google::protobuf::FieldMask& mask,
+                                          const broker::ActPtr& act = nullptr) override;
+  absl::Status Delete(const std::string& name, const broker::ActPtr& act = nullptr) override;
+  absl::StatusOr<v1::Subscription> Seek(const std::string& name, const v1::StartPosition& target,
+                                        const broker::ActPtr& act = nullptr) override;
   absl::StatusOr<v1::ListDeadLettersResponse> ListDeadLetters(
       const std::string& name, int page_size, const std::string& page_token) override;
   absl::StatusOr<int64_t> ReplayDeadLetters(const std::string& name,
-                                            const std::vector<std::string>& cursors) override;
+                                            const std::vector<std::string>& cursors,
+                                            const broker::ActPtr& act = nullptr) override;
   absl::StatusOr<int64_t> DiscardDeadLetters(const std::string& name,
-                                             const std::vector<std::string>& cursors) override;
+                                             const std::vector<std::string>& cursors,
+                                             const broker::ActPtr& act = nullptr) override;
   void OpenStream(const std::string& name, const broker::StreamWish& wish,
                   broker::OpenStreamDone done) override;
   void Change(const std::string& name, std::vector<std::string> ack_ids, broker::AckChange change,
@@ -84,7 +91,7 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
     absl::AnyInvocable<void()> task;
   };
 
-  EmbeddedSubscriptions(const Options& options, Journal* journal, Store* store,
+  EmbeddedSubscriptions(const Options& options, Journal* journal, Store* store, AuditLog* audit,
                         const Positions* positions, const Clock& clock);
   absl::Status Load();
   absl::StatusOr<SubscriptionPtr> Find(const std::string& name) const;
@@ -95,25 +102,30 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   absl::Status RunOnWriter(absl::AnyInvocable<absl::Status()> task);
   // One that starts there, unless there is one of that name.
   absl::StatusOr<SubscriptionPtr> Make(const v1::Subscription& subscription,
-                                       const absl::StatusOr<Positions::Start>& start);
+                                       const absl::StatusOr<Positions::Start>& start,
+                                       const broker::ActPtr& act);
 
   absl::StatusOr<broker::SubscriptionStream> OpenStream(const std::string& name,
                                                         const broker::StreamWish& wish);
   // Does something with dead letters piece by piece, so that nobody else waits for long.
   using OfPiece = absl::StatusOr<Subscription::Moved> (Subscription::*)(
-      const std::vector<uint64_t>& sequences, const Subscription::Write& write);
+      const std::vector<uint64_t>& sequences, const Subscription::CountedWrite& write);
   absl::StatusOr<int64_t> WithDeadLetters(const std::string& name,
-                                          const std::vector<std::string>& cursors,
-                                          OfPiece of_piece);
+                                          const std::vector<std::string>& cursors, OfPiece of_piece,
+                                          const broker::ActPtr& act);
   absl::StatusOr<int64_t> WithPieces(const SubscriptionPtr& subscription,
-                                     std::vector<uint64_t> sequences, OfPiece of_piece);
+                                     std::vector<uint64_t> sequences, OfPiece of_piece,
+                                     const broker::ActPtr& act);
 
   // The writing thread.
   void Run();
-  absl::Status Change(const v1::Subscription& wanted, const google::protobuf::FieldMask& mask);
+  absl::Status Change(const v1::Subscription& wanted, const google::protobuf::FieldMask& mask,
+                      const broker::ActPtr& act);
   void Forget(const std::string& name, std::string_view why);
-  Subscription::Write Writes() {
-    return [this](rocksdb::WriteBatch* batch) { return Write(batch); };
+  Subscription::Write Writes(broker::ActPtr act = nullptr) {
+    return [this, act = std::move(act)](rocksdb::WriteBatch* batch) {
+      return WriteActed(act, 0, batch);
+    };
   }
   std::vector<Request> TakeRequests();
   void Serve(std::vector<Request> requests);
@@ -124,9 +136,12 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   void KeepHouse();
   void RefreshOldest();
   absl::Status Write(rocksdb::WriteBatch* batch);
+  // A write that an act makes, with its record; of so many things where it counts some.
+  absl::Status WriteActed(const broker::ActPtr& act, int64_t count, rocksdb::WriteBatch* batch);
 
   Journal* const journal_;
   Store* const store_;
+  AuditLog* const audit_;
   const Positions* const positions_;
   const Clock& clock_;
   const SubscriptionRecords records_;

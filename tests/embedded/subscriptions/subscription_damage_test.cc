@@ -25,10 +25,11 @@ class SubscriptionDamageTest : public testing::Test {
   SubscriptionDamageTest() {
     options_.newest_bytes = 0;  // events are read from the store
     store_ = *Store::Open(dir_ / "data");
-    journal_ = *Journal::Open(options_, store_.get(), clock_, metrics_);
+    audit_ = *AuditLog::Open(options_, store_.get(), clock_);
+    journal_ = *Journal::Open(options_, store_.get(), audit_.get(), clock_, metrics_);
     positions_ = std::make_unique<Positions>(journal_.get());
     subscriptions_ = *EmbeddedSubscriptions::Open(options_, journal_.get(), store_.get(),
-                                                  positions_.get(), clock_);
+                                                  audit_.get(), positions_.get(), clock_);
     v1::Subscription wanted;
     wanted.set_name("orders");
     *wanted.mutable_start_position() = Engine::Earliest();
@@ -82,6 +83,7 @@ class SubscriptionDamageTest : public testing::Test {
   Metrics metrics_;
   Options options_;
   std::unique_ptr<Store> store_;
+  std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Positions> positions_;
   std::unique_ptr<EmbeddedSubscriptions> subscriptions_;
