@@ -52,6 +52,7 @@ class ConnectionTest : public testing::Test {
     }
     auto certificates = Certificates::Load("http", files, SystemClock(), metrics_);
     ASSERT_THAT(certificates, IsOk());
+    connection_.reset();
     certificates_ = *std::move(certificates);
     connection_.emplace(certificates_.get(), ends_[0]);
   }
