@@ -17,7 +17,6 @@ namespace {
 // Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
 constexpr const char* kCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 constexpr long kSessionSeconds = 3600;
-constexpr std::string_view kHttp = "http/1.1";
 constexpr std::string_view kHttpOffer = "\x08http/1.1";  // as ALPN has it
 
 // A client that speaks something else, such as HTTP/2 alone, is told so (RFC 7301, 3.2).

@@ -52,6 +52,7 @@ class ConnectionTest : public testing::Test {
     }
     auto certificates = Certificates::Load("http", files, SystemClock(), metrics_);
     ASSERT_THAT(certificates, IsOk());
+    connection_.reset();
     certificates_ = *std::move(certificates);
     connection_.emplace(certificates_.get(), ends_[0]);
   }
@@ -140,6 +141,12 @@ TEST_F(ConnectionTest, LetsThoseInWhoHaveNoCertificate) {
   ASSERT_EQ(Handshake({}), Outcome::kDone);
   EXPECT_EQ(connection_->peer(), nullptr);
   EXPECT_FALSE(connection_->VerifiesBy(*certificates_->snapshot()));
+  // What a session would carry on is not verified again.
+  Reconnect();
+  connection_.emplace(certificates_.get(), ends_[0]);
+  ASSERT_EQ(Handshake({.identity = authority_.Issue(), .max_version = TLS1_2_VERSION}),
+            Outcome::kDone);
+  EXPECT_EQ(SSL_SESSION_has_ticket(SSL_get_session(client_->ssl())), 0);
 }
 
 TEST_F(ConnectionTest, RefusesCertificatesThatDoNotVerify) {
