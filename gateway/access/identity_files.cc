@@ -88,10 +88,11 @@ absl::StatusOr<IdentityFiles::Tokens> IdentityFiles::ReadTokens(const IdentitySe
   for (const std::string& file : reader_.TakeWorldReadable())
     Log()->warn("identity '{}': everybody may read its token in '{}'", settings.name, file);
   const auto is_short = [](const std::string& secret) { return secret.size() < kShortToken; };
-  const bool are_known = identities_ != nullptr &&
-                         std::all_of(tokens.begin(), tokens.end(), [this](const Digest& token) {
-                           return identities_->ByToken(token) != nullptr;
-                         });
+  const Identities* const known = identities_.get();
+  const bool are_known =
+      known != nullptr && std::all_of(tokens.begin(), tokens.end(), [known](const Digest& token) {
+        return known->ByToken(token) != nullptr;
+      });
   if (!are_known && std::any_of(secrets->begin(), secrets->end(), is_short)) {
     Log()->warn("identity '{}': a token of under {} characters can be guessed", settings.name,
                 kShortToken);

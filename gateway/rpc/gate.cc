@@ -241,7 +241,8 @@ Gate::Kept Gate::Keep(const grpc::CallbackServerContext& context, Caller caller,
     kept_.emplace(id, kept);
     changed = identities_ != kept->caller.identities_;
   }
-  if (changed) JudgeAgain(*kept);
+  // A subscription's filter may have changed since it was admitted, too.
+  if (changed || kept->subscription) JudgeAgain(*kept);
   return id;
 }
 

@@ -448,8 +448,10 @@ grpc::ServerUnaryReactor* MmsMoService::GetEvent(grpc::CallbackServerContext* co
       auto event = broker_->GetEvent(request->cursor());
       if (event.ok() && !response->mutable_event()->ParseFromString(*event))
         event = DataLoss("cursor: the event cannot be read");
-      if (event.ok() && !pending->caller().SeesEndpoint(response->event().endpoint()))
+      if (event.ok() && !pending->caller().SeesEndpoint(response->event().endpoint())) {
+        response->Clear();
         event = NotReadable();
+      }
       return InField("cursor", event.status());
     });
   });
