@@ -169,6 +169,7 @@ class HttpsTest(TlsTestCase):
         half_open = [gateway.connect() for _ in range(20)]
         for connection in half_open:
             connection.sendall(b"\x16\x03\x01")
+        self.until(lambda: gateway.metric('mmsmo_tls_handshakes{listener="http"}') == 20)
         self.until(lambda: self.is_served(gateway, "ROOM"))
         self.assertGreater(gateway.metric('mmsmo_http_made_room_total{server="postbacks"}'), 0)
         for connection in half_open:
