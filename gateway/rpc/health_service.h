@@ -7,7 +7,7 @@
 
 #include "gateway/base/mutex.h"
 #include "gateway/rpc/unary_call.h"
-#include "grpc/health/v1/health.grpc.pb.h"
+#include "health/v1/health.grpc.pb.h"
 
 namespace mmsmo::rpc {
 

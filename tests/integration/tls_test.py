@@ -169,7 +169,7 @@ class HttpsTest(TlsTestCase):
         half_open = [gateway.connect() for _ in range(20)]
         for connection in half_open:
             connection.sendall(b"\x16\x03\x01")
-        self.until(lambda: gateway.metric('mmsmo_http_connections{server="postbacks"}') == 20)
+        self.until(lambda: gateway.metric('mmsmo_tls_handshakes{listener="http"}') == 20)
         self.until(lambda: self.is_served(gateway, "ROOM"))
         self.assertGreater(gateway.metric('mmsmo_http_made_room_total{server="postbacks"}'), 0)
         for connection in half_open:
@@ -261,7 +261,7 @@ class ClientCertificateTest(TlsTestCase):
         for identity, why in ((stranger, "unknown ca"), (self.clients.issue(begins=-7200, ends=-3600), "expired"),
                               (self.clients.issue(begins=3600), "bad certificate|not yet valid")):
             self.assertRegex(self.handshake_fails(gateway, self.context(identity)), why)
-        self.until(lambda: self.failures(gateway, "certificate") == 3)
+        self.assertEqual(self.failures(gateway, "certificate"), 3)
 
     def test_a_withdrawn_certificate_ends_its_connections(self):
         gateway = self.gateway(*self.mount.flags("http", ca=True))
