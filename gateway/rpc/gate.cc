@@ -23,7 +23,7 @@ constexpr int64_t kSecond = 1'000'000;
 constexpr std::string_view kRefusals[] = {"missing",      "unknown",  "malformed", "permission",
                                           "subscription", "endpoint", "rate"};
 
-std::string_view View(grpc::string_ref text) { return {text.data(), text.size()}; }
+std::string_view View(const grpc::string_ref& text) { return {text.data(), text.size()}; }
 
 // Whether it allows what leaves a record.
 bool MayChange(std::optional<access::Permission> permission) {

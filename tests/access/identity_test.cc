@@ -21,7 +21,7 @@ IdentitySettings Billing(const std::vector<std::string>& allow = {"read", "consu
   return {.name = "billing", .uids = {1000}, .allow = allow};
 }
 
-std::shared_ptr<const Identities> Make(std::vector<IdentitySettings> settings,
+std::shared_ptr<const Identities> Make(const std::vector<IdentitySettings>& settings,
                                        std::vector<std::vector<Digest>> tokens = {}) {
   tokens.resize(settings.size());
   auto identities = Identities::Create(settings, tokens);

@@ -168,6 +168,7 @@ TEST_F(GateTest, TakesIdentitiesWhileStreamsComeAndGo) {
     server_->SetIdentities(others);
   });
   std::vector<std::unique_ptr<Stream>> streams;
+  streams.reserve(50);
   for (int i = 0; i < 50; ++i) streams.push_back(Subscribe("a"));
   changes.join();
   for (const auto& stream : streams) EXPECT_EQ(stream->End(), StatusCode::UNAUTHENTICATED);

@@ -86,6 +86,7 @@ TEST_F(AuditLogTest, HasNothingOfWhatChangedNothing) {
 
 TEST_F(AuditLogTest, CountsThingsOfOneActInOneRecord) {
   std::vector<std::string> ids;
+  ids.reserve(5);
   for (int i = 0; i < 5; ++i) {
     ids.push_back(Append(Rejected(400, "bad_xml", "x"))->quarantine_id);
   }
