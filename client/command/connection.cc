@@ -35,8 +35,8 @@ bool PrepareToken(Context* context) {
   const char* const option = context->token_file.empty() ? "MMSMO_TOKEN" : "--token-file";
   if (!token.ok()) return Refuse(option, token.status());
   context->token = *std::move(token);
-  const absl::Status status = CheckToken(context->grpc, /*encrypted=*/context->tls, context->token.get(),
-                                         context->send_token_unencrypted);
+  const absl::Status status = CheckToken(context->grpc, /*encrypted=*/context->tls,
+                                         context->token.get(), context->send_token_unencrypted);
   return status.ok() || Refuse("--send-token-unencrypted", status);
 }
 
