@@ -140,6 +140,7 @@ http::ServerOptions PostbackServerOptions(const Config& config, tls::Certificate
           .body_timeout = milliseconds(config.body_timeout),
           .idle_timeout = milliseconds(config.idle_timeout),
           .write_timeout = milliseconds(config.write_timeout),
+          .access_log_rate = config.access_log_rate,
           .proxies = config.trusted_proxies};
 }
 
