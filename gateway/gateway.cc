@@ -328,7 +328,6 @@ End WaitForEnd(const Config& config, const Signals& signals, Parts& parts) {
       parts.poller->Look();
     } else if (signal != 0) {
       signals.Release();
-      parts.poller.reset();  // nothing changes any more, and `config` is ours
       WaitForGrace(config, signal, parts);
       Log()->info("{}: draining", NameOf(signal));
       return End::kSignal;
@@ -343,7 +342,6 @@ End WaitForEnd(const Config& config, const Signals& signals, Parts& parts) {
 // Nothing new comes in; what came in becomes durable and is answered; what is durable goes out to
 // who is connected.
 void Drain(const Config& config, Parts& parts) {
-  parts.poller.reset();
   parts.ending = true;
   parts.draining = true;
   parts.grpc->SetServing(false);
