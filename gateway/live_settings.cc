@@ -34,8 +34,9 @@ absl::Status ListenerCertificates::Load(const Config& config, Metrics& metrics) 
                                std::unique_ptr<tls::Certificates>* certificates) {
     if (!files.enabled()) return absl::OkStatus();
     auto loaded = tls::Certificates::Load(listener, files, SystemClock(), metrics);
-    if (loaded.ok()) *certificates = *std::move(loaded);
-    return loaded.status();
+    if (!loaded.ok()) return loaded.status();
+    *certificates = *std::move(loaded);
+    return absl::OkStatus();
   };
   if (auto status = load("http", config.http_tls, &http); !status.ok()) return status;
   if (auto status = load("grpc", config.grpc_tls, &grpc); !status.ok()) return status;

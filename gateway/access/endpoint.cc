@@ -39,6 +39,7 @@ bool IsName(std::string_view name) {
 std::vector<Digest> DigestsOf(const std::vector<std::string>& secrets,
                               std::string_view before = "") {
   std::vector<Digest> digests;
+  digests.reserve(secrets.size());
   for (const std::string& secret : secrets)
     digests.push_back(DigestOf(std::string(before) + secret));
   return digests;

@@ -59,8 +59,9 @@ absl::StatusOr<std::vector<std::string>> SecretReader::Read(const SecretSources&
   std::vector<std::string> secrets;
   const auto add = [&](std::string_view source, std::string content) -> absl::Status {
     auto secret = Trimmed(source, std::move(content));
-    if (secret.ok()) secrets.push_back(*std::move(secret));
-    return secret.status();
+    if (!secret.ok()) return secret.status();
+    secrets.push_back(*std::move(secret));
+    return absl::OkStatus();
   };
   for (const std::string& file : sources.files) {
     auto content = ReadSmallFile(file);

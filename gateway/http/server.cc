@@ -114,9 +114,9 @@ class Server::Worker {
     return endpoint;
   }
 
-  void SetRoutes(Routes routes) {
+  void SetRoutes(const Routes& routes) {
     Routes normal;
-    for (auto& [path, route] : routes) normal.emplace(NormalPath(path), std::move(route));
+    for (const auto& [path, route] : routes) normal.emplace(NormalPath(path), route);
     context_.routes = std::make_shared<const Routes>(std::move(normal));
   }
   void SetRoutesSoon(const MakeRoutes& make_routes) {

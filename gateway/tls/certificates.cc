@@ -148,7 +148,8 @@ void Certificates::Use(std::shared_ptr<const Snapshot> snapshot, const Reading& 
 void Certificates::ShowExpiry(const Snapshot& snapshot) {
   const int64_t at = UnixSeconds(snapshot.not_after());
   expiry_timestamp_.Set(static_cast<double>(at));
-  expiry_days_.Set(static_cast<double>(at - clock_.NowMicros() / 1'000'000) / kSecondsADay);
+  const int64_t now = clock_.NowMicros() / 1'000'000;
+  expiry_days_.Set(static_cast<double>(at - now) / kSecondsADay);
 }
 
 }  // namespace mmsmo::tls

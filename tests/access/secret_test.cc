@@ -20,7 +20,7 @@ using testing::IsEmpty;
 class SecretReaderTest : public testing::Test {
  protected:
   std::string Write(const std::string& name, const std::string& content, mode_t mode = 0600) {
-    const std::string path = dir_.path() + "/" + name;
+    std::string path = dir_.path() + "/" + name;
     std::ofstream(path, std::ios::binary) << content;
     chmod(path.c_str(), mode);
     return path;

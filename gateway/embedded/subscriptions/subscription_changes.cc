@@ -640,7 +640,7 @@ absl::StatusOr<Subscription::Moved> Subscription::MoveDeadLetters(
   progress.dead_letter_bytes -= discarded_bytes;
   if (replays) progress.replays += moved.count;
   shared_.records->Put(id_, progress, &batch);
-  if (auto status = write(&batch, moved.count); !status.ok()) return status;
+  if (auto status = write(&batch, static_cast<int64_t>(moved.count)); !status.ok()) return status;
   MutexLock lock(&mu_);
   progress_.dead_letters -= moved.count;
   AddDeadLetterBytes(-static_cast<int64_t>(discarded_bytes));
