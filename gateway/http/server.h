@@ -47,6 +47,7 @@ struct ServerOptions {
   std::chrono::milliseconds body_timeout{30'000};
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds write_timeout{10'000};
+  int access_log_rate = 0;  // lines a second at most; 0: none
   // Whose word counts for who asks.
   access::TrustedProxies proxies;
   // Those begin each connection with a header of the PROXY protocol, and nobody else is served.

@@ -14,6 +14,7 @@
 
 #include "gateway/access/party_limit.h"
 #include "gateway/base/byte_budget.h"
+#include "gateway/http/access_log.h"
 #include "gateway/http/answer_log.h"
 #include "gateway/http/message.h"
 #include "gateway/http/proxy_header.h"
@@ -34,6 +35,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::atomic<int> busy{0};         // open ones over the ceiling
     ByteBudget bytes_in_flight;       // what is read of requests, and what is not durable yet
     AnswerLog answers;
+    AccessLog access;
     // What a limit refused.
     prometheus::Counter& over_header_bytes;
     prometheus::Counter& over_body_bytes;
@@ -120,6 +122,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void CountRefusal();
   void Respond(Answer answer);
   void Send(const Answer& answer);
+  void Count(const Answer& answer);
   void RefuseBusy();
   void OnHandshake();
   void OnError(boost::system::error_code error);
@@ -143,6 +146,7 @@ class Session : public std::enable_shared_from_this<Session> {
   size_t received_ = 0;      // of bytes since then
   RequestReader reader_;
   Clock::time_point handling_since_;
+  size_t body_bytes_ = 0;  // of the request that is being handled
   Answer held_;
   // What was read of the header that a proxy in front begins with; null once it is there, or where
   // there is none.
