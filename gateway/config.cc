@@ -201,6 +201,8 @@ void DeclareHttp(Settings& settings, Config& config) {
         }
         return fmt::format("'{}': allowed are forwarded and x-forwarded-for", text);
       });
+  settings.Switch("http-proxy-protocol", &config.http_proxy_protocol,
+                  "Those begin each connection with a PROXY header, v1 or v2; others are closed");
   settings
       .Add("http-threads", &config.http_threads,
            "Threads that serve HTTP; 0: one a core, at most 4")
@@ -216,6 +218,10 @@ void DeclareHttp(Settings& settings, Config& config) {
       .Add("max-connections", &config.max_connections,
            "Idle and slow ones make room for more; else 503")
       ->check(CLI::Range(1, 1'000'000));
+  settings
+      .Add("max-connections-per-address", &config.max_connections_per_address,
+           "Of an address, or a /64 of IPv6, but no trusted proxy; more are closed; 0: no limit")
+      ->check(CLI::Range(0, 1'000'000));
   settings.Duration("header-timeout", &config.header_timeout, "10s", 1,
                     "A request's header must arrive within, else 408");
   settings.Duration("body-timeout", &config.body_timeout, "30s", 1,
@@ -242,6 +248,10 @@ void DeclareGrpc(Settings& settings, Config& config) {
   const CLI::Range limit(1, 1'000'000);
   settings.Add("max-grpc-connections", &config.max_grpc_connections, "More are closed")
       ->check(limit);
+  settings
+      .Add("max-grpc-connections-per-address", &config.max_grpc_connections_per_address,
+           "Of an address, or a /64 of IPv6, but no trusted proxy; more are closed; 0: no limit")
+      ->check(CLI::Range(0, 1'000'000));
   settings.Add("max-streams", &config.max_streams, "More are RESOURCE_EXHAUSTED")->check(limit);
   settings
       .Add("max-streams-per-connection", &config.max_streams_per_connection,
@@ -362,6 +372,10 @@ void CheckTogether(const Config& config) {
   CheckTls("http", config.http_listen, config.http_tls);
   CheckTls("grpc", config.grpc_listen, config.grpc_tls);
   CheckTls("admin", config.admin_listen, config.admin_tls);
+  if (config.http_proxy_protocol && config.trusted_proxies.ranges.empty() &&
+      !config.trusted_proxies.unix_sockets) {
+    Throw("--http-proxy-protocol needs --trusted-proxies: nobody else is served");
+  }
   for (const access::EndpointSettings& endpoint : config.endpoints) CheckEndpoint(endpoint, config);
   if (auto status = CheckExposure(config); !status.ok()) Throw(std::string(MessageOf(status)));
 }

@@ -24,11 +24,13 @@ struct Config {
   std::string http_path = "/postbacks/mms-mo";
   std::string endpoint = "mms-mo";
   access::TrustedProxies trusted_proxies;
+  bool http_proxy_protocol = false;
   int http_threads = 0;  // 0: one a core, at most 4
   uint64_t max_body_bytes = 256 << 10;
   uint64_t max_header_bytes = 8 << 10;
   uint64_t max_in_flight_bytes = 64 << 20;
   int max_connections = 10'000;
+  int max_connections_per_address = 0;
   int64_t header_timeout = 0;
   int64_t body_timeout = 0;
   int64_t idle_timeout = 0;
@@ -40,6 +42,7 @@ struct Config {
   int delivery_threads = 0;  // 0: one a core, at most 4
   int64_t heartbeat_interval = 0;
   int max_grpc_connections = 10'000;
+  int max_grpc_connections_per_address = 0;
   int max_streams = 20'000;
   int max_streams_per_connection = 4'096;
   int max_calls = 10'000;

@@ -29,6 +29,7 @@
 #include "gateway/http/postbacks.h"
 #include "gateway/http/server.h"
 #include "gateway/ingest/ingest.h"
+#include "gateway/limit_metrics.h"
 #include "gateway/live_settings.h"
 #include "gateway/log_metrics.h"
 #include "gateway/rpc/server.h"
@@ -136,12 +137,14 @@ http::ServerOptions PostbackServerOptions(const Config& config, tls::Certificate
           .max_body_bytes = config.max_body_bytes,
           .max_in_flight_bytes = static_cast<int64_t>(config.max_in_flight_bytes),
           .max_connections = config.max_connections,
+          .max_connections_per_address = config.max_connections_per_address,
           .header_timeout = milliseconds(config.header_timeout),
           .body_timeout = milliseconds(config.body_timeout),
           .idle_timeout = milliseconds(config.idle_timeout),
           .write_timeout = milliseconds(config.write_timeout),
           .access_log_rate = config.access_log_rate,
-          .proxies = config.trusted_proxies};
+          .proxies = config.trusted_proxies,
+          .proxy_protocol = config.http_proxy_protocol};
 }
 
 // Declared in the order in which they depend on each other. The broker goes before the HTTP
@@ -173,6 +176,7 @@ rpc::ServerOptions GrpcServerOptions(const Config& config, const Parts& parts) {
           .delivery_threads = ThreadsFor(config.delivery_threads),
           .heartbeat_interval = milliseconds(config.heartbeat_interval),
           .limits = {.connections = config.max_grpc_connections,
+                     .connections_per_address = config.max_grpc_connections_per_address,
                      .streams = config.max_streams,
                      .streams_a_connection = config.max_streams_per_connection,
                      .calls = config.max_calls,
@@ -182,6 +186,7 @@ rpc::ServerOptions GrpcServerOptions(const Config& config, const Parts& parts) {
           .reflection = config.reflection_open == "true" ||
                         (config.reflection_open == "auto" && config.identities.empty()),
           .health_open = config.health_open,
+          .proxies = config.trusted_proxies,
           .in_flight = parts.postbacks->in_flight()};
 }
 
@@ -225,6 +230,7 @@ absl::Status Open(Config& config, const ReadConfig& read, Parts& parts) {
   auto live = LiveSettings::Open(&config, read, parts.metrics);
   if (!live.ok()) return live.status();
   parts.live = *std::move(live);
+  ShowLimits(config, parts.metrics);
   auto broker =
       embedded::EmbeddedBroker::Open(EmbeddedOptions(config), SystemClock(), parts.metrics);
   if (!broker.ok()) return broker.status();
@@ -245,7 +251,10 @@ absl::Status Open(Config& config, const ReadConfig& read, Parts& parts) {
        .listen = config.admin_listen,
        .certificates = parts.live->certificates().admin.get(),
        .max_body_bytes = 0,
-       .max_connections = 100},
+       .max_connections = 100,
+       .idle_grace = {},  // whoever probes has sent his request at once
+       .slow_grace = {},
+       .slow_bytes_a_second = 1 << 20},
       [&](const http::Post&) {
         return http::AdminRoutes([&parts] { return parts.Ready(); }, &parts.metrics,
                                  !config.admin_tls.client_ca.empty());

@@ -37,12 +37,22 @@ using std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kSweepEvery{100};
 constexpr std::chrono::milliseconds kAcceptAgainAfter{100};
 constexpr int kBacklog = 4096;
+// With so many handshakes of TLS before it, a thread accepts no more until some are over, or 100
+// ms: others' requests wait for as many, and half-open ones keep nobody out.
+constexpr int kMostHandshakes = 64;
 // Connections over the ceiling that are being told so; more are closed without a word.
 constexpr int kMaxBusy = 256;
 // Of a unix socket's file: the group may connect, as a proxy in front does.
 constexpr mode_t kSocketMode = 0660;
 // How many of the connections that are worth the least one look finds.
 constexpr size_t kMostFound = 1024;
+
+access::Peer PeerOf(const Session::Socket& socket) {
+  error_code error;
+  const auto endpoint = socket.remote_endpoint(error);
+  if (error) return {};
+  return {.address = access::AddressOf(*endpoint.data())};
+}
 
 std::string HttpDate(std::time_t now) {
   // IMF-fixdate, whose names do not depend on the locale (RFC 9110, 5.6.7).
@@ -66,10 +76,13 @@ prometheus::Counter& Refused(Metrics& metrics, const std::string& server,
 struct Server::Shared {
   Session::Shared sessions;
   prometheus::Gauge& connections_now;
+  prometheus::Gauge& connections_of_one;
   prometheus::Gauge& bytes_in_flight;
   prometheus::Counter& connections_total;
   prometheus::Counter& connections_refused;
   prometheus::Counter& connections_made_room;
+  prometheus::Counter& strangers_refused;
+  prometheus::Counter& accept_pauses;
 };
 
 // One thread: its io_context, acceptor and sessions.
@@ -84,6 +97,10 @@ class Server::Worker {
         sweep_timer_(io_) {
     context_.options = &options_;
     context_.shared = &shared_->sessions;
+    if (options_.certificates == nullptr) return;
+    context_.handshake_ended = [this] {
+      if (accept_paused_) asio::post(io_, [this] { AcceptOn(); });
+    };
   }
 
   // With `share_port`, workers of one server listen on the same port, and the system spreads the
@@ -155,8 +172,16 @@ class Server::Worker {
       // Draining may have closed the acceptor between the accepting and this.
       if (!error) Open(std::move(socket));
       if (!acceptor_.is_open()) return;
-      error ? AcceptLater(error) : Accept();
+      if (error) return AcceptLater(error);
+      accept_paused_ = context_.handshakes >= kMostHandshakes;
+      accept_paused_ ? shared_->accept_pauses.Increment() : Accept();
     });
+  }
+
+  void AcceptOn() {
+    if (!accept_paused_ || context_.handshakes >= kMostHandshakes || !acceptor_.is_open()) return;
+    accept_paused_ = false;
+    Accept();
   }
 
   // Who waits in the backlog may have sent a request already.
@@ -179,19 +204,36 @@ class Server::Worker {
     });
   }
 
+  // Whether it may connect at all. With the PROXY protocol its party is yet to be named.
+  bool Admit(const access::Peer& peer, access::PartyLimit::Place* place) {
+    const bool trusted = options_.proxies.Trust(peer.address);
+    if (options_.proxy_protocol) {
+      if (!trusted) shared_->strangers_refused.Increment();
+      return trusted;
+    }
+    if (trusted || !peer.address || shared_->sessions.parties.Take(*peer.address, place))
+      return true;
+    shared_->sessions.over_connections_per_address.Increment();
+    return false;
+  }
+
   void Open(Session::Socket socket) {
     Session::Shared& shared = shared_->sessions;
     shared_->connections_total.Increment();
+    const access::Peer peer = PeerOf(socket);
+    access::PartyLimit::Place place;
+    if (!Admit(peer, &place)) return;
     if (shared.connections < options_.max_connections || MakeRoom()) {
-      sessions_.push_back(
-          std::make_shared<Session>(std::move(socket), &context_, &shared.connections));
+      sessions_.push_back(std::make_shared<Session>(std::move(socket), peer, std::move(place),
+                                                    &context_, &shared.connections));
       sessions_.back()->Start();
       if (context_.draining) sessions_.back()->Drain();
       return;
     }
     shared_->connections_refused.Increment();
     if (shared.busy >= kMaxBusy) return;
-    sessions_.push_back(std::make_shared<Session>(std::move(socket), &context_, &shared.busy));
+    sessions_.push_back(std::make_shared<Session>(std::move(socket), peer, std::move(place),
+                                                  &context_, &shared.busy));
     sessions_.back()->StartBusy();
   }
 
@@ -209,9 +251,9 @@ class Server::Worker {
     return false;
   }
 
-  // Looks at all sessions, so not for each connection that comes.
+  // Looks at all sessions; where they are many, not for each connection that comes.
   void FindLeast(steady_clock::time_point now) {
-    look_again_at_ = now + kSweepEvery;
+    if (sessions_.size() > kMostFound) look_again_at_ = now + kSweepEvery;
     std::vector<std::pair<Session::Worth, const std::shared_ptr<Session>*>> found;
     for (const auto& session : sessions_) {
       if (const auto worth = session->WorthAt(now)) found.emplace_back(*worth, &session);
@@ -242,7 +284,11 @@ class Server::Worker {
     if (const std::time_t second = std::time(nullptr); second != date_second_) {
       date_second_ = second;
       context_.date = HttpDate(second);
+      shared_->connections_of_one.Set(shared_->sessions.parties.Highest());
     }
+    ++context_.sweeps;
+    context_.handshakes = 0;
+    AcceptOn();
     RecheckCertificates();
     shared_->sessions.answers.Tell(now);
     shared_->connections_now.Set(shared_->sessions.connections);
@@ -273,6 +319,7 @@ class Server::Worker {
   asio::io_context io_;
   asio::basic_socket_acceptor<stream_protocol> acceptor_;
   asio::steady_timer accept_timer_;
+  bool accept_paused_ = false;
   asio::steady_timer sweep_timer_;
   std::vector<std::shared_ptr<Session>> sessions_;
   std::vector<std::weak_ptr<Session>> least_;  // those worth the least last
@@ -292,9 +339,17 @@ Server::Server(ServerOptions options, Metrics& metrics)
                        .over_header_bytes = Refused(metrics, options_.name, "header_bytes"),
                        .over_body_bytes = Refused(metrics, options_.name, "body_bytes"),
                        .over_in_flight_bytes = Refused(metrics, options_.name, "in_flight_bytes"),
-                       .over_time = Refused(metrics, options_.name, "time")},
+                       .over_time = Refused(metrics, options_.name, "time"),
+                       .over_connections_per_address =
+                           Refused(metrics, options_.name, "connections_per_address"),
+                       .bad_proxy_headers = Refused(metrics, options_.name, "proxy_header"),
+                       .parties = access::PartyLimit(options_.max_connections_per_address)},
           .connections_now = metrics.Gauge("mmsmo_http_connections", "Open connections.",
                                            {{"server", options_.name}}),
+          .connections_of_one =
+              metrics.Gauge("mmsmo_http_connections_of_one_address",
+                            "Open connections of the address that has most, where that is limited.",
+                            {{"server", options_.name}}),
           .bytes_in_flight = metrics.Gauge(
               "mmsmo_http_in_flight_bytes",
               "Bytes of requests that are being read or are not durable yet, and of their events.",
@@ -305,6 +360,11 @@ Server::Server(ServerOptions options, Metrics& metrics)
           .connections_made_room = metrics.Counter(
               "mmsmo_http_made_room_total",
               "Idle and slow connections that were ended to make room for new ones.",
+              {{"server", options_.name}}),
+          .strangers_refused = Refused(metrics, options_.name, "proxy_protocol"),
+          .accept_pauses = metrics.Counter(
+              "mmsmo_http_accept_pauses_total",
+              "Times that no more connections were accepted because of TLS handshakes before them.",
               {{"server", options_.name}}),
       }) {}
 

@@ -36,6 +36,13 @@ struct ServerOptions {
   int64_t max_in_flight_bytes = 64 << 20;
   // At the ceiling connections without a request, and then those that send it slowly, make room.
   int max_connections = 10'000;
+  // Before they do, one without a request stays so long, and one with a request so long or while it
+  // arrives at this rate.
+  std::chrono::milliseconds idle_grace{1'000};
+  std::chrono::milliseconds slow_grace{2'000};
+  int64_t slow_bytes_a_second = 1 << 10;
+  // Of one address, or of a /64 of IPv6; more are closed. 0: no limit. Trusted proxies have none.
+  int max_connections_per_address = 0;
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds body_timeout{30'000};
   std::chrono::milliseconds idle_timeout{75'000};
@@ -43,6 +50,8 @@ struct ServerOptions {
   int access_log_rate = 0;  // lines a second at most; 0: none
   // Whose word counts for who asks.
   access::TrustedProxies proxies;
+  // Those begin each connection with a header of the PROXY protocol, and nobody else is served.
+  bool proxy_protocol = false;
   // The longest that a handler may take; then its route's answer_late.
   std::chrono::milliseconds handler_timeout{8'000};
 };

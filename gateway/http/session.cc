@@ -1,6 +1,7 @@
 #include "gateway/http/session.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <utility>
@@ -19,23 +20,10 @@ constexpr size_t kMaxLingerBytes = 4 << 20;
 constexpr milliseconds kLingerTimeout{2'000};
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
-// Where there is no room for new connections, one without a request stays so long, and one with a
-// request so long or while it arrives at this rate.
-constexpr milliseconds kIdleGrace{1'000};
-constexpr milliseconds kSlowGrace{2'000};
-constexpr int64_t kSlowBytesASecond = 1 << 10;
-
 RequestReader::Limits LimitsOf(const ServerOptions& options) {
   return {.max_header_bytes = options.max_header_bytes,
           .max_body_bytes = options.max_body_bytes,
           .proxies = &options.proxies};
-}
-
-access::Peer PeerOf(const Session::Socket& socket) {
-  error_code error;
-  const auto endpoint = socket.remote_endpoint(error);
-  if (error) return {};
-  return {.address = access::AddressOf(*endpoint.data())};
 }
 
 std::shared_ptr<const access::Certificate> Describe(const tls::PeerCertificate& shown) {
@@ -48,14 +36,20 @@ std::shared_ptr<const access::Certificate> Describe(const tls::PeerCertificate& 
 
 }  // namespace
 
-Session::Session(Socket socket, Context* context, std::atomic<int>* count)
+Session::Session(Socket socket, access::Peer peer, access::PartyLimit::Place place,
+                 Context* context, std::atomic<int>* count)
     : context_(context),
-      peer_(PeerOf(socket)),
+      peer_(std::move(peer)),
+      place_(std::move(place)),
       transport_(std::move(socket), context->options->certificates),
       count_(count),
       reader_(LimitsOf(*context->options), &context->routes, &peer_,
               &context->shared->bytes_in_flight) {
   ++*count_;
+  if (context_->options->proxy_protocol) proxy_header_ = std::make_unique<std::string>();
+  if (!transport_.shaking_hands()) return;
+  handshake_ = context_->sweeps;
+  ++context_->handshakes;
 }
 
 void Session::Start() {
@@ -65,7 +59,7 @@ void Session::Start() {
 
 void Session::StartBusy() {
   busy_ = true;
-  transport_.shaking_hands() ? Begin(kLingerTimeout) : RefuseBusy();
+  transport_.shaking_hands() || proxy_header_ ? Begin(kLingerTimeout) : RefuseBusy();
   Read();
 }
 
@@ -103,6 +97,7 @@ void Session::ReadSoon() {
 
 void Session::Read() {
   if (state_ == State::kClosed) return;
+  if (proxy_header_ && state_ == State::kReading && !ReadProxyHeader()) return;
   error_code error;
   const bool shook_hands = transport_.shaking_hands();
   const size_t bytes = transport_.Read(context_->scratch.data(), context_->scratch.size(), error);
@@ -117,7 +112,59 @@ void Session::Read() {
   received_ += bytes;
 }
 
+// Whether it is there, and the connection goes on. The socket is peeked at, and gives up no more
+// than the header's own bytes: what comes behind them is TLS's, or the request's.
+bool Session::ReadProxyHeader() {
+  std::array<char, kMaxProxyHeaderBytes> bytes;
+  error_code error;
+  const size_t before = proxy_header_->size();
+  const size_t count = transport_.Peek(bytes.data(), bytes.size() - before, error);
+  if (error == boost::asio::error::would_block) {
+    Wait();
+    return false;
+  }
+  if (error) {  // a proxy may look whether somebody listens
+    Close();
+    return false;
+  }
+  proxy_header_->append(bytes.data(), count);
+  const ProxyHeader header = http::ReadProxyHeader(*proxy_header_);
+  if (header.kind == ProxyHeader::Kind::kIncomplete) {
+    transport_.Discard(count);
+    Wait();
+    return false;
+  }
+  if (header.bytes > before) transport_.Discard(header.bytes - before);
+  return TakeProxyHeader(header);
+}
+
+bool Session::TakeProxyHeader(const ProxyHeader& header) {
+  proxy_header_.reset();
+  if (header.kind == ProxyHeader::Kind::kMalformed) {
+    context_->shared->bad_proxy_headers.Increment();
+    Close();
+    return false;
+  }
+  if (header.client) peer_.address = header.client;
+  if (header.client && !context_->options->proxies.Trust(header.client) &&
+      !context_->shared->parties.Take(*header.client, &place_)) {
+    context_->shared->over_connections_per_address.Increment();
+    Close();
+    return false;
+  }
+  if (busy_ && !transport_.shaking_hands()) RefuseBusy();
+  return true;
+}
+
+void Session::EndHandshake() {
+  const std::optional<uint64_t> began = std::exchange(handshake_, std::nullopt);
+  if (!began || *began != context_->sweeps) return;
+  --context_->handshakes;
+  if (context_->handshake_ended) context_->handshake_ended();
+}
+
 void Session::OnHandshake() {
+  EndHandshake();
   if (state_ != State::kReading) return;
   if (busy_) return RefuseBusy();
   if (const auto& certificate = transport_.peer()) peer_.certificate = Describe(*certificate);
@@ -317,18 +364,20 @@ void Session::CheckDeadline(Clock::time_point now) {
 }
 
 std::optional<Session::Worth> Session::WorthAt(Clock::time_point now) const {
+  const ServerOptions& options = *context_->options;
   // Who waits for a refusal loses nothing.
   if (state_ == State::kHolding) return Worth{.kind = Worth::Kind::kIdle, .since = since_};
   const bool idle = state_ == State::kLingering ||
                     (state_ == State::kReading && reader_.phase() == RequestReader::Phase::kIdle);
   const auto waited = now - since_;
   if (idle) {
-    if (waited < kIdleGrace) return std::nullopt;
+    if (waited < options.idle_grace) return std::nullopt;
     return Worth{.kind = Worth::Kind::kIdle, .since = since_};
   }
-  if (state_ != State::kReading || waited < kSlowGrace) return std::nullopt;
+  if (state_ != State::kReading || waited < options.slow_grace) return std::nullopt;
   const auto millis = std::chrono::duration_cast<milliseconds>(waited).count();
-  if (static_cast<int64_t>(received_) * 1000 >= kSlowBytesASecond * millis) return std::nullopt;
+  if (static_cast<int64_t>(received_) * 1000 >= options.slow_bytes_a_second * millis)
+    return std::nullopt;
   return Worth{.kind = Worth::Kind::kSlow, .since = since_};
 }
 
@@ -361,8 +410,9 @@ void Session::AnswerAndHalfClose(const Answer& answer) {
 void Session::Drain() {
   if (state_ == State::kHolding) return Send(std::exchange(held_, {}));
   if (state_ != State::kReading || reader_.phase() != RequestReader::Phase::kIdle) return;
-  // Who shakes hands has a request, and its client would not know what an end before it means.
-  if (transport_.shaking_hands()) {
+  // Who shakes hands, or has a proxy speak for him, has a request, and its client would not know
+  // what an end before it means.
+  if (transport_.shaking_hands() || proxy_header_) {
     deadline_ = std::min(deadline_, Clock::now() + kLingerTimeout);
     return;
   }
@@ -374,6 +424,8 @@ void Session::Close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
   --*count_;
+  EndHandshake();
+  place_.GiveBack();
   transport_.Close();
 }
 

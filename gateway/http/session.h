@@ -12,10 +12,12 @@
 #include <optional>
 #include <string>
 
+#include "gateway/access/party_limit.h"
 #include "gateway/base/byte_budget.h"
 #include "gateway/http/access_log.h"
 #include "gateway/http/answer_log.h"
 #include "gateway/http/message.h"
+#include "gateway/http/proxy_header.h"
 #include "gateway/http/request_reader.h"
 #include "gateway/http/server.h"
 #include "gateway/http/transport.h"
@@ -39,6 +41,9 @@ class Session : public std::enable_shared_from_this<Session> {
     prometheus::Counter& over_body_bytes;
     prometheus::Counter& over_in_flight_bytes;
     prometheus::Counter& over_time;
+    prometheus::Counter& over_connections_per_address;
+    prometheus::Counter& bad_proxy_headers;
+    access::PartyLimit parties;  // of connections
   };
 
   // What the sessions of one thread share.
@@ -48,14 +53,21 @@ class Session : public std::enable_shared_from_this<Session> {
     Shared* shared = nullptr;
     std::string date;       // the Date field's value
     bool draining = false;  // answers close their connection
+    // Of TLS that began since the last sweep, and are under way. What began before it counts no
+    // more: it waits for its client, and costs nothing.
+    int handshakes = 0;
+    uint64_t sweeps = 0;
+    std::function<void()> handshake_ended;
     // Where sockets are read to, so that a session without a request has no buffer.
     std::array<char, 32 << 10> scratch = {};
   };
 
   using Socket = Transport::Socket;
 
-  // Counts in `count`, one of Shared's, from here to Close. `context` must outlive the session.
-  Session(Socket socket, Context* context, std::atomic<int>* count);
+  // Of `peer`, as far as the socket says; `place` is its party's. Counts in `count`, one of
+  // Shared's, from here to Close. `context` must outlive the session.
+  Session(Socket socket, access::Peer peer, access::PartyLimit::Place place, Context* context,
+          std::atomic<int>* count);
 
   void Start();
   // Instead of Start: answers 503 to whatever comes.
@@ -100,6 +112,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void Wait();
   void ReadSoon();
   void Read();
+  bool ReadProxyHeader();
+  bool TakeProxyHeader(const ProxyHeader& header);
+  void EndHandshake();
   void Take(std::string_view bytes);
   bool TakeOne(std::string_view bytes);
   void Continue();
@@ -121,7 +136,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void SetDeadline(std::chrono::milliseconds timeout) { deadline_ = Clock::now() + timeout; }
 
   Context* const context_;
-  access::Peer peer_;  // before the transport, which takes its socket
+  access::Peer peer_;
+  access::PartyLimit::Place place_;
   Transport transport_;
   std::atomic<int>* const count_;
   State state_ = State::kReading;
@@ -132,7 +148,11 @@ class Session : public std::enable_shared_from_this<Session> {
   Clock::time_point handling_since_;
   size_t body_bytes_ = 0;  // of the request that is being handled
   Answer held_;
-  bool busy_ = false;  // answers 503 to whatever comes
+  // What was read of the header that a proxy in front begins with; null once it is there, or where
+  // there is none.
+  std::unique_ptr<std::string> proxy_header_;
+  std::optional<uint64_t> handshake_;  // the sweep that it began after, while it counts
+  bool busy_ = false;                  // answers 503 to whatever comes
   bool taking_ = false;
   bool keep_alive_ = false;
   uint64_t request_number_ = 0;  // tells a late answer from the one that is owed

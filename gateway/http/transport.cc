@@ -1,5 +1,6 @@
 #include "gateway/http/transport.h"
 
+#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -8,6 +9,10 @@
 namespace mmsmo::http {
 
 namespace asio = boost::asio;
+
+namespace {
+constexpr size_t kMaxDiscarded = 1 << 10;
+}  // namespace
 
 Transport::Transport(Socket socket, tls::Certificates* certificates) : socket_(std::move(socket)) {
   ErrorCode ignored;
@@ -22,6 +27,16 @@ bool Transport::HasBytes() const {
   if (tls_ && tls_->HasReceived()) return true;
   ErrorCode error;
   return socket_.available(error) > 0 && !error;
+}
+
+size_t Transport::Peek(void* to, size_t size, ErrorCode& error) {
+  return socket_.receive(asio::buffer(to, size), Socket::message_peek, error);
+}
+
+void Transport::Discard(size_t size) {
+  std::array<char, kMaxDiscarded> gone;
+  ErrorCode ignored;
+  socket_.read_some(asio::buffer(gone, size), ignored);
 }
 
 size_t Transport::Read(void* to, size_t size, ErrorCode& error) {

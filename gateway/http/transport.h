@@ -40,6 +40,11 @@ class Transport {
   // What nobody waits for. Nothing can be written after it where there is no room for all.
   void WriteOrForget(std::string_view bytes);
 
+  // Of the socket's bytes below TLS, before its handshake: what is there, which stays there.
+  size_t Peek(void* to, size_t size, ErrorCode& error);
+  // The first of what was peeked at goes.
+  void Discard(size_t size);
+
   // Calls `done(error)` where Read or Write may get on.
   template <typename Done>
   void WaitToRead(Done done) {

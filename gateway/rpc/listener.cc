@@ -125,19 +125,22 @@ class AsioListener final : public Listener {
   void Accept() {
     acceptor_.async_accept([this](error_code error, stream_protocol::socket socket) {
       if (error) return AcceptLater(error);
+      access::PartyLimit::Place place;
       if (IsFull()) {
         limit_->refused.Increment();
+      } else if (!HasPlace(socket, &place)) {
+        limit_->refused_party.Increment();
       } else if (socket.native_non_blocking(true, error); !error) {
-        HandOver(socket.release());
+        HandOver(socket.release(), std::move(place));
       }
       Accept();
     });
   }
 
-  void HandOver(int fd) {
+  void HandOver(int fd, access::PartyLimit::Place place) {
     if (unix_socket_) fd = KnowUid(fd);
     if (fd < 0) return;
-    open_.Add(fd);
+    open_.Add(fd, std::move(place));
     ++count_;
     accepted_(fd);
   }
@@ -153,8 +156,22 @@ class AsioListener final : public Listener {
 
   bool IsFull() {
     if (count_ < static_cast<size_t>(limit_->most)) return false;
-    if (std::chrono::steady_clock::now() >= counted_at_ + kCountAtMostEvery) Count();
+    CountAgain();
     return count_ >= static_cast<size_t>(limit_->most);
+  }
+  // What is in `place` then, where the client's party has so many at most.
+  bool HasPlace(const stream_protocol::socket& socket, access::PartyLimit::Place* place) {
+    error_code error;
+    const auto peer = socket.remote_endpoint(error);
+    if (error) return true;
+    const auto address = access::AddressOf(*peer.data());
+    if (!address || limit_->proxies.Trust(address) || limit_->parties->Take(*address, place))
+      return true;
+    CountAgain();
+    return limit_->parties->Take(*address, place);
+  }
+  void CountAgain() {
+    if (std::chrono::steady_clock::now() >= counted_at_ + kCountAtMostEvery) Count();
   }
   void Count() {
     counted_at_ = std::chrono::steady_clock::now();

@@ -12,6 +12,8 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "gateway/access/party_limit.h"
+#include "gateway/access/proxies.h"
 #include "gateway/base/metrics.h"
 
 namespace mmsmo::rpc {
@@ -21,6 +23,10 @@ struct ConnectionLimit {
   int most = 10'000;
   prometheus::Gauge& open;
   prometheus::Counter& refused;
+  // Of one party, but for trusted proxies.
+  access::PartyLimit* parties;
+  access::TrustedProxies proxies;
+  prometheus::Counter& refused_party;
 };
 
 class Listener {

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace mmsmo::rpc {
 namespace {
@@ -15,7 +16,9 @@ ino_t InodeOf(int fd) {
 
 }  // namespace
 
-void OpenSockets::Add(int fd) { sockets_.push_back({.fd = fd, .inode = InodeOf(fd)}); }
+void OpenSockets::Add(int fd, access::PartyLimit::Place place) {
+  sockets_.push_back({.fd = fd, .inode = InodeOf(fd), .place = std::move(place)});
+}
 
 size_t OpenSockets::Count() {
   std::erase_if(sockets_, [](const Socket& one) { return InodeOf(one.fd) != one.inode; });

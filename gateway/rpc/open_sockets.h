@@ -8,12 +8,15 @@
 #include <cstddef>
 #include <vector>
 
+#include "gateway/access/party_limit.h"
+
 namespace mmsmo::rpc {
 
 // For one thread at a time.
 class OpenSockets {
  public:
-  void Add(int fd);
+  // `place` is kept as long as the socket is open.
+  void Add(int fd, access::PartyLimit::Place place);
   // Looks at every one of them: a few hundred nanoseconds each.
   size_t Count();
 
@@ -22,6 +25,7 @@ class OpenSockets {
   struct Socket {
     int fd = -1;
     ino_t inode = 0;
+    access::PartyLimit::Place place;
   };
   std::vector<Socket> sockets_;
 };

@@ -62,11 +62,16 @@ class GrpcServer final : public Server {
   GrpcServer(const ServerOptions& options, broker::Broker* broker, const Clock& clock,
              Metrics& metrics)
       : limits_(options.limits),
+        parties_(options.limits.connections_per_address),
         connections_limit_{
             .most = options.limits.connections,
             .open = metrics.Gauge("mmsmo_grpc_connections", "Open connections of gRPC."),
             .refused = metrics.Counter("mmsmo_grpc_refused_total", "What a limit refused.",
-                                       {{"limit", "connections"}})},
+                                       {{"limit", "connections"}}),
+            .parties = &parties_,
+            .proxies = options.proxies,
+            .refused_party = metrics.Counter("mmsmo_grpc_refused_total", "What a limit refused.",
+                                             {{"limit", "connections_per_address"}})},
         call_bytes_(options.limits.call_bytes),
         opening_bytes_(options.limits.call_bytes),
         frame_bytes_(options.limits.frame_bytes),
@@ -93,6 +98,10 @@ class GrpcServer final : public Server {
       return {Metrics::GaugeFamily("mmsmo_call_bytes",
                                    "Bytes of what calls that are under way ask for.",
                                    static_cast<double>(call_bytes_.held())),
+              Metrics::GaugeFamily("mmsmo_grpc_connections_of_one_address",
+                                   "Open connections of the address that has most of gRPC's, "
+                                   "where that is limited.",
+                                   parties_.Highest()),
               Metrics::GaugeFamily("mmsmo_frame_bytes",
                                    "Bytes of frames that their streams have not taken yet.",
                                    static_cast<double>(frame_bytes_.held()))};
@@ -195,6 +204,7 @@ class GrpcServer final : public Server {
   }
 
   const Limits limits_;
+  access::PartyLimit parties_;  // of connections
   const ConnectionLimit connections_limit_;
   OpenWork work_;
   ByteBudget call_bytes_;

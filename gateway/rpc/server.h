@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "gateway/access/identity.h"
+#include "gateway/access/proxies.h"
 #include "gateway/base/byte_budget.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
@@ -21,6 +22,7 @@ namespace mmsmo::rpc {
 // What of gRPC may be in use at once.
 struct Limits {
   int connections = 10'000;
+  int connections_per_address = 0;  // or /64 of IPv6, but for trusted proxies; 0: no limit
   int streams = 20'000;
   int streams_a_connection = 4'096;  // unary calls included; a client waits with more
   int calls = 10'000;                // unary ones
@@ -41,6 +43,7 @@ struct ServerOptions {
   std::shared_ptr<const access::Identities> identities = std::make_shared<access::Identities>();
   bool reflection = true;
   bool health_open = true;  // to those who are not known, too
+  access::TrustedProxies proxies;
   // Of postbacks that are not durable yet, those that are reprocessed too; null: no limit. Must
   // outlive the server and the broker.
   ByteBudget* in_flight = nullptr;

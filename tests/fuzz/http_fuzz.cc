@@ -228,8 +228,8 @@ class Worker {
  private:
   void Talk(const Manner& manner, std::string_view bytes, int fd, Client& client) {
     auto session = std::make_shared<Session>(
-        Session::Socket(io_, asio::generic::stream_protocol(AF_UNIX, 0), fd), &context_,
-        manner.busy ? &shared_.busy : &shared_.connections);
+        Session::Socket(io_, asio::generic::stream_protocol(AF_UNIX, 0), fd), access::Peer(),
+        access::PartyLimit::Place(), &context_, manner.busy ? &shared_.busy : &shared_.connections);
     manner.busy ? session->StartBusy() : session->Start();
     for (; !bytes.empty(); bytes.remove_prefix(std::min(manner.piece, bytes.size()))) {
       if (!client.Send(bytes.substr(0, manner.piece))) break;
@@ -309,7 +309,10 @@ class Worker {
                           .over_header_bytes = refused_,
                           .over_body_bytes = refused_,
                           .over_in_flight_bytes = refused_,
-                          .over_time = refused_};
+                          .over_time = refused_,
+                          .over_connections_per_address = refused_,
+                          .bad_proxy_headers = refused_,
+                          .parties = access::PartyLimit(0)};
   Session::Context context_{
       .options = &kOptions, .shared = &shared_, .date = "Thu, 01 Jan 1970 00:00:00 GMT"};
   asio::io_context io_{1};
