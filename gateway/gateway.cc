@@ -143,13 +143,22 @@ http::ServerOptions PostbackServerOptions(const Config& config, tls::Certificate
           .proxies = config.trusted_proxies};
 }
 
+// What goes on when everything is opened anew: a file that is broken by then changes nothing.
+struct Lasting {
+  Metrics metrics;
+  std::unique_ptr<LiveSettings> live;  // null before the first opening
+};
+
 // Declared in the order in which they depend on each other. The broker goes before the HTTP
 // servers: until then it may still complete appends, which post to their threads' queues.
 struct Parts {
+  explicit Parts(Lasting& lasting) : metrics(lasting.metrics), live(lasting.live) {}
+  ~Parts() { metrics.ForgetSamplers(); }
+
   std::atomic<bool> ending{false};    // and so not ready, but serving as before
   std::atomic<bool> draining{false};  // takes nothing new
-  Metrics metrics;
-  std::unique_ptr<LiveSettings> live;
+  Metrics& metrics;
+  std::unique_ptr<LiveSettings>& live;
   std::vector<std::shared_ptr<http::Endpoint>> endpoints;
   std::unique_ptr<http::Server> postbacks;
   std::unique_ptr<http::Server> admin;
@@ -221,9 +230,11 @@ void Poll(const Config& config, Parts& parts) {
 }
 
 absl::Status Open(Config& config, const ReadConfig& read, Parts& parts) {
-  auto live = LiveSettings::Open(&config, read, parts.metrics);
-  if (!live.ok()) return live.status();
-  parts.live = *std::move(live);
+  if (parts.live == nullptr) {
+    auto live = LiveSettings::Open(&config, read, parts.metrics);
+    if (!live.ok()) return live.status();
+    parts.live = *std::move(live);
+  }
   auto broker =
       embedded::EmbeddedBroker::Open(EmbeddedOptions(config), SystemClock(), parts.metrics);
   if (!broker.ok()) return broker.status();
@@ -359,9 +370,10 @@ void Drain(const Config& config, Parts& parts) {
 absl::Status RunGateway(Config config, const ReadConfig& read) {
   PrepareProcess();
   const Signals signals;
+  Lasting lasting;
   End end = End::kReopen;
   while (end == End::kReopen) {
-    Parts parts;
+    Parts parts(lasting);
     alarm(0);  // those before are closed
     if (auto status = OpenUnlessSignalled(config, read, signals, parts); !status.ok())
       return status;
