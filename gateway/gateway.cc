@@ -223,6 +223,7 @@ void Poll(const Config& config, Parts& parts) {
            [&parts](std::shared_ptr<const access::Identities> identities) {
              parts.grpc->SetIdentities(std::move(identities));
            },
+       .judge_certificates = [&parts] { parts.grpc->JudgeCertificates(); },
        .subscriptions = &parts.broker->subscriptions()});
   parts.poller = std::make_unique<Poller>(kLookAtFilesEvery, [&parts] {
     parts.reload.exchange(false) ? parts.live->Reload() : parts.live->Look();
