@@ -34,7 +34,9 @@ std::shared_ptr<ClientCertificates::Shown> ClientCertificates::Of(
     shown->names_.emplace_back(name.data(), name.size());
   shown->certificate_ = std::move(certificate);
   shown->chain_ = std::move(chain);
-  shown_.emplace(both, shown);
+  // A session that is resumed brings its certificate alone.
+  shown_[shown->certificate_] = shown;
+  shown_[both] = shown;
   return shown;
 }
 
