@@ -274,6 +274,10 @@ void DeclareGrpc(Settings& settings, Config& config) {
           [&config](const std::string& text) { return ReadInsecure(text, config); }, ""));
   settings.Add("log-level", &config.log_level, "")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  settings
+      .Add("access-log-rate", &config.access_log_rate,
+           "Lines a second at most of a log of requests, as JSON; 0: none")
+      ->check(CLI::Range(0, 1'000'000));
   settings.Add("log-format", &config.log_format, "auto: text on a terminal, JSON otherwise")
       ->check(CLI::IsMember({"auto", "text", "json"}));
 }

@@ -72,6 +72,7 @@ struct Config {
   int64_t drain_timeout = 0;
   int64_t drain_grace = 0;
   std::string log_level = "info";
+  int access_log_rate = 0;
   std::string log_format = "auto";
 
   // Whether listeners may be open to all who can reach them.

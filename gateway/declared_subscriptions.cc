@@ -161,16 +161,17 @@ absl::Status DeclareSubscriptions(const std::vector<v1::Subscription>& declared,
                                   broker::Subscriptions& subscriptions) {
   google::protobuf::FieldMask everything;
   everything.add_paths("*");
+  // What cannot be is found before anything is changed.
   for (const v1::Subscription& wanted : declared) {
-    auto existing = subscriptions.Get(wanted.name());
-    absl::Status status;
-    if (!existing.ok()) {
-      status = subscriptions.Create(wanted).status();
-    } else if (existing->order_by_sender() != wanted.order_by_sender()) {
-      status = FailedPrecondition("order-by-sender cannot be changed; delete it first");
-    } else {
-      status = subscriptions.Update(wanted, everything).status();
-    }
+    const auto existing = subscriptions.Get(wanted.name());
+    if (!existing.ok() || existing->order_by_sender() == wanted.order_by_sender()) continue;
+    return FailedPrecondition(
+        "subscription '{}': order-by-sender cannot be changed; delete it first", wanted.name());
+  }
+  for (const v1::Subscription& wanted : declared) {
+    const absl::Status status = subscriptions.Get(wanted.name()).ok()
+                                    ? subscriptions.Update(wanted, everything).status()
+                                    : subscriptions.Create(wanted).status();
     if (!status.ok()) {
       return MakeStatus(status.code(),
                         fmt::format("subscription '{}': {}", wanted.name(), MessageOf(status)));

@@ -140,6 +140,7 @@ http::ServerOptions PostbackServerOptions(const Config& config, tls::Certificate
           .body_timeout = milliseconds(config.body_timeout),
           .idle_timeout = milliseconds(config.idle_timeout),
           .write_timeout = milliseconds(config.write_timeout),
+          .access_log_rate = config.access_log_rate,
           .proxies = config.trusted_proxies};
 }
 
@@ -339,7 +340,6 @@ End WaitForEnd(const Config& config, const Signals& signals, Parts& parts) {
       parts.poller->Look();
     } else if (signal != 0) {
       signals.Release();
-      parts.poller.reset();  // nothing changes any more, and `config` is ours
       WaitForGrace(config, signal, parts);
       Log()->info("{}: draining", NameOf(signal));
       return End::kSignal;
@@ -354,7 +354,6 @@ End WaitForEnd(const Config& config, const Signals& signals, Parts& parts) {
 // Nothing new comes in; what came in becomes durable and is answered; what is durable goes out to
 // who is connected.
 void Drain(const Config& config, Parts& parts) {
-  parts.poller.reset();
   parts.ending = true;
   parts.draining = true;
   parts.grpc->SetServing(false);

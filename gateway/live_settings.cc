@@ -20,8 +20,7 @@ constexpr char kReloadsHelp[] = "Times that the configuration was read again, by
 std::vector<std::string> ChangedForLater(const Config& before, const Config& after) {
   std::vector<std::string> names;
   for (const auto& [name, value] : after.texts) {
-    if (name == "log-level" || name == "http-path" || name == "endpoint" || name == "drain-grace")
-      continue;
+    if (name == "log-level" || name == "http-path" || name == "endpoint") continue;
     const auto was = before.texts.find(name);
     if (was == before.texts.end() || was->second != value) names.push_back(name);
   }
@@ -108,7 +107,6 @@ absl::Status LiveSettings::TakeOver() {
   config_->endpoints = std::move(config->endpoints);
   config_->identities = std::move(config->identities);
   config_->subscriptions = std::move(config->subscriptions);
-  config_->drain_grace = config->drain_grace;
   const std::vector<std::string> for_later = ChangedForLater(*config_, *config);
   Log()->info("the configuration was read again");
   if (!for_later.empty())

@@ -18,10 +18,9 @@ namespace mmsmo::command {
 // The stub of a service of the gateway that the command line names.
 template <typename Service>
 std::unique_ptr<typename Service::Stub> StubOf(const Context& context) {
-  return Service::NewStub(
-      MakeChannel(context.grpc,
-                  context.credentials ? context.credentials : grpc::InsecureChannelCredentials(),
-                  ChannelArgumentsFor(context.grpc, context.server_name), context.token));
+  return Service::NewStub(MakeChannel(
+      context.grpc, context.credentials ? context.credentials : grpc::InsecureChannelCredentials(),
+      ChannelArgumentsFor(context.grpc, context.server_name), context.token));
 }
 
 // Nothing, with the reason on stderr, where it fails.

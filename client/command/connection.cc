@@ -31,9 +31,10 @@ void AddConnection(CLI::App* app, Context* context) {
 
 bool PrepareToken(Context* context) {
   const char* const text = std::getenv("MMSMO_TOKEN");
-  if (context->token_file.empty() && text == nullptr) return true;
-  auto token = context->token_file.empty() ? Token::Of(text) : Token::FromFile(context->token_file);
-  const char* const option = context->token_file.empty() ? "MMSMO_TOKEN" : "--token-file";
+  const bool from_file = !context->token_file.empty();
+  if (!from_file && text == nullptr) return true;
+  auto token = from_file ? Token::FromFile(context->token_file) : Token::Of(text);
+  const char* const option = from_file ? "--token-file" : "MMSMO_TOKEN";
   if (!token.ok()) return Refuse(option, token.status());
   context->token = *std::move(token);
   const absl::Status status = CheckToken(context->grpc, /*encrypted=*/context->tls,

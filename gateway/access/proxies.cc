@@ -14,24 +14,25 @@ std::string_view Trim(std::string_view text) {
   return View(absl::StripAsciiWhitespace({text.data(), text.size()}));
 }
 
-// Splits off what stands behind the last `separator` outside of quotes. A quote that does not end
-// may be a client's, to swallow what a proxy adds: nothing is left of the text.
-std::string_view TakeLast(std::string_view* text, char separator) {
+// What stands between separators outside of quotes. A quote that does not end may be a client's, to
+// swallow what a proxy adds: then there is nothing.
+std::vector<std::string_view> Split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
   bool quoted = false;
-  size_t at = std::string_view::npos;
-  for (size_t i = 0; i < text->size(); ++i) {
-    if ((*text)[i] == '\\' && quoted) {
+  size_t begin = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && quoted) {
       ++i;
-    } else if ((*text)[i] == '"') {
+    } else if (text[i] == '"') {
       quoted = !quoted;
-    } else if ((*text)[i] == separator && !quoted) {
-      at = i;
+    } else if (text[i] == separator && !quoted) {
+      parts.push_back(Trim(text.substr(begin, i - begin)));
+      begin = i + 1;
     }
   }
-  if (quoted) return *text = {};
-  const std::string_view last = at == std::string_view::npos ? *text : text->substr(at + 1);
-  *text = at == std::string_view::npos ? std::string_view() : text->substr(0, at);
-  return Trim(last);
+  parts.push_back(Trim(text.substr(begin)));
+  if (quoted) parts.clear();
+  return parts;
 }
 
 // An address, behind which a port may stand.
@@ -48,8 +49,7 @@ std::optional<Address> ParseNode(std::string_view node) {
 
 // Of an element of Forwarded (RFC 7239, 4).
 std::optional<Address> ParseForwarded(std::string_view element) {
-  while (!element.empty()) {
-    std::string_view pair = TakeLast(&element, ';');
+  for (std::string_view pair : Split(element, ';')) {
     if (!absl::StartsWithIgnoreCase({pair.data(), pair.size()}, "for=")) continue;
     pair = Trim(pair.substr(4));
     if (pair.size() >= 2 && pair.starts_with('"') && pair.ends_with('"'))
@@ -96,13 +96,15 @@ std::string_view NameOf(TrustedProxies::Field field) {
 
 std::optional<Address> ClientOf(const TrustedProxies& proxies, const std::optional<Address>& peer,
                                 std::string_view value) {
-  std::optional<Address> client = peer;
-  while (!Trim(value).empty() && proxies.Trust(client)) {
-    const std::string_view element = TakeLast(&value, ',');
-    client = proxies.field == TrustedProxies::Field::kForwarded ? ParseForwarded(element)
-                                                                : ParseNode(element);
-    if (!client) return std::nullopt;
-  }
+  if (Trim(value).empty() || !proxies.Trust(peer)) return peer;
+  std::vector<std::string_view> elements = Split(value, ',');
+  std::optional<Address> client;
+  do {
+    if (elements.empty()) return client;
+    client = proxies.field == TrustedProxies::Field::kForwarded ? ParseForwarded(elements.back())
+                                                                : ParseNode(elements.back());
+    elements.pop_back();
+  } while (client && proxies.Trust(client));
   return client;
 }
 

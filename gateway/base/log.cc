@@ -103,6 +103,18 @@ void FlushLog() {
   StandardError().Flush(kAtMost);
 }
 
+void LogRecord(std::string_view name, std::string_view record) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+  std::tm utc{};
+  const std::time_t seconds = micros / 1'000'000;
+  gmtime_r(&seconds, &utc);
+  StandardError().Add(
+      fmt::format("{{\"time\":\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z\",\"{}\":{}}}\n",
+                  utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
+                  utc.tm_sec, micros % 1'000'000, name, record));
+}
+
 uint64_t DroppedLogLines() { return StandardError().dropped(); }
 
 void SetLogLevel(const std::string& level) {

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "spdlog/spdlog.h"
@@ -30,6 +31,10 @@ absl::Status InitLog(const LogOptions& options);
 
 // One of those of LogOptions; anything else changes nothing.
 void SetLogLevel(const std::string& level);
+
+// Writes {"time":…,"NAME":RECORD} as a line among the others, whatever their format and level.
+// `record` is JSON.
+void LogRecord(std::string_view name, std::string_view record);
 
 // Before the end of the process: returns once what was logged is written, at the latest after 0.2
 // s.

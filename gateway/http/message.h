@@ -51,6 +51,7 @@ enum class BodyRefusal {
 
 // What one path takes.
 struct Route {
+  std::string name;                      // in the access log
   std::string method;                    // GET takes HEAD too
   std::optional<size_t> max_body_bytes;  // otherwise as many as the server takes
   // Set: the path is followed by one more segment, of which this says whether it is right.

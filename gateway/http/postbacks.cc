@@ -60,7 +60,7 @@ Route PostbackRoute(const PostbackContext& context, const std::shared_ptr<Endpoi
   const access::EndpointSettings& settings = endpoint->access().settings();
   const size_t max_bytes =
       settings.max_body_bytes > 0 ? settings.max_body_bytes : context.max_body_bytes;
-  Route route{.method = "POST", .max_body_bytes = max_bytes};
+  Route route{.name = endpoint->name(), .method = "POST", .max_body_bytes = max_bytes};
   if (!settings.path_secrets.empty()) {
     route.is_secret = [endpoint](std::string_view segment) {
       return endpoint->access().IsPathSecret(segment);

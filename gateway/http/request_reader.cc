@@ -124,6 +124,8 @@ void RequestReader::Begin() {
   keep_alive_ = false;
   head_ = false;
   http10_ = false;
+  method_ = {};
+  client_ = peer_->address;
 }
 
 RequestReader::Next RequestReader::Step(std::string_view* bytes) {
@@ -154,6 +156,7 @@ RequestReader::Next RequestReader::JudgeHeader(bool body_waits) {
   // HTTP/1.0 knows no transfer codings: what follows the body may be anything (RFC 9112, 6.1).
   keep_alive_ = request.keep_alive() && !(http10_ && coded);
   head_ = request.method() == field::verb::head;
+  if (request.method() != field::verb::unknown) method_ = View(field::to_string(request.method()));
   if (!http10_ && request.count(field::field::host) != 1) {
     return Refuse(400, "bad_host", "the request has not exactly one Host field");
   }
@@ -215,7 +218,9 @@ std::optional<Answer> RequestReader::Admit() {
     if (begin == end || std::next(begin) != end) return std::nullopt;
     return View(begin->value());
   };
-  return route_->admit(Client(), only, &request_);
+  const access::Peer client = Client();
+  client_ = client.address;
+  return route_->admit(client, only, &request_);
 }
 
 access::Peer RequestReader::Client() const {

@@ -56,6 +56,11 @@ class RequestReader {
   const Answer& refusal() const { return refusal_; }
   Limit refused_by() const { return refused_by_; }
 
+  // Of what was read last, for the access log: empty where it is none of RFC 9110's.
+  std::string_view method() const { return method_; }
+  // Whom it came from, where its route has asked; a proxy may ask for him.
+  const std::optional<access::Address>& client() const { return client_; }
+
   // Forgets what has arrived, and closes the connection after the next answer.
   void Drop();
 
@@ -93,6 +98,8 @@ class RequestReader {
   bool header_seen_ = false;
   std::shared_ptr<const Routes> routes_of_request_;
   const Route* route_ = nullptr;
+  std::string_view method_;
+  std::optional<access::Address> client_;
   Request request_;           // what the header says, but for its body
   int64_t header_bytes_ = 0;  // what the parser keeps of the header
   ByteBudget::Part request_part_;

@@ -288,6 +288,7 @@ Server::Server(ServerOptions options, Metrics& metrics)
       shared_(new Shared{
           .sessions = {.bytes_in_flight = ByteBudget(options_.max_in_flight_bytes),
                        .answers = AnswerLog(options_.name, metrics),
+                       .access = AccessLog(options_.name, options_.access_log_rate),
                        .over_header_bytes = Refused(metrics, options_.name, "header_bytes"),
                        .over_body_bytes = Refused(metrics, options_.name, "body_bytes"),
                        .over_in_flight_bytes = Refused(metrics, options_.name, "in_flight_bytes"),

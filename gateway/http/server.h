@@ -40,6 +40,7 @@ struct ServerOptions {
   std::chrono::milliseconds body_timeout{30'000};
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds write_timeout{10'000};
+  int access_log_rate = 0;  // lines a second at most; 0: none
   // Whose word counts for who asks.
   access::TrustedProxies proxies;
   // The longest that a handler may take; then its route's answer_late.

@@ -172,6 +172,7 @@ bool Session::TakeOne(std::string_view bytes) {
     case RequestReader::Next::kRefusal:
       CountRefusal();
       keep_alive_ = reader_.keep_alive();
+      body_bytes_ = 0;
       handling_since_ = Clock::now();
       Respond(reader_.refusal());
       return true;
@@ -195,10 +196,12 @@ void Session::Continue() {
 void Session::Dispatch() {
   keep_alive_ = reader_.keep_alive();
   state_ = State::kHandling;
+  Request request = reader_.TakeRequest();
+  body_bytes_ = request.body.size();
   handling_since_ = Clock::now();
   deadline_ = handling_since_ + context_->options->handler_timeout;
   reader_.route()->handle(
-      reader_.TakeRequest(), [weak = weak_from_this(), number = ++request_number_](Answer answer) {
+      std::move(request), [weak = weak_from_this(), number = ++request_number_](Answer answer) {
         const auto self = weak.lock();
         if (self && self->state_ == State::kHandling && self->request_number_ == number)
           self->Respond(std::move(answer));
@@ -219,10 +222,23 @@ void Session::CountRefusal() {
   }
 }
 
-void Session::Respond(Answer answer) {
-  if (const Route* const route = reader_.route(); route != nullptr && route->answered)
-    route->answered(answer, Clock::now() - handling_since_);
+void Session::Count(const Answer& answer) {
   context_->shared->answers.Count(answer);
+  const Route* const route = reader_.route();
+  const auto after = Clock::now() - handling_since_;
+  if (route != nullptr && route->answered) route->answered(answer, after);
+  if (!context_->shared->access.enabled()) return;
+  context_->shared->access.Add({.endpoint = route != nullptr ? std::string_view(route->name) : "",
+                                .method = reader_.method(),
+                                .client = reader_.client(),
+                                .body_bytes = body_bytes_,
+                                .status = answer.status,
+                                .reason = answer.reason,
+                                .after = after});
+}
+
+void Session::Respond(Answer answer) {
+  Count(answer);
   if (answer.late.count() == 0 || context_->draining) return Send(answer);
   state_ = State::kHolding;
   SetDeadline(answer.late);
@@ -334,7 +350,9 @@ void Session::GiveUpReading() {
 // An answer that nobody waits for: what the socket does not take at once is not sent.
 void Session::AnswerAndHalfClose(const Answer& answer) {
   keep_alive_ = false;
-  context_->shared->answers.Count(answer);
+  body_bytes_ = 0;
+  handling_since_ = Clock::now();
+  Count(answer);
   Format(answer);
   transport_.WriteOrForget(out_);
   HalfClose();

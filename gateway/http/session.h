@@ -13,6 +13,7 @@
 #include <string>
 
 #include "gateway/base/byte_budget.h"
+#include "gateway/http/access_log.h"
 #include "gateway/http/answer_log.h"
 #include "gateway/http/message.h"
 #include "gateway/http/request_reader.h"
@@ -32,6 +33,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::atomic<int> busy{0};         // open ones over the ceiling
     ByteBudget bytes_in_flight;       // what is read of requests, and what is not durable yet
     AnswerLog answers;
+    AccessLog access;
     // What a limit refused.
     prometheus::Counter& over_header_bytes;
     prometheus::Counter& over_body_bytes;
@@ -105,6 +107,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void CountRefusal();
   void Respond(Answer answer);
   void Send(const Answer& answer);
+  void Count(const Answer& answer);
   void RefuseBusy();
   void OnHandshake();
   void OnError(boost::system::error_code error);
@@ -127,6 +130,7 @@ class Session : public std::enable_shared_from_this<Session> {
   size_t received_ = 0;      // of bytes since then
   RequestReader reader_;
   Clock::time_point handling_since_;
+  size_t body_bytes_ = 0;  // of the request that is being handled
   Answer held_;
   bool busy_ = false;  // answers 503 to whatever comes
   bool taking_ = false;

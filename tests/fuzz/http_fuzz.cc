@@ -305,6 +305,7 @@ class Worker {
   std::atomic<bool> draining_{false};
   Session::Shared shared_{.bytes_in_flight = ByteBudget(kOptions.max_in_flight_bytes),
                           .answers = http::AnswerLog("fuzz", metrics_),
+                          .access = http::AccessLog("fuzz", 0),
                           .over_header_bytes = refused_,
                           .over_body_bytes = refused_,
                           .over_in_flight_bytes = refused_,

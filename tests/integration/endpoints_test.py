@@ -2,6 +2,7 @@
 import base64
 import hashlib
 import hmac
+import json
 import os
 import signal
 import time
@@ -140,6 +141,29 @@ class EndpointsTest(EndpointsTestCase):
         body = xml("A", note="x" * 300_000)
         self.assertEqual(server.post(body, path="/hooks")[0], 413)
         self.assertEqual(server.post(body, path="/large")[0], 200)
+
+    def test_the_access_log_has_a_sample_of_the_requests(self):
+        server = self.serve(self.table('name = "us"\npath = "/hooks"\npath-secret-file = ["DIR/segment"]\n'),
+                            flags=("--access-log-rate", "3"))
+        def lines():
+            parsed = [json.loads(line) for line in server.log_text().splitlines()]
+            return [line["access"] for line in parsed if "access" in line]
+        secret = "/hooks/" + SECRETS["segment"]
+        body = xml("A")
+        self.assertEqual(server.post(body, path=secret)[0], 200)
+        self.assertEqual(self.status(server, path="/hooks/wrong-secret"), 404)
+        self.until(lambda: len(lines()) == 2)
+        first, second = lines()
+        self.assertLess(first.pop("millis"), 60_000)
+        self.assertEqual(first, {"server": "postbacks", "endpoint": "us", "method": "POST", "client": "127.0.0.1",
+                                 "status": 200, "body_bytes": len(body), "left_out": 0})
+        self.assertEqual((second["status"], second["reason"]), (404, "no_such_path"))
+        self.assertNotIn("endpoint", second)
+        for i in range(20):
+            self.status(server, f"B{i}", path=secret)
+        self.until(lambda: self.status(server, "C", path=secret) == 200 and lines()[-1]["left_out"] > 0)
+        for hidden in (SECRETS["segment"], "wrong-secret", "14082257140"):
+            self.assertNotIn(hidden, server.log_text())
 
     def test_secrets_are_read_again(self):
         server = self.serve(self.table('name = "us"\npath = "/hooks"\nbearer = { token-file = ["DIR/token"] }\n'))

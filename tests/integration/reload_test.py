@@ -68,7 +68,8 @@ class ReloadTest(TestCase):
         self.serve()
         for mistake in ("colour = 1", 'http-threads = "x"', '[[endpoint]]\nname = "c"\npath = "c"',
                         '[[endpoint]]\nname = "c"\npath = "/c"\nbearer = { token-file = ["/no/such"] }',
-                        subscription("s1", "order-by-sender = true"), "[[endpoint"):
+                        subscription("s1", "order-by-sender = true"),
+                        subscription("s0") + subscription("s1", "order-by-sender = true"), "[[endpoint"):
             self.write(mistake, endpoint("b") if mistake.startswith("[[endpoint]]") else "", subscription("s2"))
             self.reload("failed")
             self.logs("the configuration stays as it was: ")

@@ -49,7 +49,8 @@ TEST_P(SubscriptionContract, SaysWhichEndpointsAFilterHas) {
   wanted.mutable_filter()->add_endpoints("sinch-us");
   ASSERT_THAT(subscriptions().Update(wanted, {}), IsOk());
   EXPECT_THAT(*subscriptions().EndpointsOf("orders"), ElementsAre("sinch-us"));
-  EXPECT_THAT(subscriptions().EndpointsOf("missing"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("missing")));
+  EXPECT_THAT(subscriptions().EndpointsOf("missing"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("missing")));
 }
 
 TEST_P(SubscriptionContract, ListsByPage) {
