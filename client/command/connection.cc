@@ -24,8 +24,7 @@ void AddConnection(CLI::App* app, Context* context) {
   app->add_option("--token-file", context->token_file,
                   "A file with the token to show to the gateway; or MMSMO_TOKEN is the token")
       ->envname("MMSMO_TOKEN_FILE");
-  app->add_flag("--send-secret-unencrypted,--send-token-unencrypted",
-                context->send_secret_unencrypted,
+  app->add_flag("--send-secret-unencrypted", context->send_secret_unencrypted,
                 "Send the token or another secret although others can read it on its way");
 }
 
