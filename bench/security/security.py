@@ -91,9 +91,10 @@ def compare(part, table, unit, measurements):
         part.options.rounds = part.data["rounds"] = max(part.options.rounds, LEAST_ROUNDS)
     results = part.interleave(measurements)
     first = next(iter(measurements))
+    plural = "deliveries" if unit == "delivery" else unit + "s"
     for name, measured in results.items():
         rates, cpus, commands = zip(*measured)
-        part.row(table, name, {f"{unit}s/s": rates, f"CPU µs/{unit}": cpus}, commands[0],
+        part.row(table, name, {f"{plural}/s": rates, f"CPU µs/{unit}": cpus}, commands[0],
                  first if name != first and first in results else None)
     return {name: tuple(zip(*measured))[:2] for name, measured in results.items()}
 
