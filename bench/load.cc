@@ -17,6 +17,7 @@
 
 #include "absl/synchronization/blocking_counter.h"
 #include "client/subscriber.h"
+#include "client/token.h"
 #include "fmt/format.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
 #include "mmsmo/v1/subscription_service.grpc.pb.h"
@@ -90,8 +91,10 @@ int CatchUp(const std::string& target, int64_t count, bool parse) {
 }
 
 // `count` deliveries of a named subscription, acknowledged by the library.
-int Acknowledged(const std::string& target, const std::string& name, int64_t count, int64_t every) {
+int Acknowledged(const std::string& target, const std::string& token_file, const std::string& name,
+                 int64_t count, int64_t every) {
   SubscriberOptions options{.target = target};
+  if (!token_file.empty()) options.token = Token::FromFile(token_file).value();
   options.max_batch_size = 1024;
   options.max_outstanding_messages = every > 1 ? 1'000'000 : 0;
   options.max_outstanding_bytes = every > 1 ? int64_t{4} << 30 : 0;
@@ -305,7 +308,7 @@ int Administer(const std::string& target, const std::string& name) {
 
 int main(int argc, char** argv) {
   CLI::App app("The client's side of the benchmarks.");
-  std::string mode, target, url, name = "bench";
+  std::string mode, target, url, token_file, name = "bench";
   int64_t count = 1, every = 1;
   int streams = 1, connections = 64;
   double rate = 2000;
@@ -316,6 +319,7 @@ int main(int argc, char** argv) {
           {"catch-up", "acknowledged", "live", "latency", "ingest", "idle", "administer"}));
   app.add_option("--grpc", target);
   app.add_option("--url", url);
+  app.add_option("--token-file", token_file);
   app.add_option("--subscription", name);
   app.add_option("--count", count);
   app.add_option("--every", every, "acknowledge only each so many-th");
@@ -325,7 +329,7 @@ int main(int argc, char** argv) {
   app.add_flag("--parse", parse);
   CLI11_PARSE(app, argc, argv);
   if (mode == "catch-up") return mmsmo::CatchUp(target, count, parse);
-  if (mode == "acknowledged") return mmsmo::Acknowledged(target, name, count, every);
+  if (mode == "acknowledged") return mmsmo::Acknowledged(target, token_file, name, count, every);
   if (mode == "live") return mmsmo::Live(target, streams, count);
   if (mode == "ingest") return mmsmo::Ingest(url, rate, count, connections);
   if (mode == "administer") return mmsmo::Administer(target, name);

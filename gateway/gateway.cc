@@ -147,13 +147,22 @@ http::ServerOptions PostbackServerOptions(const Config& config, tls::Certificate
           .proxy_protocol = config.http_proxy_protocol};
 }
 
+// What goes on when everything is opened anew: a file that is broken by then changes nothing.
+struct Lasting {
+  Metrics metrics;
+  std::unique_ptr<LiveSettings> live;  // null before the first opening
+};
+
 // Declared in the order in which they depend on each other. The broker goes before the HTTP
 // servers: until then it may still complete appends, which post to their threads' queues.
 struct Parts {
+  explicit Parts(Lasting& lasting) : metrics(lasting.metrics), live(lasting.live) {}
+  ~Parts() { metrics.ForgetSamplers(); }
+
   std::atomic<bool> ending{false};    // and so not ready, but serving as before
   std::atomic<bool> draining{false};  // takes nothing new
-  Metrics metrics;
-  std::unique_ptr<LiveSettings> live;
+  Metrics& metrics;
+  std::unique_ptr<LiveSettings>& live;
   std::vector<std::shared_ptr<http::Endpoint>> endpoints;
   std::unique_ptr<http::Server> postbacks;
   std::unique_ptr<http::Server> admin;
@@ -220,6 +229,7 @@ void Poll(const Config& config, Parts& parts) {
            [&parts](std::shared_ptr<const access::Identities> identities) {
              parts.grpc->SetIdentities(std::move(identities));
            },
+       .judge_certificates = [&parts] { parts.grpc->JudgeCertificates(); },
        .subscriptions = &parts.broker->subscriptions()});
   parts.poller = std::make_unique<Poller>(kLookAtFilesEvery, [&parts] {
     parts.reload.exchange(false) ? parts.live->Reload() : parts.live->Look();
@@ -227,9 +237,11 @@ void Poll(const Config& config, Parts& parts) {
 }
 
 absl::Status Open(Config& config, const ReadConfig& read, Parts& parts) {
-  auto live = LiveSettings::Open(&config, read, parts.metrics);
-  if (!live.ok()) return live.status();
-  parts.live = *std::move(live);
+  if (parts.live == nullptr) {
+    auto live = LiveSettings::Open(&config, read, parts.metrics);
+    if (!live.ok()) return live.status();
+    parts.live = *std::move(live);
+  }
   ShowLimits(config, parts.metrics);
   auto broker =
       embedded::EmbeddedBroker::Open(EmbeddedOptions(config), SystemClock(), parts.metrics);
@@ -367,9 +379,10 @@ void Drain(const Config& config, Parts& parts) {
 absl::Status RunGateway(Config config, const ReadConfig& read) {
   PrepareProcess();
   const Signals signals;
+  Lasting lasting;
   End end = End::kReopen;
   while (end == End::kReopen) {
-    Parts parts;
+    Parts parts(lasting);
     alarm(0);  // those before are closed
     if (auto status = OpenUnlessSignalled(config, read, signals, parts); !status.ok())
       return status;

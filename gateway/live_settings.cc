@@ -75,6 +75,7 @@ absl::StatusOr<std::unique_ptr<LiveSettings>> LiveSettings::Open(Config* config,
 
 void LiveSettings::Look() {
   certificates_.Look().IgnoreError();  // it is logged and counted
+  users_.judge_certificates();
   if (endpoints_->Look()) users_.use_endpoints(endpoints_->endpoints());
   if (auto identities = identities_->Look()) users_.use_identities(std::move(identities));
 }
@@ -89,7 +90,9 @@ void LiveSettings::Reload() {
 absl::Status LiveSettings::TakeOver() {
   auto config = read_();
   if (!config.ok()) return config.status();
-  if (auto status = certificates_.Look(); !status.ok()) return status;
+  const absl::Status certificates = certificates_.Look();
+  users_.judge_certificates();
+  if (!certificates.ok()) return certificates;
   auto endpoints = access::EndpointFiles::Open(config->endpoints, metrics_);
   if (!endpoints.ok()) return endpoints.status();
   auto identities = access::IdentityFiles::Open(config->identities, metrics_);

@@ -38,6 +38,7 @@ class LiveSettings {
   struct Users {
     std::function<void(const access::Endpoints&)> use_endpoints;
     std::function<void(std::shared_ptr<const access::Identities>)> use_identities;
+    std::function<void()> judge_certificates;  // after each look at their files
     broker::Subscriptions* subscriptions = nullptr;
   };
 

@@ -13,9 +13,10 @@ GOALS = {64: 0.38, 256: 0.50}  # of nginx, at so many connections
 CLIENTS, MANY_CLIENTS = 64, 256
 
 
-def wrk(address, connections, seconds, media):
+def wrk(address, connections, seconds, media, tls=False, header=None):
     return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", os.path.join(HERE, "postback.lua"),
-            f"http://{address}", "--", os.path.join(HERE, "postback." + media)]
+            f"{'https' if tls else 'http'}://{address}", "--", os.path.join(HERE, "postback." + media),
+            *([header] if header else [])]
 
 
 def measure(server, command):

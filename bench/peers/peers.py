@@ -58,11 +58,13 @@ def install(package):
 
 
 @contextlib.contextmanager
-def nginx(address):
+def nginx(address, tls=None):
+    """`tls`: a directory with cert and key."""
     with work_directory() as directory:
         config = os.path.join(directory, "nginx.conf")
         with open(os.path.join(HERE, "nginx.conf")) as template, open(config, "w") as out:
-            out.write(template.read().replace("PORT", port_of(address)))
+            out.write(template.read().replace("PORT", port_of(address) + (
+                f" ssl; ssl_certificate {tls}/cert; ssl_certificate_key {tls}/key; ssl_protocols TLSv1.3" if tls else "")))
         with serving(["/usr/sbin/nginx", "-p", directory, "-c", config], address, directory) as server:
             yield server
 

@@ -25,7 +25,7 @@ struct Context {
   // For gRPC, once the command line is read; null: without encryption.
   std::shared_ptr<grpc::ChannelCredentials> credentials;
   std::string token_file;
-  bool send_token_unencrypted = false;
+  bool send_secret_unencrypted = false;
   // That of the file or of MMSMO_TOKEN, once the command line is read; null: none.
   std::shared_ptr<Token> token;
   // Set by the command that was chosen; returns the exit code.

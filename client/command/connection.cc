@@ -24,8 +24,8 @@ void AddConnection(CLI::App* app, Context* context) {
   app->add_option("--token-file", context->token_file,
                   "A file with the token to show to the gateway; or MMSMO_TOKEN is the token")
       ->envname("MMSMO_TOKEN_FILE");
-  app->add_flag("--send-token-unencrypted", context->send_token_unencrypted,
-                "Send the token although others can read it on its way");
+  app->add_flag("--send-secret-unencrypted", context->send_secret_unencrypted,
+                "Send the token or another secret although others can read it on its way");
 }
 
 bool PrepareToken(Context* context) {
@@ -37,8 +37,8 @@ bool PrepareToken(Context* context) {
   if (!token.ok()) return Refuse(option, token.status());
   context->token = *std::move(token);
   const absl::Status status = CheckToken(context->grpc, /*encrypted=*/context->tls,
-                                         context->token.get(), context->send_token_unencrypted);
-  return status.ok() || Refuse("--send-token-unencrypted", status);
+                                         context->token.get(), context->send_secret_unencrypted);
+  return status.ok() || Refuse("--send-secret-unencrypted", status);
 }
 
 }  // namespace mmsmo::command

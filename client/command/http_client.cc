@@ -7,6 +7,8 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http.hpp>
+#include <charconv>
+#include <ctime>
 #include <utility>
 
 #include "client/tls.h"
@@ -20,11 +22,21 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
+constexpr std::chrono::milliseconds kPauseBeforeRetry{20};
+
 absl::Status Failure(std::string_view what, const Url& url, const error_code& error) {
   const std::string message = fmt::format("{} {}:{}: {}{}", what, url.host, url.port,
                                           error.message(), TlsRemedy(error.message()));
   return error == beast::error::timeout ? absl::DeadlineExceededError(message)
                                         : absl::UnavailableError(message);
+}
+
+// Zero for what is no number, such as a date, which the gateway never sends.
+std::chrono::seconds RetryAfter(const http::response<http::string_body>& response) {
+  const auto text = response[http::field::retry_after];
+  int seconds = 0;
+  std::from_chars(text.data(), text.data() + text.size(), seconds);
+  return std::chrono::seconds(std::max(seconds, 0));
 }
 
 template <typename Stream>
@@ -83,9 +95,36 @@ AnswerFields ReadAnswer(const std::string& body) {
   return fields;
 }
 
+std::optional<std::chrono::milliseconds> PauseBeforeRetry(const absl::StatusOr<Answer>& answer) {
+  if (answer.ok() && answer->status == 429)
+    return std::max<std::chrono::milliseconds>(answer->retry_after, kPauseBeforeRetry);
+  if (!answer.ok() || answer->status == 503) return kPauseBeforeRetry;
+  return std::nullopt;
+}
+
+std::string_view RemedyFor(int status) {
+  switch (status) {
+    case 401:
+      return "this endpoint has to know who posts: give what it checks with --user, "
+             "--bearer-file, --secret-header or --hmac-header";
+    case 403:
+      return "this endpoint takes nothing from this address, or wants another client certificate: "
+             "see --cert and --key";
+    case 429:
+      return "this is more than the endpoint's rate allows: send less with --rate, or wait with "
+             "--retry-for";
+    default:
+      return "";
+  }
+}
+
 HttpClient::HttpClient(asio::any_io_executor executor, Url url, std::chrono::milliseconds timeout,
-                       Https https)
-    : url_(std::move(url)), timeout_(timeout), https_(std::move(https)), stream_(executor) {}
+                       Https https, PostSecrets secrets)
+    : url_(std::move(url)),
+      timeout_(timeout),
+      https_(std::move(https)),
+      secrets_(std::move(secrets)),
+      stream_(executor) {}
 
 asio::awaitable<absl::Status> HttpClient::Connect() {
   error_code error;
@@ -136,6 +175,8 @@ asio::awaitable<absl::StatusOr<Answer>> HttpClient::Exchange(std::string content
   request.set(http::field::host, fmt::format("{}:{}", url_.host, url_.port));
   request.set(http::field::content_type, content_type);
   request.set(http::field::user_agent, "mmsmo");
+  for (const auto& [name, value] : secrets_.FieldsFor(request.body(), std::time(nullptr)))
+    request.set(name, value);
   request.prepare_payload();
 
   stream_.expires_after(timeout_);
@@ -152,7 +193,8 @@ asio::awaitable<absl::StatusOr<Answer>> HttpClient::Exchange(std::string content
   }
   if (error) co_return Failure("no answer from", url_, error);
   co_return Answer{.status = static_cast<int>(response.result_int()),
-                   .body = std::move(response.body())};
+                   .body = std::move(response.body()),
+                   .retry_after = RetryAfter(response)};
 }
 
 asio::awaitable<absl::StatusOr<Answer>> HttpClient::Post(std::string content_type,

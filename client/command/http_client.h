@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "client/command/post_secrets.h"
 
 namespace mmsmo::command {
 
@@ -30,7 +31,15 @@ absl::StatusOr<Url> ParseUrl(std::string_view text);
 struct Answer {
   int status = 0;
   std::string body;
+  std::chrono::seconds retry_after{0};  // 0: it says nothing
 };
+
+// How long to wait before the same is posted again: where there was no answer, 503, or 429, which
+// says how long. None where that makes no sense.
+std::optional<std::chrono::milliseconds> PauseBeforeRetry(const absl::StatusOr<Answer>& answer);
+
+// What to do about 401, 403 and 429; empty for any other status.
+std::string_view RemedyFor(int status);
 
 // What a gateway's answer says; empty where it says nothing.
 struct AnswerFields {
@@ -49,7 +58,7 @@ struct Https {
 class HttpClient {
  public:
   HttpClient(boost::asio::any_io_executor executor, Url url, std::chrono::milliseconds timeout,
-             Https https = {});
+             Https https = {}, PostSecrets secrets = {});
 
   // Unavailable where no connection was made, DeadlineExceeded after the timeout.
   boost::asio::awaitable<absl::Status> Connect();
@@ -69,6 +78,7 @@ class HttpClient {
   const Url url_;
   const std::chrono::milliseconds timeout_;
   const Https https_;
+  const PostSecrets secrets_;
   boost::beast::tcp_stream stream_;
   std::optional<TlsStream> tls_;  // over stream_
   boost::beast::flat_buffer buffer_;

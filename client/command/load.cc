@@ -26,8 +26,6 @@ using asio::steady_timer;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kPauseBeforeRetry{20};
-
 class Load {
  public:
   explicit Load(const LoadOptions& options)
@@ -63,8 +61,8 @@ class Load {
   // said by the first that is posted.
   void Connect() {
     for (int i = 0; i < workers_; ++i) {
-      clients_.emplace_back(context_.get_executor(), options_.url, options_.timeout,
-                            options_.https);
+      clients_.emplace_back(context_.get_executor(), options_.url, options_.timeout, options_.https,
+                            options_.secrets);
       asio::co_spawn(context_, clients_.back().Connect(), asio::detached);
     }
     context_.run();
@@ -100,13 +98,14 @@ class Load {
     const auto give_up = steady_clock::now() + options_.retry_for;
     while (true) {
       const absl::StatusOr<Answer> answer = co_await client->Post(type, body);
-      const bool again = !answer.ok() || answer->status == 503;
-      if (!again || interrupted_ || steady_clock::now() >= give_up) {
+      const auto pause = PauseBeforeRetry(answer);
+      if (!pause || interrupted_ || steady_clock::now() >= give_up ||
+          (answer.ok() && steady_clock::now() + *pause > give_up)) {
         Count(sample.tracking_id, answer, due);
         co_return;
       }
       ++retries_;
-      timer->expires_after(kPauseBeforeRetry);
+      timer->expires_after(*pause);
       co_await timer->async_wait(asio::use_awaitable);
     }
   }
@@ -118,6 +117,10 @@ class Load {
         Complain(std::string(answer.status().message()));
       }
       return;
+    }
+    if (const auto remedy = RemedyFor(answer->status); !remedy.empty() && !remedy_said_) {
+      remedy_said_ = true;
+      Complain(fmt::format("{}: {}", answer->status, remedy));
     }
     const AnswerFields fields = ReadAnswer(answer->body);
     ++(answer->status != 200           ? summary_.refused
@@ -169,6 +172,7 @@ class Load {
   int64_t next_ = 0;
   int64_t retries_ = 0;
   bool interrupted_ = false;
+  bool remedy_said_ = false;
   LoadSummary summary_;
 };
 

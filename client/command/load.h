@@ -16,6 +16,7 @@ namespace mmsmo::command {
 struct LoadOptions {
   Url url;
   Https https;
+  PostSecrets secrets;
   // Its tracking id is followed by "-1", "-2", …: the same options send the same postbacks.
   Sample sample;
   bool json = false;
@@ -24,7 +25,7 @@ struct LoadOptions {
   double rate = 0;
   int connections = 8;
   std::chrono::milliseconds timeout{10'000};
-  // How long to send one postback again that got no answer or 503; 0: once.
+  // How long to send one postback again that got no answer, 503 or 429; 0: once.
   std::chrono::milliseconds retry_for{0};
   // Where each answer becomes a line "tracking-id status outcome cursor"; empty: nowhere.
   std::string answers_file;

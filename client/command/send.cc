@@ -2,11 +2,14 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 #include <map>
+#include <thread>
 
 #include "client/command/command.h"
 #include "client/command/load.h"
 #include "client/command/output.h"
+#include "client/command/post_secrets.h"
 #include "client/command/tls.h"
+#include "client/connection.h"
 #include "fmt/format.h"
 
 namespace mmsmo::command {
@@ -17,6 +20,7 @@ struct SendOptions {
   bool print = false;
   double timeout_seconds = 10;
   double retry_seconds = 0;
+  SecretOptions secrets;
   LoadOptions load;
 };
 
@@ -27,19 +31,31 @@ std::chrono::milliseconds Millis(double seconds) {
 // Prints the gateway's answer as it is.
 int SendOne(const LoadOptions& load) {
   boost::asio::io_context context;
-  HttpClient client(context.get_executor(), load.url, load.timeout, load.https);
-  auto result =
-      boost::asio::co_spawn(context,
-                            client.Post(load.json ? "application/json" : "application/xml",
-                                        load.json ? ToJson(load.sample) : ToXml(load.sample)),
-                            boost::asio::use_future);
-  context.run();
-  const absl::StatusOr<Answer> answer = result.get();
+  HttpClient client(context.get_executor(), load.url, load.timeout, load.https, load.secrets);
+  const auto post = [&] {
+    auto result =
+        boost::asio::co_spawn(context,
+                              client.Post(load.json ? "application/json" : "application/xml",
+                                          load.json ? ToJson(load.sample) : ToXml(load.sample)),
+                              boost::asio::use_future);
+    context.run();
+    context.restart();
+    return result.get();
+  };
+  const auto give_up = std::chrono::steady_clock::now() + load.retry_for;
+  absl::StatusOr<Answer> answer = post();
+  for (auto pause = PauseBeforeRetry(answer);
+       pause && std::chrono::steady_clock::now() + *pause <= give_up;
+       pause = PauseBeforeRetry(answer)) {
+    std::this_thread::sleep_for(*pause);
+    answer = post();
+  }
   if (!answer.ok()) {
     Complain(std::string(answer.status().message()));
     return kFailed;
   }
   Write(fmt::format("{} {}\n", answer->status, answer->body));
+  if (const auto remedy = RemedyFor(answer->status); !remedy.empty()) Complain(std::string(remedy));
   return answer->status == 200 ? kOk : kFailed;
 }
 
@@ -79,6 +95,20 @@ int Send(const Context& command, SendOptions options) {
     }
     load.https = {.context = *std::move(https), .server_name = command.server_name};
   }
+  auto secrets = PostSecrets::Read(options.secrets);
+  if (!secrets.ok()) {
+    Complain(std::string(secrets.status().message()));
+    return kUsage;
+  }
+  if (!secrets->empty() && !url->tls && !command.send_secret_unencrypted &&
+      !IsLocal(fmt::format("[{}]", url->host))) {
+    Complain(fmt::format(
+        "--send-secret-unencrypted: the secret would go to '{}' without encryption, where others "
+        "can read it; use https, or say that it is to be sent unencrypted",
+        url->host));
+    return kUsage;
+  }
+  load.secrets = *std::move(secrets);
   load.timeout = Millis(options.timeout_seconds);
   load.retry_for = Millis(options.retry_seconds);
   if (load.sample.tracking_id.empty()) load.sample.tracking_id = NewTrackingId();
@@ -119,6 +149,7 @@ void AddSend(CLI::App* app, Context* context) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   AddFields(send, &load.sample);
+  AddSecrets(send, &options->secrets);
   CLI::Option_group* many = send->add_option_group("Load");
   many->add_option("--count", load.count, "How many to send")
       ->check(CLI::Range(int64_t{1}, int64_t{100'000'000}))
@@ -130,7 +161,7 @@ void AddSend(CLI::App* app, Context* context) {
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
   many->add_option("--retry-for", options->retry_seconds,
-                   "Seconds to send one again that got no answer or 503")
+                   "Seconds to send one again that got no answer, 503 or 429")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   many->add_option("--answers", load.answers_file,

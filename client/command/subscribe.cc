@@ -71,7 +71,7 @@ int Subscribe(const Context& context, const Options& options) {
                                        .credentials = context.credentials,
                                        .server_name = context.server_name,
                                        .token = context.token,
-                                       .send_token_unencrypted = context.send_token_unencrypted,
+                                       .send_token_unencrypted = context.send_secret_unencrypted,
                                        .client_id = "mmsmo subscribe",
                                        .concurrency = options.concurrency,
                                        .max_outstanding_messages = MaxOutstanding(options)};

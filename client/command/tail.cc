@@ -32,7 +32,7 @@ int Tail(const Context& context, const TailOptions& options) {
                                        .credentials = context.credentials,
                                        .server_name = context.server_name,
                                        .token = context.token,
-                                       .send_token_unencrypted = context.send_token_unencrypted,
+                                       .send_token_unencrypted = context.send_secret_unencrypted,
                                        .filter = FilterOf(options.filter),
                                        .client_id = "mmsmo tail"};
   subscriber_options.on_disconnected = [](const absl::Status& status) {

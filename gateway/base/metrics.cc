@@ -53,7 +53,6 @@ std::vector<prometheus::MetricFamily> ProcessMetrics() {
 
 Metrics::Metrics() {
   ProcessMetrics();  // fixes the start time
-  AddSampler(ProcessMetrics);
 }
 
 prometheus::Counter& Metrics::Counter(const std::string& name, const std::string& help,
@@ -78,6 +77,11 @@ void Metrics::AddSampler(Sampler read) {
   samplers_.push_back(std::move(read));
 }
 
+void Metrics::ForgetSamplers() {
+  MutexLock lock(&mu_);
+  samplers_.clear();
+}
+
 prometheus::MetricFamily Metrics::GaugeFamily(const std::string& name, const std::string& help,
                                               double value) {
   prometheus::MetricFamily family{
@@ -96,10 +100,10 @@ prometheus::MetricFamily Metrics::CounterFamily(const std::string& name, const s
 
 std::string Metrics::Serialise() const {
   std::vector<prometheus::MetricFamily> families = registry_.Collect();
-  std::vector<Sampler> samplers;
+  std::vector<Sampler> samplers{ProcessMetrics};
   {
     MutexLock lock(&mu_);
-    samplers = samplers_;
+    samplers.insert(samplers.end(), samplers_.begin(), samplers_.end());
   }
   for (const auto& read : samplers) {
     for (auto& family : read()) families.push_back(std::move(family));

@@ -43,6 +43,8 @@ class Metrics {
   // must be thread-safe.
   using Sampler = std::function<std::vector<prometheus::MetricFamily>()>;
   void AddSampler(Sampler read);
+  // All that were added: whom they ask is about to go. No scrape may be under way.
+  void ForgetSamplers();
   // Families of one unlabelled metric, for a sampler.
   static prometheus::MetricFamily GaugeFamily(const std::string& name, const std::string& help,
                                               double value);

@@ -16,7 +16,6 @@ namespace {
 
 constexpr char kAuthorization[] = "authorization";
 constexpr std::string_view kScheme = "Bearer ";  // in any case (RFC 9110, 11.1)
-constexpr char kSanProperty[] = "x509_subject_alternative_name";
 constexpr int64_t kSecond = 1'000'000;
 
 // What refusals have in metrics and in the log, in the order of Refusal.
@@ -51,9 +50,11 @@ broker::ActPtr Caller::ActOf(std::string_view method, std::string_view subscript
   return act;
 }
 
-Gate::Gate(UidOf uid_of, broker::Subscriptions* subscriptions, const Clock& clock,
-           ThreadPool* timers, Metrics& metrics)
+Gate::Gate(UidOf uid_of, const tls::Certificates* certificates,
+           broker::Subscriptions* subscriptions, const Clock& clock, ThreadPool* timers,
+           Metrics& metrics)
     : uid_of_(std::move(uid_of)),
+      certificates_(certificates, clock),
       subscriptions_(subscriptions),
       clock_(clock),
       timers_(timers),
@@ -139,8 +140,7 @@ std::string Gate::PeerOf(const grpc::CallbackServerContext& context) const {
   return uid ? fmt::format("unix:uid={}", *uid) : peer;
 }
 
-absl::StatusOr<Caller::Credential> Gate::CredentialOf(
-    const grpc::CallbackServerContext& context) const {
+absl::StatusOr<Caller::Credential> Gate::CredentialOf(const grpc::CallbackServerContext& context) {
   const auto [begin, end] = context.client_metadata().equal_range(kAuthorization);
   if (begin != end) {
     std::string_view value = View(begin->second);
@@ -150,12 +150,8 @@ absl::StatusOr<Caller::Credential> Gate::CredentialOf(
     value.remove_prefix(std::min(value.find_first_not_of(' ', kScheme.size()), value.size()));
     return access::DigestOf(value);
   }
-  const auto authenticated = context.auth_context();
-  if (authenticated != nullptr && authenticated->IsPeerAuthenticated()) {
-    Caller::Sans sans;
-    for (const grpc::string_ref& name : authenticated->FindPropertyValues(kSanProperty))
-      sans.names.emplace_back(View(name));
-    return sans;
+  if (const auto connection = context.auth_context()) {
+    if (auto certificate = certificates_.Of(*connection)) return certificate;
   }
   if (const auto uid = uid_of_(context.peer())) return Caller::Uid{*uid};
   return Caller::Credential();
@@ -165,8 +161,10 @@ const access::Identity* Gate::Find(const access::Identities& identities,
                                    const Caller::Credential& credential) {
   if (const auto* token = std::get_if<access::Digest>(&credential))
     return identities.ByToken(*token);
-  if (const auto* sans = std::get_if<Caller::Sans>(&credential))
-    return identities.BySans(sans->names);
+  if (const auto* certificate = std::get_if<Caller::Certificate>(&credential)) {
+    const access::Identity* const identity = identities.BySans((*certificate)->names());
+    return identity != nullptr && certificates_.IsGood(**certificate) ? identity : nullptr;
+  }
   if (const auto* uid = std::get_if<Caller::Uid>(&credential)) return identities.ByUid(uid->uid);
   return nullptr;
 }
@@ -181,9 +179,10 @@ absl::Status Gate::Identify(const absl::StatusOr<Caller::Credential>& credential
   if (std::holds_alternative<access::Digest>(*credential))
     return Refuse(Refusal::kUnknown, "",
                   Unauthenticated("the token is no identity's", "CREDENTIAL_UNKNOWN"));
-  if (std::holds_alternative<Caller::Sans>(*credential))
+  if (std::holds_alternative<Caller::Certificate>(*credential))
     return Refuse(Refusal::kUnknown, "",
-                  Unauthenticated("the names of the client's certificate are no identity's",
+                  Unauthenticated("the client's certificate is not good any more, or its names are "
+                                  "no identity's",
                                   "CREDENTIAL_UNKNOWN"));
   return Refuse(
       Refusal::kMissing, "",
@@ -241,8 +240,10 @@ Gate::Kept Gate::Keep(const grpc::CallbackServerContext& context, Caller caller,
     kept_.emplace(id, kept);
     changed = identities_ != kept->caller.identities_;
   }
-  // A subscription's filter may have changed since it was admitted, too.
-  if (changed || kept->subscription) JudgeAgain(*kept);
+  // A subscription's filter may have changed since it was admitted, too, or the authorities.
+  if (changed || kept->subscription ||
+      std::holds_alternative<Caller::Certificate>(kept->caller.credential_))
+    JudgeAgain(*kept);
   return id;
 }
 
@@ -256,12 +257,24 @@ void Gate::Forget(Kept kept) {
 }
 
 void Gate::JudgeKept() {
-  std::vector<std::shared_ptr<const KeptCall>> all;
+  JudgeAgain([](const KeptCall&) { return true; });
+}
+
+void Gate::JudgeCertificates() {
+  JudgeAgain([](const KeptCall& kept) {
+    return std::holds_alternative<Caller::Certificate>(kept.caller.credential_);
+  });
+}
+
+void Gate::JudgeAgain(bool (*concerns)(const KeptCall& kept)) {
+  std::vector<std::shared_ptr<const KeptCall>> concerned;
   {
     MutexLock lock(&mu_);
-    for (const auto& [id, kept] : kept_) all.push_back(kept);
+    for (const auto& [id, kept] : kept_) {
+      if (concerns(*kept)) concerned.push_back(kept);
+    }
   }
-  for (const auto& kept : all) JudgeAgain(*kept);
+  for (const auto& kept : concerned) JudgeAgain(*kept);
 }
 
 void Gate::JudgeAgain(const KeptCall& kept) {

@@ -25,6 +25,8 @@
 #include "gateway/base/thread_pool.h"
 #include "gateway/broker/audit.h"
 #include "gateway/broker/subscriptions.h"
+#include "gateway/rpc/client_certificates.h"
+#include "gateway/tls/certificates.h"
 
 namespace mmsmo::rpc {
 
@@ -58,13 +60,11 @@ class Caller {
 
  private:
   friend class Gate;
-  struct Sans {
-    std::vector<std::string> names;
-  };
+  using Certificate = std::shared_ptr<ClientCertificates::Shown>;
   struct Uid {
     uid_t uid = 0;
   };
-  using Credential = std::variant<std::monostate, access::Digest, Sans, Uid>;
+  using Credential = std::variant<std::monostate, access::Digest, Certificate, Uid>;
 
   Credential credential_;
   std::string peer_;                                      // where it may be recorded
@@ -101,12 +101,15 @@ class Gate {
   // What of a unix connection's peer is known; none for any other.
   using UidOf = std::function<std::optional<uid_t>(std::string_view peer)>;
 
-  // All must outlive it.
-  Gate(UidOf uid_of, broker::Subscriptions* subscriptions, const Clock& clock, ThreadPool* timers,
-       Metrics& metrics);
+  // All must outlive it; `certificates` are the listener's, null where it is plain.
+  Gate(UidOf uid_of, const tls::Certificates* certificates, broker::Subscriptions* subscriptions,
+       const Clock& clock, ThreadPool* timers, Metrics& metrics);
 
   // From now on calls are judged by these; calls that are kept are judged again.
   void SetIdentities(std::shared_ptr<const access::Identities> identities);
+  // Time has passed, or the authorities of clients' certificates have changed: calls that are kept
+  // and came with a certificate are judged again.
+  void JudgeCertificates();
 
   // Once for each call, at its beginning. Errors: Unauthenticated, where it shows no credential or
   // one that is nobody's; PermissionDenied, which says what it lacks; ResourceExhausted with reason
@@ -159,16 +162,18 @@ class Gate {
   // Where a call comes from, as records have it.
   std::string PeerOf(const grpc::CallbackServerContext& context) const;
   // InvalidArgument for metadata that is no token.
-  absl::StatusOr<Caller::Credential> CredentialOf(const grpc::CallbackServerContext& context) const;
+  absl::StatusOr<Caller::Credential> CredentialOf(const grpc::CallbackServerContext& context);
   // Errors as Admit's.
   absl::Status Identify(const absl::StatusOr<Caller::Credential>& credential, Caller* caller);
-  static const access::Identity* Find(const access::Identities& identities,
-                                      const Caller::Credential& credential);
+  const access::Identity* Find(const access::Identities& identities,
+                               const Caller::Credential& credential);
   absl::Status Check(const access::Identity& identity, const Question& question);
   void JudgeAgain(const KeptCall& kept);
+  void JudgeAgain(bool (*concerns)(const KeptCall& kept));
   absl::Status Refuse(Refusal refusal, std::string_view name, absl::Status status);
 
   const UidOf uid_of_;
+  ClientCertificates certificates_;
   broker::Subscriptions* const subscriptions_;
   const Clock& clock_;
   ThreadPool* const timers_;

@@ -79,7 +79,7 @@ class GrpcServer final : public Server {
         streams_("stream", "max-streams", options.limits.streams, metrics),
         reprocessing_("reprocess", "ReprocessQuarantined", kMostReprocessing, metrics),
         gate_([this](std::string_view peer) { return listener_->UidOf(peer); },
-              &broker->subscriptions(), clock, &live_, metrics),
+              options.certificates, &broker->subscriptions(), clock, &live_, metrics),
         live_(options.delivery_threads),
         service_({.heartbeat_interval = options.heartbeat_interval,
                   .unary = Unary(metrics),
@@ -161,6 +161,8 @@ class GrpcServer final : public Server {
   void SetIdentities(std::shared_ptr<const access::Identities> identities) override {
     gate_.SetIdentities(std::move(identities));
   }
+
+  void JudgeCertificates() override { gate_.JudgeCertificates(); }
 
   void SetServing(bool serving) override {
     health_.SetServing(serving);

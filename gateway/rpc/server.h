@@ -65,6 +65,9 @@ class Server {
   // Calls are judged by these from now on, those that go on likewise: what is not allowed any more
   // ends soon. Not null. Thread-safe.
   virtual void SetIdentities(std::shared_ptr<const access::Identities> identities) = 0;
+  // The files of the certificates were looked at: calls that go on are judged by what clients'
+  // certificates are worth now. Thread-safe.
+  virtual void JudgeCertificates() = 0;
   // What health checks answer.
   virtual void SetServing(bool serving) = 0;
   // Streams are told that the end is near; they go on to the tail, or until `close_at`. Idempotent.

@@ -7,6 +7,7 @@ namespace mmsmo {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(Metrics, AreSerialisedWithSamplesAndTheProcess) {
   Metrics metrics;
@@ -20,6 +21,14 @@ TEST(Metrics, AreSerialisedWithSamplesAndTheProcess) {
                            "process_resident_memory_bytes", "process_start_time_seconds"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
+}
+
+TEST(Metrics, ForgetSamplersButNotTheProcess) {
+  Metrics metrics;
+  metrics.AddSampler([] { return std::vector{Metrics::GaugeFamily("d", "D.", 7)}; });
+  metrics.ForgetSamplers();
+  EXPECT_THAT(metrics.Serialise(), Not(HasSubstr("d 7\n")));
+  EXPECT_THAT(metrics.Serialise(), HasSubstr("process_start_time_seconds"));
 }
 
 TEST(Metrics, OfTheSameNameAndLabelsAreTheSame) {

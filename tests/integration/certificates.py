@@ -32,12 +32,14 @@ def openssl(*arguments):
 class Authority:
     """Signs certificates; its own is `path`."""
 
-    def __init__(self, directory, name="authority"):
+    def __init__(self, directory, name="authority", by=None):
+        """With `by`, another authority has signed its certificate."""
         self.directory = tempfile.mkdtemp(prefix=name + "-", dir=directory)
         self.path = self.file("ca.pem")
         self.issued = 0
+        signed_by = ["-CA", by.path, "-CAkey", by.file("ca.key")] if by else []
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                self.file("ca.key"), "-out", self.path, "-subj", f"/CN={name}", "-days", "2")
+                self.file("ca.key"), "-out", self.path, "-subj", f"/CN={name}", "-days", "2", *signed_by)
         for file, content in (("index", ""), ("serial", "1000\n"), ("settings", SETTINGS)):
             with open(self.file(file), "w") as out:
                 out.write(content.format(directory=self.directory))

@@ -1,4 +1,5 @@
 """A disk that fails for a moment, and descriptors that run out: it goes on by itself afterwards, in the same process."""
+import base64
 import collections
 import os
 import resource
@@ -9,6 +10,7 @@ import unittest
 import grpc
 
 from tests.chaos.disk import BROKEN, FULL, Disk
+from tests.integration.certificates import Authority, Mount
 from tests.integration.gateway import PATH, SANITIZED, Service, TestCase, earliest, xml
 from mmsmo.v1 import subscription_pb2, subscription_service_pb2
 
@@ -43,6 +45,51 @@ class DiskTest(TestCase):
 
     def test_a_sync_that_fails(self):
         self.goes_on_after("sync_error", BROKEN)
+
+    def test_files_that_are_broken_when_everything_is_opened_anew_change_nothing(self):
+        authority = Authority(self.directory)
+        mount = Mount(self.directory).put(*authority.issue())
+        paths = {name: os.path.join(self.directory, name) for name in ("config", "password", "token")}
+
+        def write(name, text):
+            with open(paths[name], "w") as file:
+                file.write(text)
+
+        write("config", f"""
+            endpoint = [{{ name = "a", path = "/a", basic = {{ user = "u", password-file = ["{paths['password']}"] }} }}]
+            identity = [{{ name = "b", token-file = ["{paths['token']}"], allow = ["read"] }}]
+            """)
+        write("password", "secret")
+        write("token", "a-token-of-some-length")
+        disk, gateway = self.start("--config", paths["config"], *mount.flags("grpc"))
+        process = gateway.process.pid
+        disk.settings.sync_error = BROKEN
+        basic = {"Authorization": "Basic " + base64.b64encode(b"u:secret").decode()}
+        self.assertEqual(gateway.post(xml("MEANWHILE"), path="/a", **basic)[0], 503)
+        os.remove(paths["password"])
+        write("token", "")
+        mount.put(*[paths["token"]] * 2)
+        disk.heal()
+        self.until(lambda: "opened anew" in gateway.log_text())
+        self.until(lambda: self.posted(gateway, xml("AFTER"), path="/a", **basic) == 200)
+        self.assertEqual(gateway.post(xml("AFTER"), path="/a")[0], 401)
+        with open(authority.path, "rb") as trusted:
+            channel = grpc.secure_channel(gateway.grpc, grpc.ssl_channel_credentials(trusted.read()))
+        self.addCleanup(channel.close)
+        events = channel.unary_unary("/mmsmo.v1.MmsMoService/ListEvents")
+        events(b"", metadata=[("authorization", "Bearer a-token-of-some-length")], timeout=10)
+        with self.assertRaises(grpc.RpcError) as raised:
+            events(b"", timeout=10)
+        self.assertEqual(raised.exception.code(), grpc.StatusCode.UNAUTHENTICATED)
+        self.assertEqual(gateway.process.pid, process)
+        self.assertIsNone(gateway.process.poll())
+
+    def posted(self, gateway, *arguments, **options):
+        """The status, None without an answer."""
+        try:
+            return gateway.post(*arguments, **options)[0]
+        except OSError:
+            return None
 
     def test_a_sync_of_an_acknowledgement_that_fails(self):
         disk, gateway = self.start()

@@ -15,7 +15,7 @@ SECRETS = {"password": "new-password", "old-password": "old-password", "token": 
            "value": "header-value", "key": "hmac-key", "segment": "path-secret-42"}
 
 
-class EndpointsTest(TestCase):
+class EndpointsTestCase(TestCase):
     def secret(self, name, content=None):
         path = os.path.join(self.directory, name)
         with open(path + ".new", "w") as file:
@@ -39,6 +39,8 @@ class EndpointsTest(TestCase):
         """With DIR for where the secrets are."""
         return text.replace("DIR", self.directory)
 
+
+class EndpointsTest(EndpointsTestCase):
     def status(self, server, tracking_id="A", path="/hooks", **headers):
         return server.post(xml(tracking_id), path=path, **headers)[0]
 

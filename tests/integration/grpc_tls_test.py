@@ -13,16 +13,19 @@ def read(path):
         return file.read()
 
 
-class GrpcTlsTest(TlsTestCase):
-    def channel(self, gateway, identity=None, trusts=None):
+class GrpcTlsTestCase(TlsTestCase):
+    def channel(self, gateway, identity=None, trusts=None, options=()):
         cert, key = map(read, identity or ()) if identity else (None, None)
         credentials = grpc.ssl_channel_credentials(read(trusts or self.authority.path), key, cert)
         # Channels that are alike would share a connection.
         channel = grpc.secure_channel(gateway.grpc, credentials,
-                                      [("grpc.max_reconnect_backoff_ms", 100), ("grpc.use_local_subchannel_pool", 1)])
+                                      [("grpc.max_reconnect_backoff_ms", 100), ("grpc.use_local_subchannel_pool", 1),
+                                       *options])
         self.addCleanup(channel.close)
         return channel
 
+
+class GrpcTlsTest(GrpcTlsTestCase):
     def refusal(self, channel):
         """What a call over the channel fails with."""
         with self.assertRaises(grpc.RpcError) as caught:

@@ -628,7 +628,7 @@ class CommandTest(IdentityTest):
             refused = subprocess.run([COMMAND, "--grpc", "192.0.2.1:9090", "--token-file", path, *command],
                                      capture_output=True, text=True, timeout=60)
             self.assertEqual(refused.returncode, 2, refused)
-            self.assertIn("--send-token-unencrypted: the token would go to '192.0.2.1:9090' without", refused.stderr)
+            self.assertIn("--send-secret-unencrypted: the token would go to '192.0.2.1:9090' without", refused.stderr)
 
     def test_goes_on_with_the_next_token_when_its_own_is_taken_away(self):
         path = self.write("token", "a-token-of-the-reader")
