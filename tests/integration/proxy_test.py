@@ -209,6 +209,7 @@ class InFrontTest(ProxyTestCase):
             events {{ worker_connections 256; }}
             http {{
               access_log off;
+              proxy_ignore_client_abort on;  # a half-closed client waits for its answer
               client_body_temp_path {self.directory}/body; proxy_temp_path {self.directory}/proxy;
               fastcgi_temp_path {self.directory}/f; uwsgi_temp_path {self.directory}/u; scgi_temp_path {self.directory}/s;
               {proxy.replace("PORT", str(port))}
