@@ -72,6 +72,34 @@ class EndpointsTest(EndpointsTestCase):
             server.metric('mmsmo_endpoint_answers_total{endpoint="us",reason="unauthenticated",status="401"}'), 5)
         self.assertEqual(server.metric('mmsmo_endpoint_answers_total{endpoint="us",reason="",status="200"}'), 2)
 
+    def test_ten_thousand_wrong_passwords_are_answered_alike(self):
+        server = self.serve(self.table('name = "us"\npath = "/hooks"\nbasic = { user = "sinch", '
+                                       'password-file = ["DIR/password"] }\n'))
+        right = {"Authorization": "Basic " + base64.b64encode(b"sinch:new-password").decode()}
+        bodies = set()
+        for round in range(10):
+            connections = [server.connect() for _ in range(1_000)]
+            for i, connection in enumerate(connections):
+                wrong = base64.b64encode(b"sinch:%d" % (round * 1_000 + i)).decode()
+                connection.sendall(f"POST /hooks HTTP/1.1\r\nHost: a\r\nAuthorization: Basic {wrong}\r\n"
+                                   "Content-Length: 0\r\n\r\n".encode())
+            self.assertEqual(self.status(server, f"R{round}", **right), 200)
+            for connection in connections:
+                with connection, connection.makefile("rb") as answer:
+                    head, _, body = answer.read().partition(b"\r\n\r\n")
+                    bodies.add((head.split(b" ", 2)[1], body))
+        self.assertEqual([status for status, _ in bodies], [b"401"])
+        self.assertEqual(len(self.verified_by(server)), 10)
+
+    def test_a_secret_that_everybody_may_read_is_warned_of(self):
+        for name in SECRETS:
+            self.secret(name)
+        os.chmod(os.path.join(self.directory, "token"), 0o644)
+        server = self.gateway("--config", self.configure(
+            self.table('name = "us"\npath = "/hooks"\nbearer = { token-file = ["DIR/token"] }\n')))
+        self.until(lambda: f"everybody may read its secret in '{self.directory}/token'" in server.log_text())
+        self.assertNotIn(SECRETS["token"], server.log_text())
+
     def test_each_endpoint_has_its_own_checks(self):
         server = self.serve(
             self.table('name = "bearer"\npath = "/hooks"\nbearer = { token-file = "DIR/token" }\n'),
