@@ -90,7 +90,7 @@ void LiveSettings::Reload() {
 absl::Status LiveSettings::TakeOver() {
   auto config = read_();
   if (!config.ok()) return config.status();
-  const absl::Status certificates = certificates_.Look();
+  absl::Status certificates = certificates_.Look();
   users_.judge_certificates();
   if (!certificates.ok()) return certificates;
   auto endpoints = access::EndpointFiles::Open(config->endpoints, metrics_);

@@ -60,6 +60,7 @@ TEST(PartyLimit, IsOfAllThreadsTogether) {
   std::atomic<int> taken{0};
   std::vector<std::vector<Place>> places(4);
   std::vector<std::thread> threads;
+  threads.reserve(places.size());
   for (auto& mine : places) {
     threads.emplace_back([&] {
       for (int i = 0; i < kMost; ++i) {
