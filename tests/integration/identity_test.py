@@ -452,7 +452,7 @@ class ChangesTest(IdentityTest):
         self.until(lambda: gateway.metric('mmsmo_access_reloads_total{result="changed"}') == 1)
         self.assertEqual(self.code(lambda: service.call("ListEvents")), UNAUTHENTICATED)
         self.as_token(gateway, "another-token-of-the-reader").call("ListEvents")
-        self.assertIn("identity 'reader': it keeps the tokens that it had", gateway.log_text())
+        self.until(lambda: "identity 'reader': it keeps the tokens that it had" in gateway.log_text())
 
     def test_a_consumer_whose_token_is_gone_is_ended_though_it_does_not_read(self):
         gateway = self.start(self.identity("operator", ["admin"], "token-of-the-operator"),
@@ -578,7 +578,7 @@ class AuditTest(IdentityTest):
             ("manager", "DeleteSubscription", "billing", None), ("keeper", "DiscardQuarantined", None, "2"),
             ("keeper", "DiscardQuarantined", None, "1")])
         self.assertTrue(all(one["peer"].startswith("ipv4:127.0.0.1:") for one in records))
-        self.assertIn("audit: DeleteSubscription of subscription billing", gateway.log_text())
+        self.until(lambda: "audit: DeleteSubscription of subscription billing" in gateway.log_text())
         table = gateway.mmsmo("--token-file", os.path.join(self.directory, "token"), "audit")
         self.assertEqual(table.stdout.splitlines()[0].split(),
                          ["TIME", "IDENTITY", "FROM", "METHOD", "SUBSCRIPTION", "COUNT"])

@@ -66,7 +66,7 @@ class TlsTestCase(TestCase):
 class HttpsTest(TlsTestCase):
     def test_takes_postbacks_over_tls(self):
         gateway = self.gateway(*self.mount.flags("http"))
-        self.assertIn(f"postbacks: https://127.0.0.1:{gateway.http}{PATH}", gateway.log_text())
+        self.until(lambda: f"postbacks: https://127.0.0.1:{gateway.http}{PATH}" in gateway.log_text())
         for i, version in enumerate((ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)):
             connection = self.open(gateway, self.context(version=version))
             self.assertEqual(connection.send(request(xml(f"V{i}"))).answer()[0], 200)
@@ -244,7 +244,7 @@ class RotationTest(TlsTestCase):
         failed = 'mmsmo_tls_reloads_total{listener="http",result="failed"}'
         self.until(lambda: gateway.metric(failed) == 1)
         self.assertEqual(self.certificate_of(gateway), before)
-        self.assertIn(f"http-tls-key: '{self.mount.path('key')}': it is not the key of the certificate", gateway.log_text())
+        self.until(lambda: f"http-tls-key: '{self.mount.path('key')}': it is not the key of the certificate" in gateway.log_text())
         self.assertNotIn("PRIVATE", gateway.log_text())
         self.mount.put(*self.authority.issue())
         self.until(lambda: self.certificate_of(gateway) != before)
@@ -376,14 +376,14 @@ class SettingsTest(TlsTestCase):
     def test_an_expired_certificate_is_served_with_a_warning(self):
         self.mount.put(*self.authority.issue(begins=-7200, ends=-3600))
         gateway = self.gateway(*self.mount.flags("http"))
-        self.assertIn("has expired: clients will refuse it", gateway.log_text())
+        self.until(lambda: "has expired: clients will refuse it" in gateway.log_text())
         self.assertIn("expired", self.handshake_fails(gateway, self.context()))
         self.assertLess(gateway.metric('mmsmo_tls_certificate_expiry_days{listener="http"}'), 0)
 
     def test_a_key_that_everybody_can_read_is_told(self):
         os.chmod(self.mount.path("key"), 0o644)
         gateway = self.gateway(*self.mount.flags("http"))
-        self.assertIn("http-tls-key: everybody on this machine can read", gateway.log_text())
+        self.until(lambda: "http-tls-key: everybody on this machine can read" in gateway.log_text())
 
 
 if __name__ == "__main__":
