@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "gateway/access/pattern.h"
 #include "gateway/base/status.h"
 
@@ -45,20 +44,13 @@ std::vector<Digest> DigestsOf(const std::vector<std::string>& secrets,
   return digests;
 }
 
-// The credentials of an Authorization field of that scheme (RFC 9110, 11.4).
-std::optional<std::string_view> CredentialsOf(FieldOf field, std::string_view scheme) {
-  std::optional<std::string_view> value = field("Authorization");
-  if (!value || value->size() <= scheme.size() || (*value)[scheme.size()] != ' ')
-    return std::nullopt;
-  const std::string_view given = value->substr(0, scheme.size());
-  if (!absl::EqualsIgnoreCase({given.data(), given.size()}, {scheme.data(), scheme.size()}))
-    return std::nullopt;
-  value->remove_prefix(std::min(value->find_first_not_of(' ', scheme.size()), value->size()));
-  return value;
+std::optional<std::string_view> AuthorizationOf(FieldOf field, std::string_view scheme) {
+  const std::optional<std::string_view> value = field("Authorization");
+  return value ? CredentialsOf(*value, scheme) : std::nullopt;
 }
 
 bool PassesBasic(const std::vector<Digest>& digests, FieldOf field) {
-  const auto credentials = CredentialsOf(field, "Basic");
+  const auto credentials = AuthorizationOf(field, "Basic");
   std::string decoded;
   return credentials &&
          absl::Base64Unescape({credentials->data(), credentials->size()}, &decoded) &&
@@ -261,7 +253,7 @@ std::optional<Check> Endpoint::CheckHeader(const Peer& peer, FieldOf field) cons
     return Check::kCertificate;
   if (settings_.basic && !PassesBasic(basic_, field)) return Check::kBasic;
   if (!bearer_.empty()) {
-    const auto token = CredentialsOf(field, "Bearer");
+    const auto token = AuthorizationOf(field, "Bearer");
     if (!token || !IsOneOf(bearer_, *token)) return Check::kBearer;
   }
   if (settings_.header) {

@@ -7,17 +7,8 @@
 #include "gateway/base/status.h"
 
 namespace mmsmo::access {
-namespace {
 
-constexpr char kReloads[] = "mmsmo_access_reloads_total";
-constexpr char kReloadsHelp[] =
-    "Changes of the files of secrets that were seen: taken over, or broken, which keeps what was.";
-
-}  // namespace
-
-EndpointFiles::EndpointFiles(Metrics& metrics)
-    : changed_(metrics.Counter(kReloads, kReloadsHelp, {{"result", "changed"}})),
-      kept_(metrics.Counter(kReloads, kReloadsHelp, {{"result", "kept"}})) {}
+EndpointFiles::EndpointFiles(Metrics& metrics) : reloads_(metrics) {}
 
 absl::StatusOr<std::unique_ptr<EndpointFiles>> EndpointFiles::Open(
     const std::vector<EndpointSettings>& settings, Metrics& metrics) {
@@ -48,12 +39,12 @@ bool EndpointFiles::Look() {
     auto endpoint = Endpoint::Make(endpoints_[i]->settings(), &reader_);
     std::string broken(MessageOf(endpoint.status()));
     if (!endpoint.ok() && broken != broken_[i]) {
-      kept_.Increment();
+      reloads_.kept.Increment();
       Log()->error("endpoint '{}': it keeps the secrets that it had: {}", name, broken);
     }
     broken_[i] = std::move(broken);
     if (!endpoint.ok() || (*endpoint)->HasSecretsOf(*endpoints_[i])) continue;
-    changed_.Increment();
+    reloads_.changed.Increment();
     Log()->info("endpoint '{}': its secrets have changed", name);
     endpoints_[i] = *std::move(endpoint);
     changed = true;

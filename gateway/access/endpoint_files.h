@@ -35,8 +35,7 @@ class EndpointFiles {
  private:
   explicit EndpointFiles(Metrics& metrics);
 
-  prometheus::Counter& changed_;
-  prometheus::Counter& kept_;
+  ReloadCounters reloads_;
   SecretReader reader_;
   Endpoints endpoints_;
   std::vector<std::string> broken_;  // why those of each that are there now are not in force

@@ -9,10 +9,6 @@
 namespace mmsmo::access {
 namespace {
 
-constexpr char kReloads[] = "mmsmo_access_reloads_total";
-constexpr char kReloadsHelp[] =
-    "Changes of the files of secrets that were seen: taken over, or broken, which keeps what was.";
-
 absl::Status OfIdentity(const IdentitySettings& settings, const absl::Status& status) {
   return MakeStatus(status.code(),
                     fmt::format("identity '{}': token-file: {}", settings.name, MessageOf(status)));
@@ -20,9 +16,7 @@ absl::Status OfIdentity(const IdentitySettings& settings, const absl::Status& st
 
 }  // namespace
 
-IdentityFiles::IdentityFiles(Metrics& metrics)
-    : changed_(metrics.Counter(kReloads, kReloadsHelp, {{"result", "changed"}})),
-      kept_(metrics.Counter(kReloads, kReloadsHelp, {{"result", "kept"}})) {}
+IdentityFiles::IdentityFiles(Metrics& metrics) : reloads_(metrics) {}
 
 absl::StatusOr<std::unique_ptr<IdentityFiles>> IdentityFiles::Open(
     std::vector<IdentitySettings> settings, Metrics& metrics) {
@@ -74,7 +68,7 @@ std::shared_ptr<const Identities> IdentityFiles::Look() {
     identities_ = *std::move(identities);
     source.broken.clear();
     changed = true;
-    changed_.Increment();
+    reloads_.changed.Increment();
     Log()->info("identity '{}': its tokens have changed", source.settings.name);
   }
   return changed ? identities_ : nullptr;
@@ -103,7 +97,7 @@ absl::StatusOr<IdentityFiles::Tokens> IdentityFiles::ReadTokens(const IdentitySe
 void IdentityFiles::Break(Source& source, const absl::Status& why) {
   if (source.broken == MessageOf(why)) return;
   source.broken = MessageOf(why);
-  kept_.Increment();
+  reloads_.kept.Increment();
   Log()->error("identity '{}': it keeps the tokens that it had: {}", source.settings.name,
                MessageOf(why));
 }

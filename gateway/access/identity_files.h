@@ -56,8 +56,7 @@ class IdentityFiles {
   void Break(Source& source, const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static absl::StatusOr<std::shared_ptr<const Identities>> Make(const std::vector<Source>& sources);
 
-  prometheus::Counter& changed_;
-  prometheus::Counter& kept_;
+  ReloadCounters reloads_;
 
   mutable Mutex mu_;
   SecretReader reader_ ABSL_GUARDED_BY(mu_);

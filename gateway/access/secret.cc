@@ -4,15 +4,21 @@
 #include <openssl/evp.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "gateway/base/small_file.h"
 #include "gateway/base/status.h"
 
 namespace mmsmo::access {
 namespace {
+
+constexpr char kReloads[] = "mmsmo_access_reloads_total";
+constexpr char kReloadsHelp[] =
+    "Changes of the files of secrets that were seen: taken over, or broken, which keeps what was.";
 
 // Fetched once: looking an algorithm up costs more than a short digest.
 const EVP_MD* Sha256() {
@@ -54,6 +60,19 @@ bool IsOneOf(const std::vector<Digest>& digests, std::string_view given) {
     found |= CRYPTO_memcmp(one.data(), digest.data(), digest.size()) == 0;
   return found;
 }
+
+std::optional<std::string_view> CredentialsOf(std::string_view value, std::string_view scheme) {
+  if (!absl::StartsWithIgnoreCase({value.data(), value.size()}, {scheme.data(), scheme.size()}))
+    return std::nullopt;
+  value.remove_prefix(scheme.size());
+  if (!value.starts_with(' ')) return std::nullopt;
+  value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
+  return value;
+}
+
+ReloadCounters::ReloadCounters(Metrics& metrics)
+    : changed(metrics.Counter(kReloads, kReloadsHelp, {{"result", "changed"}})),
+      kept(metrics.Counter(kReloads, kReloadsHelp, {{"result", "kept"}})) {}
 
 absl::StatusOr<std::vector<std::string>> SecretReader::Read(const SecretSources& sources) {
   std::vector<std::string> secrets;

@@ -5,11 +5,13 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "gateway/base/metrics.h"
 
 namespace mmsmo::access {
 
@@ -22,6 +24,19 @@ absl::StatusOr<Digest> ParseDigest(std::string_view hex);
 // Whether `given` is one of the secrets that these are digests of. Takes as long for each of them,
 // and for none.
 bool IsOneOf(const std::vector<Digest>& digests, std::string_view given);
+
+// The credentials of that scheme in an Authorization field's value (RFC 9110, 11.4), whose scheme
+// may be in any case; nothing where it is of another.
+std::optional<std::string_view> CredentialsOf(std::string_view value, std::string_view scheme);
+
+// What became of files of secrets that had changed.
+struct ReloadCounters {
+  // `metrics` must outlive it.
+  explicit ReloadCounters(Metrics& metrics);
+
+  prometheus::Counter& changed;  // they are in force
+  prometheus::Counter& kept;     // they are broken: those before are
+};
 
 // Where the secrets of one purpose are: each file and each variable has one, and all are valid, so
 // that a new one can be given out before the old one goes.

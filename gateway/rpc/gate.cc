@@ -2,11 +2,9 @@
 
 #include <grpcpp/security/auth_context.h>
 
-#include <algorithm>
 #include <iterator>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/rpc/status.h"
@@ -15,7 +13,6 @@ namespace mmsmo::rpc {
 namespace {
 
 constexpr char kAuthorization[] = "authorization";
-constexpr std::string_view kScheme = "Bearer ";  // in any case (RFC 9110, 11.1)
 constexpr int64_t kSecond = 1'000'000;
 
 // What refusals have in metrics and in the log, in the order of Refusal.
@@ -143,12 +140,10 @@ std::string Gate::PeerOf(const grpc::CallbackServerContext& context) const {
 absl::StatusOr<Caller::Credential> Gate::CredentialOf(const grpc::CallbackServerContext& context) {
   const auto [begin, end] = context.client_metadata().equal_range(kAuthorization);
   if (begin != end) {
-    std::string_view value = View(begin->second);
     if (std::next(begin) != end) return InvalidArgument("authorization is given more than once");
-    if (!absl::StartsWithIgnoreCase({value.data(), value.size()}, {kScheme.data(), kScheme.size()}))
-      return InvalidArgument("authorization is not of the form 'Bearer TOKEN'");
-    value.remove_prefix(std::min(value.find_first_not_of(' ', kScheme.size()), value.size()));
-    return access::DigestOf(value);
+    const auto token = access::CredentialsOf(View(begin->second), "Bearer");
+    if (!token) return InvalidArgument("authorization is not of the form 'Bearer TOKEN'");
+    return access::DigestOf(*token);
   }
   if (const auto connection = context.auth_context()) {
     if (auto certificate = certificates_.Of(*connection)) return certificate;
