@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <climits>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -123,6 +124,23 @@ TEST_F(RecoveryTest, SaysThatTheDirectoryCannotBeOpened) {
   std::filesystem::create_directories(options().data_dir + "/CURRENT");
   EXPECT_THAT(TryOpen(), StatusIs(absl::StatusCode::kUnavailable,
                                   HasSubstr("data-dir: " + options().data_dir)));
+}
+
+// Also where the bit makes it another number, of a file that is not there.
+TEST_F(RecoveryTest, SaysThatABitOfTheFileThatNamesAllOthersFlipped) {
+  Open();
+  Close();
+  const std::string path = options().data_dir + "/CURRENT";
+  std::string name;
+  std::getline(std::ifstream(path), name);
+  name += '\n';
+  for (size_t bit = 0; bit < name.size() * CHAR_BIT; ++bit) {
+    const auto flip = static_cast<char>(1 << (bit % CHAR_BIT));
+    name[bit / CHAR_BIT] ^= flip;
+    std::ofstream(path, std::ios::binary) << name;
+    EXPECT_THAT(TryOpen(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is damaged"))) << bit;
+    name[bit / CHAR_BIT] ^= flip;
+  }
 }
 
 TEST_F(RecoveryTest, SaysThatTheDirectoryCannotBeMade) {

@@ -146,9 +146,13 @@ bool HasTornTail(const std::string& data_dir,
   return status.ok();
 }
 
+std::filesystem::path KeptIn(const std::string& data_dir) {
+  return std::filesystem::path(data_dir) / "damaged";
+}
+
 // What cannot be recovered from is kept for whoever wants to try.
 absl::Status KeepDamagedLogs(const std::string& data_dir) {
-  const std::filesystem::path kept = std::filesystem::path(data_dir) / "damaged";
+  const std::filesystem::path kept = KeptIn(data_dir);
   std::error_code error;
   std::filesystem::create_directory(kept, error);
   for (const auto& file : std::filesystem::directory_iterator(data_dir, error)) {
@@ -161,10 +165,6 @@ absl::Status KeepDamagedLogs(const std::string& data_dir) {
     return DataLoss("data-dir: {} is damaged, and its logs cannot be kept in {}: {}", data_dir,
                     kept.string(), error.message());
   }
-  Log()->error(
-      "data-dir: {} is damaged: what was written behind the damage is left out, and kept in {}. "
-      "After a loss of power those are writes that were not answered; otherwise the disk fails",
-      data_dir, kept.string());
   return absl::OkStatus();
 }
 
@@ -249,7 +249,8 @@ absl::Status ExplainOpen(const rocksdb::Status& status, const std::string& data_
         "data-dir: {} was written by a newer gateway; run that one, or give another directory",
         data_dir);
   }
-  if (status.IsCorruption()) {
+  // The directory is there, so a path that is not is a file of RocksDB's own.
+  if (status.IsCorruption() || status.IsPathNotFound()) {
     return DataLoss(
         "data-dir: {} is damaged; restore it from a copy, or keep it aside and start with an empty "
         "one: {}",
@@ -277,11 +278,19 @@ absl::StatusOr<Database> OpenDatabase(const std::string& data_dir,
   rocksdb::DBOptions options = DatabaseOptions();
   rocksdb::Status status = rocksdb::DB::Open(options, data_dir, families, &database.families, &db);
   if (status.IsCorruption()) {
-    if (!HasTornTail(data_dir, families)) {
+    const bool is_damaged = !HasTornTail(data_dir, families);
+    if (is_damaged) {
       if (auto kept = KeepDamagedLogs(data_dir); !kept.ok()) return kept;
     }
     options.wal_recovery_mode = WalMode::kPointInTimeRecovery;
     status = rocksdb::DB::Open(options, data_dir, families, &database.families, &db);
+    if (is_damaged && status.ok()) {
+      Log()->error(
+          "data-dir: {} is damaged: what was written behind the damage is left out, and kept in "
+          "{}. After a loss of power those are writes that were not answered; otherwise the disk "
+          "fails",
+          data_dir, KeptIn(data_dir).string());
+    }
   }
   if (!status.ok()) return ExplainOpen(status, data_dir);
   database.db.reset(db);
