@@ -100,7 +100,10 @@ absl::StatusOr<AddressRange> AddressRange::Parse(std::string_view text) {
 }
 
 bool AddressRange::Contains(const Address& address) const {
-  return FirstBits(address, prefix_) == address_;
+  const auto whole = static_cast<size_t>(prefix_ / 8);
+  const int rest = prefix_ % 8;
+  if (std::memcmp(address.bytes.data(), address_.bytes.data(), whole) != 0) return false;
+  return rest == 0 || (address.bytes[whole] ^ address_.bytes[whole]) >> (8 - rest) == 0;
 }
 
 bool IsIn(const std::vector<AddressRange>& ranges, const Address& address) {

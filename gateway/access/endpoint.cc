@@ -35,26 +35,17 @@ bool IsName(std::string_view name) {
                       [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
-std::vector<Digest> DigestsOf(const std::vector<std::string>& secrets,
-                              std::string_view before = "") {
-  std::vector<Digest> digests;
-  digests.reserve(secrets.size());
-  for (const std::string& secret : secrets)
-    digests.push_back(DigestOf(std::string(before) + secret));
-  return digests;
-}
-
 std::optional<std::string_view> AuthorizationOf(FieldOf field, std::string_view scheme) {
   const std::optional<std::string_view> value = field("Authorization");
   return value ? CredentialsOf(*value, scheme) : std::nullopt;
 }
 
-bool PassesBasic(const std::vector<Digest>& digests, FieldOf field) {
+bool PassesBasic(const std::vector<std::string>& secrets, FieldOf field) {
   const auto credentials = AuthorizationOf(field, "Basic");
   std::string decoded;
   return credentials &&
          absl::Base64Unescape({credentials->data(), credentials->size()}, &decoded) &&
-         IsOneOf(digests, decoded);
+         IsOneOf(secrets, decoded);
 }
 
 std::string Hmac(HmacCheck::Algorithm algorithm, std::string_view secret, std::string_view text) {
@@ -194,46 +185,38 @@ absl::StatusOr<std::shared_ptr<const Endpoint>> Endpoint::Make(EndpointSettings 
 }
 
 absl::Status Endpoint::ReadSecrets(SecretReader* reader) {
-  const auto read = [&](const SecretSources& sources, std::string_view key,
-                        std::vector<std::string>* secrets) -> absl::Status {
+  const auto read = [reader](const SecretSources& sources, std::string_view key,
+                             std::vector<std::string>* secrets) -> absl::Status {
     auto found = reader->Read(sources);
     if (!found.ok()) return Under(key, found.status());
     *secrets = *std::move(found);
     return absl::OkStatus();
   };
-  std::vector<std::string> passwords, tokens, values;
   if (settings_.basic) {
-    if (auto status = read(settings_.basic->passwords, "basic", &passwords); !status.ok())
+    if (auto status = read(settings_.basic->passwords, "basic", &basic_); !status.ok())
       return status;
-    basic_ = DigestsOf(passwords, settings_.basic->user + ":");
+    for (std::string& secret : basic_) secret.insert(0, settings_.basic->user + ":");
   }
-  if (auto status = read(settings_.bearer_tokens, "bearer", &tokens); !status.ok()) return status;
-  bearer_ = DigestsOf(tokens);
+  if (auto status = read(settings_.bearer_tokens, "bearer", &bearer_); !status.ok()) return status;
   if (settings_.header) {
-    if (auto status = read(settings_.header->values, "header", &values); !status.ok())
+    if (auto status = read(settings_.header->values, "header", &header_); !status.ok())
       return status;
-    header_ = DigestsOf(values);
   }
   if (settings_.hmac) {
     if (auto status = read(settings_.hmac->secrets, "hmac", &hmac_); !status.ok()) return status;
   }
-  return ReadPathSecrets(reader);
-}
-
-absl::Status Endpoint::ReadPathSecrets(SecretReader* reader) {
-  constexpr std::string_view kKey = "path-secret";
-  auto secrets = reader->Read(settings_.path_secrets);
-  if (!secrets.ok()) return Under(kKey, secrets.status());
-  for (const std::string& secret : *secrets) {
+  constexpr std::string_view kPathKey = "path-secret";
+  if (auto status = read(settings_.path_secrets, kPathKey, &path_secrets_); !status.ok())
+    return status;
+  for (const std::string& secret : path_secrets_) {
     const bool is_segment = std::all_of(secret.begin(), secret.end(), [](char c) {
       return IsAlnum(c) || c == '-' || c == '.' || c == '_' || c == '~';
     });
     if (!is_segment) {
       return InvalidArgument(
-          "{}: it may have letters, digits, hyphens, dots, underscores and tildes", kKey);
+          "{}: it may have letters, digits, hyphens, dots, underscores and tildes", kPathKey);
     }
   }
-  path_secrets_ = DigestsOf(*secrets);
   return absl::OkStatus();
 }
 

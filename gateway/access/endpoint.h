@@ -124,14 +124,13 @@ class Endpoint {
  private:
   explicit Endpoint(EndpointSettings settings) : settings_(std::move(settings)) {}
   absl::Status ReadSecrets(SecretReader* reader);
-  absl::Status ReadPathSecrets(SecretReader* reader);
 
   const EndpointSettings settings_;
   std::vector<AddressRange> allow_from_;
-  std::vector<Digest> path_secrets_;
-  std::vector<Digest> basic_;  // of "user:password"
-  std::vector<Digest> bearer_;
-  std::vector<Digest> header_;
+  std::vector<std::string> path_secrets_;
+  std::vector<std::string> basic_;  // "user:password"
+  std::vector<std::string> bearer_;
+  std::vector<std::string> header_;
   std::vector<std::string> hmac_;
   std::vector<std::string> verified_by_;
 };

@@ -53,11 +53,13 @@ absl::StatusOr<Digest> ParseDigest(std::string_view hex) {
   return digest;
 }
 
-bool IsOneOf(const std::vector<Digest>& digests, std::string_view given) {
-  const Digest digest = DigestOf(given);
+bool IsOneOf(const std::vector<std::string>& secrets, std::string_view given) {
   bool found = false;
-  for (const Digest& one : digests)
-    found |= CRYPTO_memcmp(one.data(), digest.data(), digest.size()) == 0;
+  for (const std::string& secret : secrets) {
+    const bool is_as_long = secret.size() == given.size();
+    const char* const other = is_as_long ? secret.data() : given.data();
+    found |= (CRYPTO_memcmp(other, given.data(), given.size()) == 0) & is_as_long;
+  }
   return found;
 }
 

@@ -21,9 +21,10 @@ Digest DigestOf(std::string_view secret);
 // Of 64 hexadecimal digits; InvalidArgument for anything else, without repeating it.
 absl::StatusOr<Digest> ParseDigest(std::string_view hex);
 
-// Whether `given` is one of the secrets that these are digests of. Takes as long for each of them,
-// and for none.
-bool IsOneOf(const std::vector<Digest>& digests, std::string_view given);
+// Whether `given` is one of them. The time that it takes depends on how many there are and how long
+// `given` is, and on nothing else of them: where the lengths differ, `given` is compared with
+// itself.
+bool IsOneOf(const std::vector<std::string>& secrets, std::string_view given);
 
 // The credentials of that scheme in an Authorization field's value (RFC 9110, 11.4), whose scheme
 // may be in any case; nothing where it is of another.

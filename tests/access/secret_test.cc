@@ -30,12 +30,12 @@ class SecretReaderTest : public testing::Test {
   SecretReader reader_;
 };
 
-TEST(Secret, IsComparedByItsDigest) {
-  const std::vector<Digest> digests = {DigestOf("new"), DigestOf("old")};
-  EXPECT_TRUE(IsOneOf(digests, "new"));
-  EXPECT_TRUE(IsOneOf(digests, "old"));
-  EXPECT_FALSE(IsOneOf(digests, "ol"));
-  EXPECT_FALSE(IsOneOf(digests, ""));
+TEST(Secret, IsOneOfThoseThatAreValid) {
+  const std::vector<std::string> secrets = {"new", "older"};
+  EXPECT_TRUE(IsOneOf(secrets, "new"));
+  EXPECT_TRUE(IsOneOf(secrets, "older"));
+  for (const char* none : {"", "ne", "neW", "newer", "older ", "oldest"})
+    EXPECT_FALSE(IsOneOf(secrets, none)) << none;
   EXPECT_FALSE(IsOneOf({}, ""));
 }
 
