@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/time_util.h>
 
+#include <memory>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -169,9 +170,13 @@ absl::Status DeclareSubscriptions(const std::vector<v1::Subscription>& declared,
         "subscription '{}': order-by-sender cannot be changed; delete it first", wanted.name());
   }
   for (const v1::Subscription& wanted : declared) {
-    const absl::Status status = subscriptions.Get(wanted.name()).ok()
-                                    ? subscriptions.Update(wanted, everything).status()
-                                    : subscriptions.Create(wanted).status();
+    const bool is_there = subscriptions.Get(wanted.name()).ok();
+    const auto act = std::make_shared<broker::Act>();
+    act->record.set_peer("configuration");
+    act->record.set_method(is_there ? "UpdateSubscription" : "CreateSubscription");
+    act->record.set_subscription(wanted.name());
+    const absl::Status status = is_there ? subscriptions.Update(wanted, everything, act).status()
+                                         : subscriptions.Create(wanted, act).status();
     if (!status.ok()) {
       return MakeStatus(status.code(),
                         fmt::format("subscription '{}': {}", wanted.name(), MessageOf(status)));

@@ -1,4 +1,6 @@
 """Subscribers over TLS."""
+import json
+import shutil
 import socket
 import subprocess
 import time
@@ -125,6 +127,24 @@ class GrpcTlsTest(GrpcTlsTestCase):
         self.assertEqual(self.failures(gateway, "nothing_shared"), 1)
         gateway.grpc = grpc_port
         self.assertEqual(Service(gateway.channel()).events(earliest()), [])
+
+    @unittest.skipUnless(shutil.which("go"), "grpcurl is built with Go")
+    def test_serves_grpcurl(self):
+        gateway = self.gateway(*self.mount.flags("grpc", ca=True))
+        cursor = self.accepted(gateway, "G2")
+
+        def grpcurl(*arguments):
+            return subprocess.run(["script/grpcurl", *arguments], capture_output=True, text=True, timeout=300)
+
+        trusting = "-cacert", self.authority.path
+        listed = grpcurl(*trusting, "-d", '{"startPosition": {"boundary": "BOUNDARY_EARLIEST"}}', gateway.grpc,
+                         "mmsmo.v1.MmsMoService/ListEvents")
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+        self.assertEqual([event["cursor"] for event in json.loads(listed.stdout)["events"]], [cursor])
+        cert, key = self.clients.issue("billing")
+        services = grpcurl(*trusting, "-cert", cert, "-key", key, gateway.grpc, "list")
+        self.assertIn("mmsmo.v1.SubscriptionService", services.stdout.split(), services.stderr)
+        self.assertIn("certificate", grpcurl(gateway.grpc, "list").stderr)
 
     def test_a_handshake_has_its_time(self):
         gateway = self.gateway(*self.mount.flags("grpc"))

@@ -1,4 +1,5 @@
 """SIGHUP takes a changed configuration over as a whole or not at all; SIGTERM gives balancers time to notice."""
+import json
 import os
 import signal
 import socket
@@ -62,6 +63,17 @@ class ReloadTest(TestCase):
         self.logs("only a new start changes max-connections, retention-age")
         self.assertEqual(self.subscriptions(), ["s1", "s2"], "what is left out is not deleted")
         self.assertEqual(self.statuses("/b"), [200])
+
+    def test_what_the_file_changes_is_on_record(self):
+        self.write(subscription("s1"))
+        self.serve()
+        self.write(subscription("s1", "max-attempts = 3"), subscription("s2"))
+        self.reload()
+        self.reload()  # which changes nothing
+        records = [json.loads(line) for line in self.server.mmsmo("audit", "--json").stdout.splitlines()]
+        self.assertEqual([(one["method"], one["subscription"], one["peer"]) for one in records],
+                         [(method, name, "configuration") for method, name in (
+                             ("CreateSubscription", "s1"), ("UpdateSubscription", "s1"), ("CreateSubscription", "s2"))])
 
     def test_a_mistake_changes_nothing(self):
         self.write('log-level = "info"', endpoint("a"), subscription("s1"))
