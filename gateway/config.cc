@@ -386,6 +386,16 @@ void AddShortEndpoint(const CLI::App& app, Config& config) {
   config.endpoints.push_back({.name = config.endpoint, .path = config.http_path});
 }
 
+void MakeEphemeral(const CLI::App& app, Config& config) {
+  if (app.get_option("--data-dir")->count() > 0)
+    Throw("--ephemeral: it has a directory of its own, and takes no --data-dir");
+  for (const auto& [option, listen] : {std::pair("--http-listen", &config.http_listen),
+                                       {"--grpc-listen", &config.grpc_listen},
+                                       {"--admin-listen", &config.admin_listen}}) {
+    if (app.get_option(option)->count() == 0) *listen = "127.0.0.1:0";
+  }
+}
+
 // The settings of the file at `path`, where neither a flag nor the environment has them: CLI11's
 // own reading of a file would let it win over the environment, and what it reads is not quite TOML.
 void ReadSettings(CLI::App& app, const std::string& path, const toml::table& root) {
@@ -461,6 +471,10 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   app.add_flag("--print-config", print_config,
                "Print the settings in force as a configuration file, and end")
       ->configurable(false);
+  app.add_flag("--ephemeral", line.config.ephemeral,
+               "For tests: on free ports of this machine, which it prints as JSON, with a journal "
+               "that goes with it, until standard input ends")
+      ->configurable(false);
   app.footer(
       "Every setting is also an environment variable: --http-listen is MMSMO_HTTP_LISTEN.\n"
       "Sizes take KiB, MiB, GiB; times take ms, s, m, h, d.");
@@ -484,6 +498,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
       if (!identities.ok()) Throw(std::string(MessageOf(identities.status())));
       line.config.identities = *std::move(identities);
     }
+    if (line.config.ephemeral) MakeEphemeral(app, line.config);
     line.config.texts = TextsOf(app);
     AddShortEndpoint(app, line.config);
     CheckTogether(line.config);

@@ -83,6 +83,9 @@ struct Config {
   bool insecure_http = false;
   bool insecure_grpc = false;
 
+  // In a temporary directory, for this machine only, until standard input ends.
+  bool ephemeral = false;
+
   // Every setting in force as it was written, by its name.
   std::map<std::string, std::string> texts;
 

@@ -1,6 +1,7 @@
 #include "gateway/exposure.h"
 
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gateway/access/address.h"
@@ -71,6 +72,17 @@ absl::Status CheckGrpc(const Config& config) {
 }  // namespace
 
 absl::Status CheckExposure(const Config& config) {
+  if (config.ephemeral) {
+    for (const auto& [setting, listen] : {std::pair("http", &config.http_listen),
+                                          {"grpc", &config.grpc_listen},
+                                          {"admin", &config.admin_listen}}) {
+      if (ReachOf(*listen) != Reach::kThisMachine) {
+        return InvalidArgument(
+            "{}-listen: {} is not only for this machine, as everything is with --ephemeral",
+            setting, *listen);
+      }
+    }
+  }
   if (auto status = CheckHttp(config); !status.ok()) return status;
   return CheckGrpc(config);
 }

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <future>
 #include <memory>
 #include <new>
@@ -25,7 +26,9 @@
 #include "gateway/base/unix_socket.h"
 #include "gateway/declared_subscriptions.h"
 #include "gateway/embedded/broker.h"
+#include "gateway/ephemeral.h"
 #include "gateway/http/admin.h"
+#include "gateway/http/message.h"
 #include "gateway/http/postbacks.h"
 #include "gateway/http/server.h"
 #include "gateway/ingest/ingest.h"
@@ -151,6 +154,7 @@ http::ServerOptions PostbackServerOptions(const Config& config, tls::Certificate
 struct Lasting {
   Metrics metrics;
   std::unique_ptr<LiveSettings> live;  // null before the first opening
+  bool has_watch = false;              // over standard input
 };
 
 // Declared in the order in which they depend on each other. The broker goes before the HTTP
@@ -310,6 +314,23 @@ void Serve(const Config& config, Parts& parts) {
                 parts.grpc->address());
 }
 
+// For the program that has started it.
+void PrintAddresses(const Parts& parts) {
+  std::string line;
+  const auto add = [&line](std::string_view name, std::string_view address) {
+    line += line.empty() ? '{' : ',';
+    http::AppendJsonString(name, &line);
+    line += ':';
+    http::AppendJsonString(address, &line);
+  };
+  add("http", parts.postbacks->address());
+  add("grpc", parts.grpc->address());
+  add("admin", parts.admin->address());
+  line += "}\n";
+  std::fputs(line.c_str(), stdout);
+  std::fflush(stdout);
+}
+
 const char* NameOf(int signal) { return signal == SIGTERM ? "SIGTERM" : "SIGINT"; }
 
 // A signal ends the process at once, whatever disk the opening waits for: nothing is lost by it.
@@ -388,6 +409,10 @@ absl::Status RunGateway(Config config, const ReadConfig& read) {
       return status;
     Serve(config, parts);
     Poll(config, parts);
+    if (config.ephemeral) {
+      PrintAddresses(parts);
+      if (!std::exchange(lasting.has_watch, true)) EndWithStandardInput();
+    }
     end = WaitForEnd(config, signals, parts);
     LimitClosing(config);
     Drain(config, parts);

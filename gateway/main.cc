@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <cstdio>
+#include <optional>
 
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/config.h"
+#include "gateway/ephemeral.h"
 #include "gateway/gateway.h"
 
 // Of tcmalloc, which the sanitizers take the place of.
@@ -41,7 +43,17 @@ int Run(int argc, char** argv) {
     if (again.exit) return mmsmo::InvalidArgument("{}", again.print);
     return std::move(again.config);
   };
-  if (auto status = mmsmo::RunGateway(line.config, read); !status.ok()) {
+  mmsmo::Config config = line.config;
+  std::optional<mmsmo::TemporaryDirectory> directory;
+  if (config.ephemeral) {
+    auto made = mmsmo::TemporaryDirectory::Make();
+    if (!made.ok()) {
+      mmsmo::Log()->error("{}", mmsmo::MessageOf(made.status()));
+      return 1;
+    }
+    config.data_dir = directory.emplace(*std::move(made)).path();
+  }
+  if (auto status = mmsmo::RunGateway(config, read); !status.ok()) {
     mmsmo::Log()->error("{}", mmsmo::MessageOf(status));
     return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;
   }
