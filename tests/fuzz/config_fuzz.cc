@@ -37,8 +37,17 @@ CommandLine Parse(const std::string& file, bool print_config) {
   return ParseCommandLine(print_config ? 4 : 3, arguments);
 }
 
+// What is wrong with settings together may not be the file's fault: it is said of one of them.
+bool NamesSetting(std::string_view message) {
+  for (const char* beginning : {"--", "http-listen: ", "grpc-listen: ", "endpoint '"}) {
+    if (message.starts_with(beginning)) return true;
+  }
+  return false;
+}
+
 void RequireClear(std::string_view message, const std::string& file, std::string_view text) {
-  Require(message.find(file) != std::string_view::npos, "an error names the file");
+  Require(message.find(file) != std::string_view::npos || NamesSetting(message),
+          "an error names the file, or a setting");
   Require(simdjson::validate_utf8(message.data(), message.size()), "an error is valid UTF-8");
   Require(message.size() <= 1024 + 4 * text.size(), "an error is not endless");
 }
