@@ -36,16 +36,16 @@ set(CPACK_COMPONENTS_ALL Unspecified package)
 set(CPACK_COMPONENTS_GROUPING ALL_COMPONENTS_IN_ONE)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_STRIP_FILES ON)
-set(CPACK_PACKAGE_CONTACT "mmsmo-gateway maintainers <mmsmo-gateway@packages.debian.org>")
+set(CPACK_PACKAGE_CONTACT "mmsmo-gateway maintainers <maintainers@mmsmo-gateway.example>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "gRPC gateway for MMS that handsets send")
-set(CPACK_PACKAGE_DESCRIPTION "Takes the postbacks of a provider (Sinch) over HTTP, makes them durable, answers 200
-and publishes them to subscribers over gRPC. With it comes mmsmo, a command that
-posts, subscribes and administers.")
+set(CPACK_PACKAGE_DESCRIPTION "Takes the postbacks of a provider (Sinch) over HTTP, makes them durable,
+answers 200 and publishes them to subscribers over gRPC. With it comes
+mmsmo, a command that posts, subscribes and administers.")
 set(CPACK_DEBIAN_PACKAGE_NAME mmsmo-gateway)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "adduser, init-system-helpers")
+set(CPACK_DEBIAN_PACKAGE_DEPENDS adduser)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${debian}/conffiles ${debian}/postinst ${debian}/prerm ${debian}/postrm)
