@@ -9,7 +9,7 @@
 {{- /* Of the pods that the gateway runs in. */}}
 {{- define "mmsmo-gateway.selectorLabels" -}}
 {{- if eq .Values.mode "sidecar" }}
-{{- required "sidecar.podLabels: the labels of the application's pods" .Values.sidecar.podLabels | toYaml }}
+{{- toYaml .Values.sidecar.podLabels }}
 {{- else -}}
 app.kubernetes.io/name: mmsmo-gateway
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -26,6 +26,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 
 {{- /* Ends with what is missing, before anything is installed that would not start or that anybody could post to. */}}
 {{- define "mmsmo-gateway.check" -}}
+{{- if and (eq .Values.mode "sidecar") (not .Values.sidecar.podLabels) }}
+{{- fail "sidecar.podLabels: needed in mode sidecar, lest Services and policies are for every pod" }}
+{{- end }}
 {{- if not (contains "[[endpoint]]" .Values.config) }}
 {{- fail "config: it needs an [[endpoint]] with its checks, else anybody may post" }}
 {{- end }}
