@@ -15,7 +15,8 @@ def package(name, version, **fields):
 def debian_package(line):
     name, version, architecture, maintainer = line.rstrip("\n").split("\t")
     name = name.split(":")[0]
-    purl = f"pkg:deb/debian/{name}@{version.replace('+', '%2B').replace(':', '%3A')}?arch={architecture}&distro=debian-12"
+    quoted = version.replace("+", "%2B").replace(":", "%3A")
+    purl = f"pkg:deb/debian/{name}@{quoted}?arch={architecture}&distro=debian-12"
     return package(name, version, supplier=f"Organization: {maintainer}", externalRefs=[
         {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}])
 

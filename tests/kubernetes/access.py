@@ -43,7 +43,8 @@ def certificate(number):
          "-subj", f"/CN=number-{number}", "-keyout", "-", "-out", "-"], capture_output=True, check=True).stdout
     end = pem.index(b"-----BEGIN CERTIFICATE")
     data = {"tls.key": base64.b64encode(pem[:end]).decode(), "tls.crt": base64.b64encode(pem[end:]).decode()}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "certificate"}, "type": "kubernetes.io/tls", "data": data}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "certificate"}, "type": "kubernetes.io/tls",
+            "data": data}
 
 
 @scenario

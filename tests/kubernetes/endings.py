@@ -15,7 +15,8 @@ def grace_used_up(trial):
     kubectl("delete", "pod", f"{NAME}-0", "--namespace", trial.name, "--wait=false")
     trial.workload.wait_for_another_pod(pod["metadata"]["uid"])
     ended = trial.workload.pods[pod["metadata"]["uid"]]
-    codes = {name: trial.workload.status(name, ended)["state"]["terminated"]["exitCode"] for name in (GATEWAY, APPLICATION)}
+    codes = {name: trial.workload.status(name, ended)["state"]["terminated"]["exitCode"]
+             for name in (GATEWAY, APPLICATION)}
     check(codes[APPLICATION] == 137, codes)
     trial.note(f"exit codes {codes}")
     trial.load_for(3)

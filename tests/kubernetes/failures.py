@@ -31,7 +31,8 @@ def gateway_killed(trial):
 @scenario
 def application_not_ready(trial):
     """Postbacks are taken while the application is not ready, and handled once it subscribes."""
-    trial.workload.application["readinessProbe"] = {"exec": {"command": ["test", "-e", "/handled/ready"]}, "periodSeconds": 1}
+    trial.workload.application["readinessProbe"] = {
+        "exec": {"command": ["test", "-e", "/handled/ready"]}, "periodSeconds": 1}
     trial.workload.run_in_application(f"until test -e /handled/ready; do sleep 0.2; done; exec {CONSUME}")
     trial.workload.create()
     until("the application runs", lambda: "running" in trial.workload.status(APPLICATION).get("state", {}))
@@ -52,7 +53,8 @@ def application_crashes(trial):
     until("the application crashes again and again",
           lambda: trial.workload.status(APPLICATION).get("restartCount", 0) >= 1)
     trial.begin_load()
-    until("the application has crashed three times", lambda: trial.workload.status(APPLICATION)["restartCount"] >= 3, 120)
+    until("the application has crashed three times",
+          lambda: trial.workload.status(APPLICATION)["restartCount"] >= 3, 120)
     gap = trial.load.longest_gap()
     check(gap < 2, f"{gap} s without an answer while the application crashed")
     trial.note(f"longest without an answer while it crashed: {gap:.2f} s; the rest is the rollout")

@@ -85,7 +85,8 @@ class Load:
             if connection is None:
                 return None, "no address"
             secret = base64.b64encode(f"sinch:{self.passwords[0]}".encode()).decode()
-            connection.request("POST", PATH, body, {"Content-Type": "application/xml", "Authorization": "Basic " + secret})
+            connection.request("POST", PATH, body, {"Content-Type": "application/xml",
+                                                    "Authorization": "Basic " + secret})
             response = connection.getresponse()
             response.read()
             if response.status == 200:

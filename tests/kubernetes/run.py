@@ -1,4 +1,4 @@
-"""Runs scenarios on the cluster, and says of each what became of its postbacks: python3 -m tests.kubernetes.run [NAME…]"""
+"""Runs scenarios on the cluster, and says of each what became of its postbacks: -m tests.kubernetes.run [NAME…]"""
 import sys
 import time
 import traceback

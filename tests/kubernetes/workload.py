@@ -1,5 +1,5 @@
-"""deploy/kubernetes/sidecar.yaml as it is, but for what a test has to see: its application writes what it handled into a
-folder of the node, one failure makes a dead letter, and the node's root may look into everything."""
+"""deploy/kubernetes/sidecar.yaml as it is, but for what a test has to see: its application writes what it handled into
+a folder of the node, one failure makes a dead letter, and the node's root may look into everything."""
 import glob
 import json
 import os
@@ -111,8 +111,8 @@ class Workload:
         if os.path.lexists(link):
             os.remove(link)
         os.symlink(folder, link)
-        done = subprocess.run([MMSMO, "--grpc", f"unix:{link}/gateway.sock", *arguments], capture_output=True, text=True,
-                              timeout=120)
+        done = subprocess.run([MMSMO, "--grpc", f"unix:{link}/gateway.sock", *arguments], capture_output=True,
+                              text=True, timeout=120)
         if done.returncode != 0:
             raise AssertionError(f"mmsmo {' '.join(arguments)}: {done.stderr}")
         return done.stdout
