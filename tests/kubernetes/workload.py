@@ -26,6 +26,7 @@ def named(items, name):
 
 class Workload:
     """The manifest in a namespace of its own."""
+    name = NAME  # of its StatefulSet
 
     def __init__(self, namespace):
         self.namespace = namespace
@@ -71,7 +72,7 @@ class Workload:
             "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": self.namespace},
             "spec": {"capacity": {"storage": "12Gi"}, "accessModes": ["ReadWriteOnce"],
                      "hostPath": {"path": self.volume_folder},
-                     "claimRef": {"namespace": self.namespace, "name": f"journal-{NAME}-0"}}}, *self.documents])
+                     "claimRef": {"namespace": self.namespace, "name": f"journal-{self.name}-0"}}}, *self.documents])
         return self
 
     def seen(self, kind, pod):
@@ -134,7 +135,7 @@ class Workload:
         return int(subscription.get("deadLetterCount", 0))
 
     def log(self, container, previous=False):
-        return kubectl("logs", "--namespace", self.namespace, f"{NAME}-0", "-c", container,
+        return kubectl("logs", "--namespace", self.namespace, f"{self.name}-0", "-c", container,
                        *(["--previous"] if previous else []), check=False)
 
     def delete(self):
