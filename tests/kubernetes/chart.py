@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -86,7 +87,7 @@ class Alone(Release):
         self.values["secrets"] = ["mms-consumer"]
         self.values["test"] = {"serverName": SERVER_NAME}
         self.settings()["config"] += f'\n[[subscription]]\nname = "{NAME}"\nstart = "earliest"\nmax-attempts = 1\n'
-        self.stopping = False
+        self.subscriber, self.stopping = None, False
 
     def create(self):
         os.makedirs(self.folder)
@@ -98,13 +99,17 @@ class Alone(Release):
             with open(f"{self.folder}/{name}") as file:
                 texts[name.replace(".", "_")] = file.read()
         with open(self.folder + "/token", "w") as file:
-            file.write("a-token")
-        self.documents = [secret("mms-consumer", password="change-me", token="a-token"),
+            file.write("a-token-of-the-test")
+        self.documents = [secret("mms-consumer", password="change-me", token="a-token-of-the-test"),
                           secret("mms-grpc-tls", **texts, ca_crt=texts["tls_crt"])]
         super().create()
         self.subscriber = threading.Thread(target=self.subscribe, daemon=True)
         self.subscriber.start()
         return self
+
+    def seen(self, kind, pod):
+        if pod["metadata"]["name"] == f"{self.name}-0":  # and not the one of `helm test`
+            super().seen(kind, pod)
 
     def address(self):
         pod = self.pod()
@@ -135,8 +140,10 @@ class Alone(Release):
 
     def delete(self):
         self.stopping = True
-        self.subscriber.join()
+        if self.subscriber is not None:
+            self.subscriber.join()
         super().delete()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def upgrade_and_roll_back(trial, note):
