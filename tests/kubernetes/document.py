@@ -1,0 +1,83 @@
+"""docs/kubernetes.md, followed from its beginning to its end."""
+import os
+import re
+import shutil
+import subprocess
+import time
+
+from tests.kubernetes.cluster import STATE, apply, kubectl, Watch
+from tests.kubernetes.trial import check, scenario
+
+DOCUMENT = "docs/kubernetes.md"
+ELSEWHERE = ("script/image",)  # what script/kubernetes has done already
+# There is no DNS, of which the test of the chart knows its host.
+PRELUDE = r"""
+set -euo pipefail
+helm() {
+  if [ "${3:-}" = test ]; then
+    command helm -n "$2" upgrade "$4" deploy/helm/mmsmo-gateway --reuse-values \
+      --set "test.host=$(kubectl -n "$2" get pod "$4-0" -o jsonpath='{.status.podIP}')" \
+      --set "test.serverName=$4-grpc.$2.svc"
+  fi
+  command helm "$@"
+}
+"""
+
+
+class Volumes:
+    """A folder of the node for every claim, as a provisioner makes them."""
+    namespace = "document"
+
+    def __init__(self):
+        self.folders, self.made = f"{STATE}/volumes", set()
+        self.watch = Watch("/api/v1/persistentvolumeclaims", self.seen)
+
+    def seen(self, kind, claim):
+        meta = claim["metadata"]
+        name = f"{meta['namespace']}-{meta['name']}"[:60] + "-" + meta["uid"][:8]
+        if claim["status"].get("phase") != "Pending" or name in self.made or meta["namespace"][:3] != "mms":
+            return
+        self.made.add(name)
+        folder = f"{self.folders}/{name}"
+        os.makedirs(folder)
+        os.chown(folder, 65532, 65532)
+        apply("default", [{
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
+            "spec": {"capacity": claim["spec"]["resources"]["requests"], "accessModes": claim["spec"]["accessModes"],
+                     "hostPath": {"path": folder}, "claimRef": {"namespace": meta["namespace"], "name": meta["name"]}}}])
+
+    def log(self, _):
+        return ""
+
+    def delete(self):
+        self.watch.stop()
+        for name in kubectl("get", "namespaces", "-o", "name").split():
+            if name.startswith("namespace/mms"):
+                kubectl("delete", name, "--timeout=120s", check=False)
+        for name in self.made:
+            kubectl("delete", "persistentvolume", name, "--wait=false", check=False)
+            shutil.rmtree(f"{self.folders}/{name}", ignore_errors=True)
+
+
+@scenario
+def document(trial):
+    trial.workload = Volumes()
+    folder, here = f"{STATE}/document", os.getcwd()
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder + "/bin")
+    for program in ("script/helm", "build/release/client/mmsmo"):
+        os.symlink(f"{here}/{program}", f"{folder}/bin/{os.path.basename(program)}")
+    os.symlink(here + "/deploy", folder + "/deploy")
+    with open(DOCUMENT) as file:
+        blocks = re.findall(r"^```sh\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
+    begin = time.monotonic()
+    for number, block in enumerate(blocks, 1):
+        if block.startswith(ELSEWHERE):
+            continue
+        done = subprocess.run(["bash", "-c", PRELUDE + "set -x\n" + block], cwd=folder, stdout=subprocess.PIPE, text=True,
+                              stderr=subprocess.STDOUT, timeout=300, env={**os.environ, "PATH": f"{folder}/bin:" + os.environ["PATH"]})
+        if os.environ.get("MMSMO_DOCUMENT_VERBOSE"):
+            print(f"--- {number} ({time.monotonic() - begin:.0f} s)\n{done.stdout}", flush=True)
+        check(done.returncode == 0, f"block {number} of {DOCUMENT} ended with {done.returncode}:\n{done.stdout}")
+    shutil.rmtree(folder)
+    trial.note(f"{len(blocks)} blocks of commands")
