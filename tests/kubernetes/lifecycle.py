@@ -1,6 +1,7 @@
 """What a workload goes through when all is well."""
 import json
 import os
+import time
 
 from tests.kubernetes.cluster import kubectl, process_of, seconds_of, until
 from tests.kubernetes.trial import check, scenario
@@ -9,8 +10,7 @@ from tests.kubernetes.workload import APPLICATION, GATEWAY, NAME
 
 def start_time_of(pid):
     """When a process began, in seconds since 1970."""
-    with open("/proc/stat") as file:
-        boot = next(int(line.split()[1]) for line in file if line.startswith("btime"))
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     with open(f"/proc/{pid}/stat") as file:
         ticks = int(file.read().rsplit(")", 1)[1].split()[19])
     return boot + ticks / os.sysconf("SC_CLK_TCK")

@@ -63,11 +63,11 @@ class Trial:
         unhandled = len(answered - set(handled))
         failures = self.workload.dead_letters()
         text = (f"{len(answered)} answered, {lost} lost, {twice} twice, {unhandled} not handled, "
-                f"{sum(count > 1 for count in handled.values())} handled again, {failures} failed attempts, "
+                f"{sum(count > 1 for count in handled.values())} handled again, {len(failures)} failed attempts, "
                 f"longest without an answer {self.load.longest_gap():.2f} s")
         if self.load.refused:
             text += "; not answered 200: " + ", ".join(f"{n} {what}" for what, n in self.load.refused.items())
         check(answered, "nothing was answered")
         check(self.load.begun - len(answered) == 0, f"{self.load.begun - len(answered)} never answered: {text}")
-        check(not (lost or twice or unhandled or failures), text)
+        check(not (lost or twice or unhandled or failures), "\n".join([text, *failures]))
         return text

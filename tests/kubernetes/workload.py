@@ -1,7 +1,6 @@
 """deploy/kubernetes/sidecar.yaml as it is, but for what a test has to see: its application writes what it handled into
 a folder of the node, one failure makes a dead letter, and the node's root may look into everything."""
 import glob
-import json
 import os
 import re
 import shutil
@@ -131,8 +130,7 @@ class Workload:
         return total
 
     def dead_letters(self):
-        subscription = json.loads(self.mmsmo("subscription", "get", NAME, "--json"))
-        return int(subscription.get("deadLetterCount", 0))
+        return self.mmsmo("dead-letters", "list", NAME, "--json").splitlines()
 
     def log(self, container, previous=False):
         return kubectl("logs", "--namespace", self.namespace, f"{self.name}-0", "-c", container,
