@@ -3,7 +3,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 
 from tests.kubernetes.cluster import STATE, apply, kubectl, Watch
 from tests.kubernetes.trial import check, scenario
@@ -21,6 +20,23 @@ helm() {
   fi
   command helm "$@"
 }
+"""
+
+
+# Once secrets and certificate are exchanged: both are in force, and what was before is not.
+EXCHANGED = r"""
+address=$(kubectl -n mms get pod mmsmo-gateway-0 -o jsonpath='{.status.podIP}')
+post() {
+  mmsmo send --url "http://$address:8080/postbacks/mms-mo" --user sinch --send-secret-unencrypted --password-file "$1"
+}
+served() {
+  openssl s_client -connect "$address:9090" -alpn h2 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint
+}
+for _ in $(seq 150); do
+  ! post password.next || post password || [ "$(served)" != "$(openssl x509 -in tls.crt -noout -fingerprint)" ] || exit 0
+  sleep 1
+done
+exit 1
 """
 
 
@@ -53,10 +69,18 @@ class Volumes:
         self.watch.stop()
         for name in kubectl("get", "namespaces", "-o", "name").split():
             if name.startswith("namespace/mms"):
-                kubectl("delete", name, "--timeout=120s", check=False)
+                kubectl("delete", name, "--wait=false", check=False)
         for name in self.made:
             kubectl("delete", "persistentvolume", name, "--wait=false", check=False)
             shutil.rmtree(f"{self.folders}/{name}", ignore_errors=True)
+
+
+def steps():
+    """The blocks of commands, and a look at what the exchange of secrets has brought about."""
+    with open(DOCUMENT) as file:
+        blocks = re.findall(r"^```sh\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
+    upgrade = next(i for i, block in enumerate(blocks) if block.startswith("helm -n mms upgrade"))
+    return [block for block in blocks[:upgrade] if not block.startswith(ELSEWHERE)] + [EXCHANGED] + blocks[upgrade:]
 
 
 @scenario
@@ -68,16 +92,10 @@ def document(trial):
     for program in ("script/helm", "build/release/client/mmsmo"):
         os.symlink(f"{here}/{program}", f"{folder}/bin/{os.path.basename(program)}")
     os.symlink(here + "/deploy", folder + "/deploy")
-    with open(DOCUMENT) as file:
-        blocks = re.findall(r"^```sh\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
-    begin = time.monotonic()
-    for number, block in enumerate(blocks, 1):
-        if block.startswith(ELSEWHERE):
-            continue
-        done = subprocess.run(["bash", "-c", PRELUDE + "set -x\n" + block], cwd=folder, stdout=subprocess.PIPE, text=True,
-                              stderr=subprocess.STDOUT, timeout=300, env={**os.environ, "PATH": f"{folder}/bin:" + os.environ["PATH"]})
-        if os.environ.get("MMSMO_DOCUMENT_VERBOSE"):
-            print(f"--- {number} ({time.monotonic() - begin:.0f} s)\n{done.stdout}", flush=True)
-        check(done.returncode == 0, f"block {number} of {DOCUMENT} ended with {done.returncode}:\n{done.stdout}")
+    environment = {**os.environ, "PATH": f"{folder}/bin:" + os.environ["PATH"]}
+    for step in steps():
+        done = subprocess.run(["bash", "-c", f"{PRELUDE}set -x\n{step}"], cwd=folder, stdout=subprocess.PIPE, text=True,
+                              stderr=subprocess.STDOUT, timeout=300, env=environment)
+        check(done.returncode == 0, f"{step}ended with {done.returncode}:\n{done.stdout}")
     shutil.rmtree(folder)
-    trial.note(f"{len(blocks)} blocks of commands")
+    trial.note(f"{len(steps())} blocks of commands")
