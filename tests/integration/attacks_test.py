@@ -306,6 +306,30 @@ class Http2FloodTest(AttackTestCase):
         while True:
             yield frame
 
+    def answers_to_pings(self, gateway, count, pause):
+        """The kinds of the frames that answer, without any call: 6 is a PING, 7 ends the connection."""
+        host, _, port = gateway.grpc.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection, connection.makefile("rb") as answers:
+            connection.sendall(self.PREFACE + self.frame(4, 0, 0))
+            kinds = []
+            for _ in range(count):
+                connection.sendall(self.frame(6, 0, 0, b"12345678"))
+                while not kinds or kinds[-1] not in (6, 7):
+                    header = answers.read(9)
+                    if len(header) < 9:
+                        return "ended"
+                    answers.read(int.from_bytes(header[:3], "big"))
+                    kinds.append(header[3])
+                if kinds.pop() == 7:
+                    return "ended"
+                time.sleep(pause)  # what is tried is a pace
+            return "served"
+
+    def test_pings_at_the_pace_that_clients_are_told(self):
+        gateway = self.gateway()
+        self.assertEqual(self.answers_to_pings(gateway, 6, 0.2), "ended")
+        self.assertEqual(self.answers_to_pings(gateway, 6, 5.1), "served")
+
     def test_settings(self):
         self.survives(lambda: self.repeat(self.frame(4, 0, 0, b"\0\4\0\0\xff\xff")))
 
