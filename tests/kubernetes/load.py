@@ -65,26 +65,27 @@ class Load:
 
     def post_until_answered(self, connection, tracking_id):
         while time.monotonic() < self.give_up:
-            connection, outcome = self.post(connection, body_of(tracking_id))
+            password = self.passwords[0]
+            connection, outcome = self.post(connection, body_of(tracking_id), password)
             with self.lock:
                 if outcome == 200:
                     self.answered[tracking_id] = time.monotonic()
                     self.answer_times.append(time.monotonic())
                     return connection
                 self.refused[outcome] += 1
-            if outcome == 401:
-                self.passwords.append(self.passwords.pop(0))
+                if outcome == 401 and password == self.passwords[0]:
+                    self.passwords.append(self.passwords.pop(0))
             time.sleep(PAUSE)
         return connection
 
-    def post(self, connection, body):
+    def post(self, connection, body, password):
         """Returns the connection, where it can be used again, and the status or the error's name."""
         try:
             if connection is None:
                 connection = self.connect()
             if connection is None:
                 return None, "no address"
-            secret = base64.b64encode(f"sinch:{self.passwords[0]}".encode()).decode()
+            secret = base64.b64encode(f"sinch:{password}".encode()).decode()
             connection.request("POST", PATH, body, {"Content-Type": "application/xml",
                                                     "Authorization": "Basic " + secret})
             response = connection.getresponse()

@@ -24,7 +24,8 @@ def run(name):
         print("\n   ".join([f"ok {name} ({time.monotonic() - begin:.0f} s): {figures}", *trial.notes]), flush=True)
         return True
     except Exception:  # whatever it is, the others are run
-        print(f"FAILED {name} ({time.monotonic() - begin:.0f} s)\n{traceback.format_exc()}")
+        print("\n   ".join([f"FAILED {name} ({time.monotonic() - begin:.0f} s)", *trial.notes]))
+        print(traceback.format_exc())
         describe(trial.workload)
         sys.stdout.flush()
         return False

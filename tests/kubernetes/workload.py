@@ -1,5 +1,5 @@
 """deploy/kubernetes/sidecar.yaml as it is, but for what a test has to see: its application writes what it handled into
-a folder of the node, one failure makes a dead letter, and the node's root may look into everything."""
+a folder of the node, two failures make a dead letter, and the node's root may look into everything."""
 import glob
 import os
 import re
@@ -35,7 +35,7 @@ class Workload:
             self.documents = list(yaml.safe_load_all(file))
         self.pods = {}  # by uid, as they were seen last
         config = self.document("ConfigMap")["data"]
-        config["gateway.toml"] = config["gateway.toml"].replace("max-attempts = 5", "max-attempts = 1") + TEST_IDENTITY
+        config["gateway.toml"] = config["gateway.toml"].replace("max-attempts = 5", "max-attempts = 2") + TEST_IDENTITY
         self.pod_spec["volumes"].append({"name": "handled", "hostPath": {"path": self.handled_folder}})
         self.application["volumeMounts"].append({"name": "handled", "mountPath": "/handled"})
         self.run_in_application(f"exec {CONSUME}")
