@@ -9,6 +9,10 @@ install(FILES ${debian}/gateway.toml DESTINATION /etc/mmsmo ${package})
 install(FILES ${PROJECT_SOURCE_DIR}/deploy/systemd/mmsmo-gateway.service DESTINATION /lib/systemd/system ${package})
 install(FILES ${pages}/mmsmo.1.gz ${pages}/mmsmo-gateway.1.gz DESTINATION share/man/man1 ${package})
 install(FILES ${debian}/copyright ${pages}/changelog.gz ${pages}/changelog.Debian.gz DESTINATION ${documents} ${package})
+# What is linked in has its own licences, and their words are to go with it.
+foreach(library librocksdb-dev libgrpc-dev)
+  install(FILES /usr/share/doc/${library}/copyright DESTINATION ${documents} RENAME copyright.${library} ${package})
+endforeach()
 install(FILES ${PROJECT_SOURCE_DIR}/deploy/nginx/mmsmo-gateway.conf ${PROJECT_SOURCE_DIR}/deploy/haproxy/haproxy.cfg
   DESTINATION ${documents}/examples ${package})
 
