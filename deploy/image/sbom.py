@@ -1,4 +1,6 @@
-"""Writes a software bill of materials as SPDX 2.3, from what dpkg-query prints: sbom.py NAME VERSION <packages"""
+"""Writes a software bill of materials as SPDX 2.3, from what dpkg-query prints: sbom.py NAME VERSION <packages
+
+A line of a -dev package is of one that is linked into the programs."""
 import datetime
 import json
 import re
@@ -35,7 +37,8 @@ def main():
         "packages": [image, *packages],
         "relationships": [{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES",
                            "relatedSpdxElement": image["SPDXID"]}] +
-                         [{"spdxElementId": image["SPDXID"], "relationshipType": "CONTAINS",
+                         [{"spdxElementId": image["SPDXID"],
+                           "relationshipType": "STATIC_LINK" if one["name"].endswith("-dev") else "CONTAINS",
                            "relatedSpdxElement": one["SPDXID"]} for one in packages]}
     json.dump(document, sys.stdout, indent=1)
 

@@ -52,7 +52,7 @@ class Trial:
     def finish(self):
         """Stops the load, and compares what was answered with what was published and handled."""
         if self.load is None:
-            return "no load"
+            return "its journal went with it"
         self.load.stop()
         answered = set(self.load.answered)
         published = self.workload.published()
