@@ -8,7 +8,8 @@ set(package COMPONENT package EXCLUDE_FROM_ALL)
 install(FILES ${debian}/gateway.toml DESTINATION /etc/mmsmo ${package})
 install(FILES ${PROJECT_SOURCE_DIR}/deploy/systemd/mmsmo-gateway.service DESTINATION /lib/systemd/system ${package})
 install(FILES ${pages}/mmsmo.1.gz ${pages}/mmsmo-gateway.1.gz DESTINATION share/man/man1 ${package})
-install(FILES ${debian}/copyright ${pages}/changelog.gz ${pages}/changelog.Debian.gz DESTINATION ${documents} ${package})
+install(FILES ${debian}/copyright ${pages}/changelog.gz ${pages}/changelog.Debian.gz
+  DESTINATION ${documents} ${package})
 # What is linked in has its own licences, and their words are to go with it.
 foreach(library librocksdb-dev libgrpc-dev)
   install(FILES /usr/share/doc/${library}/copyright DESTINATION ${documents} RENAME copyright.${library} ${package})
@@ -17,11 +18,13 @@ install(FILES ${PROJECT_SOURCE_DIR}/deploy/nginx/mmsmo-gateway.conf ${PROJECT_SO
   DESTINATION ${documents}/examples ${package})
 
 # Manual pages say what --help says.
+set(name_of_mmsmo "posts to and reads from an MMS MO gateway")
+set(name_of_mmsmo-gateway "MMS MO gateway")
 foreach(program mmsmo mmsmo-gateway)
   add_custom_command(
     OUTPUT ${pages}/${program}.1.gz
-    COMMAND help2man --no-info --name "$<IF:$<STREQUAL:${program},mmsmo>,posts to and reads from an MMS MO gateway,MMS MO gateway>"
-      --output ${pages}/${program}.1 $<TARGET_FILE:${program}>
+    COMMAND help2man --no-info --name ${name_of_${program}} --output ${pages}/${program}.1
+      $<TARGET_FILE:${program}>
     COMMAND gzip -9nf ${pages}/${program}.1
     DEPENDS ${program}
     VERBATIM)
@@ -32,7 +35,8 @@ add_custom_command(
   COMMAND gzip -9nc ${debian}/changelog > ${pages}/changelog.Debian.gz
   DEPENDS ${PROJECT_SOURCE_DIR}/CHANGELOG.md ${debian}/changelog)
 file(MAKE_DIRECTORY ${pages})
-add_custom_target(package_files DEPENDS ${pages}/mmsmo.1.gz ${pages}/mmsmo-gateway.1.gz ${pages}/changelog.gz ${pages}/changelog.Debian.gz)
+add_custom_target(package_files DEPENDS ${pages}/mmsmo.1.gz ${pages}/mmsmo-gateway.1.gz ${pages}/changelog.gz
+  ${pages}/changelog.Debian.gz)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)

@@ -269,8 +269,8 @@ class InFrontTest(ProxyTestCase):
         self.assertEqual(self.status(without, (b"", post), source="127.0.0.7"), 403)
 
     def test_nginx_example(self):
-        gateway = self.gateway("--config", self.configure(OF_US.replace("/hooks", PATH)), "--trusted-proxies", "127.0.0.1",
-                               "--trusted-proxies-header", "x-forwarded-for")
+        gateway = self.gateway("--config", self.configure(OF_US.replace("/hooks", PATH)), "--trusted-proxies",
+                               "127.0.0.1", "--trusted-proxies-header", "x-forwarded-for")
         cert, key = self.authority.issue("nginx")
         port = self.nginx(self.example("nginx/mmsmo-gateway.conf", {
             "listen 443": "listen 127.0.0.1:PORT", "  listen [::]:443 ssl http2;\n": "",
@@ -288,8 +288,8 @@ class InFrontTest(ProxyTestCase):
         self.assertEqual(gateway.metric('mmsmo_http_answers_total{reason="no_such_path",status="404"}'), 0)
 
     def test_haproxy_example(self):
-        gateway = self.gateway("--config", self.configure(OF_US.replace("/hooks", PATH)), "--http-proxy-protocol", "true",
-                               "--trusted-proxies", "127.0.0.1")
+        gateway = self.gateway("--config", self.configure(OF_US.replace("/hooks", PATH)), "--http-proxy-protocol",
+                               "true", "--trusted-proxies", "127.0.0.1")
         pem, port = os.path.join(self.directory, "haproxy.pem"), free_port()
         with open(pem, "w") as file:
             for path in self.authority.issue("haproxy"):

@@ -91,8 +91,8 @@ class Alone(Release):
 
     def create(self):
         os.makedirs(self.folder)
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-                        "2", "-subj", "/CN=gateway", "-addext", f"subjectAltName=DNS:{SERVER_NAME}", "-keyout",
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-days", "2", "-subj", "/CN=gateway", "-addext", f"subjectAltName=DNS:{SERVER_NAME}", "-keyout",
                         self.folder + "/tls.key", "-out", self.folder + "/tls.crt"], capture_output=True, check=True)
         texts = {}
         for name in ("tls.crt", "tls.key"):

@@ -21,8 +21,6 @@ helm() {
   command helm "$@"
 }
 """
-
-
 # Once secrets and certificate are exchanged: both are in force, and what was before is not.
 EXCHANGED = r"""
 address=$(kubectl -n mms get pod mmsmo-gateway-0 -o jsonpath='{.status.podIP}')
@@ -32,8 +30,9 @@ post() {
 served() {
   openssl s_client -connect "$address:9090" -alpn h2 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint
 }
+wanted=$(openssl x509 -in tls.crt -noout -fingerprint)
 for _ in $(seq 150); do
-  ! post password.next || post password || [ "$(served)" != "$(openssl x509 -in tls.crt -noout -fingerprint)" ] || exit 0
+  ! post password.next || post password || [ "$(served)" != "$wanted" ] || exit 0
   sleep 1
 done
 exit 1
@@ -51,7 +50,8 @@ class Volumes:
     def seen(self, kind, claim):
         meta = claim["metadata"]
         name = f"{meta['namespace']}-{meta['name']}"[:60] + "-" + meta["uid"][:8]
-        if claim["status"].get("phase") != "Pending" or name in self.made or meta["namespace"][:3] != "mms":
+        is_of_document = meta["namespace"].startswith("mms")
+        if not is_of_document or name in self.made or claim["status"].get("phase") != "Pending":
             return
         self.made.add(name)
         folder = f"{self.folders}/{name}"

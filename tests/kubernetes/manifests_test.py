@@ -68,7 +68,8 @@ class ManifestsTest(unittest.TestCase):
 
     def test_a_mistake_is_found(self):
         for spoil in (lambda pod: pod.update(terminationGracePeriod=1), lambda pod: pod.pop("containers"),
-                      lambda pod: pod.update(volumes="none"), lambda pod: pod["initContainers"][0]["ports"][0].pop("containerPort")):
+                      lambda pod: pod.update(volumes="none"),
+                      lambda pod: pod["initContainers"][0]["ports"][0].pop("containerPort")):
             manifest = copy.deepcopy(of_kind(variants()["sidecar.yaml"], "StatefulSet")[0])
             spoil(manifest["spec"]["template"]["spec"])
             self.assertEqual(len(schemas.errors("1.29.6", manifest)), 1)
@@ -87,10 +88,12 @@ class ManifestsTest(unittest.TestCase):
             annotations = {key: value for key, value in workload["template"]["metadata"]["annotations"].items()
                            if key.startswith("prometheus.io/")}
             claims = [claim["spec"] for claim in workload["volumeClaimTemplates"]]
-            return (spec, services, policy, claims, workload["podManagementPolicy"],
-                    workload["replicas"], annotations, of_kind(manifests, "PodDisruptionBudget")[0]["spec"]["maxUnavailable"])
+            budget = of_kind(manifests, "PodDisruptionBudget")[0]["spec"]["maxUnavailable"]
+            return (spec, services, policy, claims, workload["podManagementPolicy"], workload["replicas"], annotations,
+                    budget)
         self.maxDiff = None
-        for names in (("sidecar.yaml", "kustomize sidecar", "chart sidecar"), ("kustomize statefulset", "chart statefulset")):
+        for names in (("sidecar.yaml", "kustomize sidecar", "chart sidecar"),
+                      ("kustomize statefulset", "chart statefulset")):
             for name in names[1:]:
                 with self.subTest(name):
                     for one, other in zip(truths(variants()[names[0]]), truths(variants()[name])):
@@ -102,7 +105,8 @@ class ManifestsTest(unittest.TestCase):
             others = [manifest["metadata"]["labels"] for manifest in of_kind(manifests, "Pod")]
             for manifest in manifests:
                 spec = manifest.get("spec", {})
-                selector = {"Service": lambda: spec["selector"], "NetworkPolicy": lambda: spec["podSelector"]["matchLabels"],
+                selector = {"Service": lambda: spec["selector"],
+                            "NetworkPolicy": lambda: spec["podSelector"]["matchLabels"],
                             "PodDisruptionBudget": lambda: spec["selector"]["matchLabels"],
                             "StatefulSet": lambda: spec["selector"]["matchLabels"]}.get(manifest["kind"])
                 if selector is not None:

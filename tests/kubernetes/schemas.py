@@ -44,4 +44,5 @@ def errors(version, manifest):
         return [f"{manifest.get('apiVersion')} has no {manifest.get('kind')}"]
     whole = schema(version)
     validator = jsonschema.Draft4Validator(whole["definitions"][name], resolver=jsonschema.RefResolver("", whole))
-    return [f"{'.'.join(map(str, error.absolute_path))}: {error.message[:200]}" for error in validator.iter_errors(manifest)]
+    return [f"{'.'.join(map(str, error.absolute_path))}: {error.message[:200]}"
+            for error in validator.iter_errors(manifest)]

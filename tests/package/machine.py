@@ -46,8 +46,8 @@ class Machine:
 
     def run(self, *command, check=True):
         enter = ["chroot", self.root] if self.first is None else ["nsenter", "--target", str(self.first), "--all"]
-        done = subprocess.run([*enter, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
-                              env=ENVIRONMENT)
+        done = subprocess.run([*enter, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=300, env=ENVIRONMENT)
         if check and done.returncode != 0:
             raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}")
         return done
@@ -58,7 +58,8 @@ class Machine:
         deadline = time.monotonic() + 60
         while self.first is None or self.run("systemctl", "is-system-running", check=False).returncode != 0:
             if self.init.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError("the machine does not boot:\n" + self.run("systemctl", "--failed", check=False).stdout)
+                failed = self.run("systemctl", "--failed", check=False).stdout
+                raise AssertionError("the machine does not boot:\n" + failed)
             time.sleep(0.1)
             self.first = self.first or self.systemd()
 
@@ -79,8 +80,8 @@ class Machine:
         shutil.rmtree(self.root)
 
     def remove_cgroup(self):
-        mounted = subprocess.run(["findmnt", "--noheadings", "--first-only", "--output", "TARGET", "--types", "cgroup2"],
-                                 capture_output=True, text=True, check=True).stdout.strip()
+        mounted = subprocess.run(["findmnt", "--noheadings", "--first-only", "--output", "TARGET", "--types",
+                                  "cgroup2"], capture_output=True, text=True, check=True).stdout.strip()
         deadline = time.monotonic() + 30
         for directory, _, _ in os.walk(os.path.join(mounted, os.path.basename(self.root)), topdown=False):
             while True:

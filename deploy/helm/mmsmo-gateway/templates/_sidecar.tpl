@@ -21,7 +21,7 @@ checksum/config: {{ sha256sum .Values.config }}
 {{- end }}
 {{- end }}
 
-{{- /* The application's, the gateway's own, and ten seconds: a sidecar is told to end once the application has ended. */}}
+{{- /* The application's, the gateway's own, and 10 s: a sidecar is told to end once the application has ended. */}}
 {{- define "mmsmo-gateway.graceSeconds" -}}
 {{- $application := ternary .Values.sidecar.applicationGraceSeconds 0 (eq .Values.mode "sidecar") | int }}
 {{- add $application .Values.drainGraceSeconds .Values.drainTimeoutSeconds 10 }}
