@@ -35,6 +35,7 @@ using std::chrono::steady_clock;
 // How exact timeouts are: one walk over the sessions of a thread instead of a timer for each
 // operation.
 constexpr std::chrono::milliseconds kSweepEvery{100};
+constexpr std::chrono::milliseconds kSweepEveryWhileIdle{500};  // without a connection
 constexpr std::chrono::milliseconds kAcceptAgainAfter{100};
 constexpr int kBacklog = 4096;
 // With so many handshakes of TLS before it, a thread accepts no more until some are over, or 100
@@ -162,7 +163,10 @@ class Server::Worker {
 
   void Stop(steady_clock::time_point deadline) {
     if (!thread_.joinable()) return;
-    asio::post(io_, [this, deadline] { stop_at_ = deadline; });
+    asio::post(io_, [this, deadline] {
+      stop_at_ = deadline;
+      Sweep();
+    });
     thread_.join();
   }
 
@@ -223,6 +227,10 @@ class Server::Worker {
     const access::Peer peer = PeerOf(socket);
     access::PartyLimit::Place place;
     if (!Admit(peer, &place)) return;
+    if (sessions_.empty()) {
+      RefreshDate();
+      SweepIn(kSweepEvery);
+    }
     if (shared.connections < options_.max_connections || MakeRoom()) {
       sessions_.push_back(std::make_shared<Session>(std::move(socket), peer, std::move(place),
                                                     &context_, &shared.connections));
@@ -279,13 +287,17 @@ class Server::Worker {
     }
   }
 
+  void RefreshDate() {
+    const std::time_t second = std::time(nullptr);
+    if (second == date_second_) return;
+    date_second_ = second;
+    context_.date = HttpDate(second);
+    shared_->connections_of_one.Set(shared_->sessions.parties.Highest());
+  }
+
   void Sweep() {
     const auto now = steady_clock::now();
-    if (const std::time_t second = std::time(nullptr); second != date_second_) {
-      date_second_ = second;
-      context_.date = HttpDate(second);
-      shared_->connections_of_one.Set(shared_->sessions.parties.Highest());
-    }
+    RefreshDate();
     ++context_.sweeps;
     context_.handshakes = 0;
     AcceptOn();
@@ -305,7 +317,12 @@ class Server::Worker {
     if (sessions_.empty() ? stop_at_ != steady_clock::time_point::max() : now >= stop_at_)
       return io_.stop();
     const bool stopping = stop_at_ != steady_clock::time_point::max();
-    sweep_timer_.expires_after(stopping ? kSweepEvery / 10 : kSweepEvery);
+    SweepIn(stopping ? kSweepEvery / 10 : sessions_.empty() ? kSweepEveryWhileIdle : kSweepEvery);
+  }
+
+  // Rather than when it was to be.
+  void SweepIn(std::chrono::milliseconds delay) {
+    sweep_timer_.expires_after(delay);
     sweep_timer_.async_wait([this](error_code error) {
       if (!error) Sweep();
     });

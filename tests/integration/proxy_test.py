@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from tests.integration.gateway import xml
+from tests.integration.gateway import PATH, xml
 from tests.integration.http_test import request
 from tests.integration.ports import free_port
 from tests.integration.tls_test import TlsTestCase
@@ -31,6 +31,9 @@ class ProxyTestCase(TlsTestCase):
         with open(path, "w") as file:
             file.write("[[endpoint]]\n" + table)
         return path
+
+    def refused(self, gateway, limit):
+        return gateway.metric(f'mmsmo_http_refused_total{{limit="{limit}",server="postbacks"}}')
 
     def answers(self, port, data, source=None, context=None, pieces=1):
         """What comes back until the end of the connection, which may be an error."""
@@ -65,9 +68,6 @@ class ProxyHeaderTest(ProxyTestCase):
 
     def post(self, tracking_id, **headers):
         return request(xml(tracking_id), path="/hooks", Connection="close", **headers)
-
-    def refused(self, gateway, limit):
-        return gateway.metric(f'mmsmo_http_refused_total{{limit="{limit}",server="postbacks"}}')
 
     def test_names_the_client(self):
         gateway = self.serve()
@@ -201,6 +201,15 @@ class InFrontTest(ProxyTestCase):
                 return False
         self.until(listens)
 
+    def example(self, name, replacements):
+        """An example of deploy/, with this test's addresses and files."""
+        with open(os.path.join("deploy", name)) as file:
+            text = file.read()
+        for old, new in replacements.items():
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        return text
+
     def nginx(self, proxy):
         port = free_port()
         self.run_in_front("nginx", f"""
@@ -229,14 +238,14 @@ class InFrontTest(ProxyTestCase):
               }}
             }}"""
 
-    def judges_addresses(self, port):
+    def judges_addresses(self, port, path="/hooks", context=None):
         """The proxy's clients are judged, whatever they say of themselves."""
         for i in range(20):
-            post = request(xml(f"A{i}"), path="/hooks", Connection="close")
-            self.assertEqual(self.status(port, (b"", post), source="127.0.0.7"), 200)
-        spoofed = request(xml("B"), path="/hooks", Connection="close", X_Forwarded_For="127.0.0.7",
+            post = request(xml(f"A{i}"), path=path, Connection="close")
+            self.assertEqual(self.status(port, (b"", post), source="127.0.0.7", context=context), 200)
+        spoofed = request(xml("B"), path=path, Connection="close", X_Forwarded_For="127.0.0.7",
                           Forwarded="for=127.0.0.7")
-        self.assertEqual(self.status(port, (b"", spoofed), source="127.0.0.8"), 403)
+        self.assertEqual(self.status(port, (b"", spoofed), source="127.0.0.8", context=context), 403)
 
     def test_nginx(self):
         gateway = self.gateway("--config", self.configure(), "--trusted-proxies", "127.0.0.1",
@@ -258,6 +267,40 @@ class InFrontTest(ProxyTestCase):
         without = self.nginx(self.upstream(gateway, tls, "https"))
         post = request(xml("C"), path="/hooks", Connection="close")
         self.assertEqual(self.status(without, (b"", post), source="127.0.0.7"), 403)
+
+    def test_nginx_example(self):
+        gateway = self.gateway("--config", self.configure(OF_US.replace("/hooks", PATH)), "--trusted-proxies",
+                               "127.0.0.1", "--trusted-proxies-header", "x-forwarded-for")
+        cert, key = self.authority.issue("nginx")
+        port = self.nginx(self.example("nginx/mmsmo-gateway.conf", {
+            "listen 443": "listen 127.0.0.1:PORT", "  listen [::]:443 ssl http2;\n": "",
+            "127.0.0.1:8080": f"127.0.0.1:{gateway.http}",
+            "/etc/nginx/tls/fullchain.pem": cert, "/etc/nginx/tls/privkey.pem": key}))
+        self.serves_as_documented(gateway, port)
+
+    def serves_as_documented(self, gateway, port):
+        self.judges_addresses(port, PATH, self.context())
+        stranger = request(xml("C"), path="/elsewhere", Connection="close")
+        self.assertEqual(self.status(port, (b"", stranger), source="127.0.0.7", context=self.context()), 404)
+        large = request(xml("D", note="x" * (300 << 10)), path=PATH, Connection="close")
+        answer = self.answers(port, (b"", large), source="127.0.0.7", context=self.context())
+        self.assertIn(b"body_too_large", answer)  # in the gateway's words
+        self.assertEqual(gateway.metric('mmsmo_http_answers_total{reason="no_such_path",status="404"}'), 0)
+
+    def test_haproxy_example(self):
+        gateway = self.gateway("--config", self.configure(OF_US.replace("/hooks", PATH)), "--http-proxy-protocol",
+                               "true", "--trusted-proxies", "127.0.0.1")
+        pem, port = os.path.join(self.directory, "haproxy.pem"), free_port()
+        with open(pem, "w") as file:
+            for path in self.authority.issue("haproxy"):
+                with open(path) as part:
+                    file.write(part.read())
+        self.run_in_front("haproxy", self.example("haproxy/haproxy.cfg", {
+            "bind :443": f"bind 127.0.0.1:{port}", "/etc/haproxy/tls/mms.pem": pem,
+            "127.0.0.1:8080": f"127.0.0.1:{gateway.http}", "port 9091": f"port {gateway.admin}"}), "-db", "-f")
+        self.wait_for(port)
+        self.serves_as_documented(gateway, port)
+        self.assertEqual(self.refused(gateway, "proxy_header"), 0)  # not by its checks, either
 
     def haproxy(self, gateway, options):
         port = free_port()

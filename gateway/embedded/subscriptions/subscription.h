@@ -136,6 +136,8 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   void OnTime();
   // Whether OnTime or Save have something to do.
   bool IsDue() const;
+  // When they next have, by the monotonic clock.
+  int64_t next_due() const { return next_due_.load(std::memory_order_relaxed); }
   // Whether Save has something to do that can wait.
   bool HasMoved() const;
 

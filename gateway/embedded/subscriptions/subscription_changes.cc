@@ -310,9 +310,7 @@ void Subscription::OnTime() {
   }
 }
 
-bool Subscription::IsDue() const {
-  return next_due_.load(std::memory_order_relaxed) <= shared_.clock->MonotonicMicros();
-}
+bool Subscription::IsDue() const { return next_due() <= shared_.clock->MonotonicMicros(); }
 
 bool Subscription::HasMoved() const {
   MutexLock lock(&mu_);

@@ -19,6 +19,8 @@ using std::chrono::steady_clock;
 
 // How exact the ends of leases and of waits are.
 constexpr auto kCheckEvery = std::chrono::milliseconds(20);
+// Where none of them is near: whatever makes one nearer gives it at least so long, or is a request.
+constexpr auto kCheckEveryWhileIdle = std::chrono::milliseconds(100);
 constexpr auto kHousekeepingEvery = std::chrono::seconds(1);
 constexpr size_t kDeadLettersAtOnce = 1'000;
 // Of so many subscriptions a second it is read since when their oldest event waits.
@@ -417,16 +419,18 @@ void EmbeddedSubscriptions::Run() {
   while (true) {
     std::vector<Request> requests = TakeRequests();
     const auto working = watch_.Begin();
+    const bool is_idle = requests.empty();
     Serve(std::move(requests));
     const auto now = steady_clock::now();
+    if (!is_idle) next_check_ = std::min(next_check_, now + kCheckEvery);
     if (now >= next_check_) {
-      next_check_ = now + kCheckEvery;
       std::vector<SubscriptionPtr> active;
       {
         MutexLock lock(&mu_);
         active.assign(active_.begin(), active_.end());
       }
       SaveDue(active);
+      next_check_ = now + UntilNextCheck(active);
     }
     if (now >= next_housekeeping_) {
       next_housekeeping_ = now + kHousekeepingEvery;
@@ -510,6 +514,17 @@ void EmbeddedSubscriptions::CommitChanges(std::vector<Request> requests) {
       std::move(request.done)(FailuresOf(request.ack_ids, request.verdicts));
     }
   }
+}
+
+std::chrono::microseconds EmbeddedSubscriptions::UntilNextCheck(
+    const std::vector<SubscriptionPtr>& subscriptions) const {
+  std::chrono::microseconds until = kCheckEveryWhileIdle;
+  const int64_t now = clock_.MonotonicMicros();
+  for (const auto& subscription : subscriptions) {
+    until =
+        std::min(until, std::chrono::microseconds(std::max(subscription->next_due(), now) - now));
+  }
+  return std::max<std::chrono::microseconds>(until, kCheckEvery);
 }
 
 void EmbeddedSubscriptions::SaveDue(const std::vector<SubscriptionPtr>& subscriptions) {

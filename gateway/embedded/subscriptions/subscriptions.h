@@ -131,6 +131,7 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   void Serve(std::vector<Request> requests);
   void CommitChanges(std::vector<Request> requests);
   void SaveDue(const std::vector<SubscriptionPtr>& subscriptions);
+  std::chrono::microseconds UntilNextCheck(const std::vector<SubscriptionPtr>& subscriptions) const;
   // As one write.
   absl::Status SaveAll(const std::vector<SubscriptionPtr>& subscriptions);
   void KeepHouse();
