@@ -34,6 +34,8 @@ class Workload:
         with open(MANIFEST) as file:
             self.documents = list(yaml.safe_load_all(file))
         self.pods = {}  # by uid, as they were seen last
+        # What is on its way to an application that ends counts as one failure where it was all that it had in hand; of
+        # two, one was of something that was not delivered.
         config = self.document("ConfigMap")["data"]
         config["gateway.toml"] = config["gateway.toml"].replace("max-attempts = 5", "max-attempts = 2") + TEST_IDENTITY
         self.pod_spec["volumes"].append({"name": "handled", "hostPath": {"path": self.handled_folder}})
