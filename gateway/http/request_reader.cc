@@ -129,6 +129,9 @@ void RequestReader::Begin() {
 }
 
 RequestReader::Next RequestReader::Step(std::string_view* bytes) {
+  // Beast asserts that they are there once it has seen that the last chunk begins.
+  constexpr size_t kShortestEnd = std::string_view("0\r\n\r\n").size();
+  if (header_seen_ && parser_->chunked() && bytes->size() < kShortestEnd) return Next::kMore;
   boost::system::error_code error;
   const size_t used = parser_->put(boost::asio::buffer(bytes->data(), bytes->size()), error);
   bytes->remove_prefix(used);
