@@ -1,13 +1,12 @@
 """Who may do what, and how secrets are exchanged."""
-import base64
 import copy
 import re
 import ssl
-import subprocess
 import time
 import urllib.request
 
-from tests.kubernetes.cluster import apply, kubectl, until
+from tests.kubernetes.cluster import apply, until
+from tests.kubernetes.credentials import key_pair, secret
 from tests.kubernetes.trial import check, scenario
 from tests.kubernetes.workload import GATEWAY, CONSUME
 
@@ -38,14 +37,8 @@ def other_user(trial):
 
 
 def certificate(number):
-    """A key pair in the form of a Secret, with a number to know it by."""
-    pem = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", f"/CN=number-{number}", "-keyout", "-", "-out", "-"], capture_output=True, check=True).stdout
-    end = pem.index(b"-----BEGIN CERTIFICATE")
-    data = {"tls.key": base64.b64encode(pem[:end]).decode(), "tls.crt": base64.b64encode(pem[end:]).decode()}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "certificate"}, "type": "kubernetes.io/tls",
-            "data": data}
+    """With a number to know it by."""
+    return secret("certificate", key_pair(f"number-{number}"), "kubernetes.io/tls")
 
 
 @scenario
@@ -62,9 +55,9 @@ def secrets_rotated(trial):
     served = lambda: ssl.get_server_certificate(trial.load.addresses.all()[0])
     before = served()
     begin = time.monotonic()
-    secret = workload.document("Secret")
-    secret["stringData"]["password"] = "changed"
-    apply(trial.name, [secret, certificate(2)])
+    changed = workload.document("Secret")
+    changed["stringData"]["password"] = "changed"
+    apply(trial.name, [changed, certificate(2)])
     until("the new certificate is served", lambda: served() != before, 120)
     until("only the new password is valid", lambda: trial.load.refused[401] > 0, 120)
     trial.note(f"both were in force {time.monotonic() - begin:.0f} s after they had changed")

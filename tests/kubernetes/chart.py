@@ -1,5 +1,4 @@
 """The Helm chart: installed, tested, upgraded and rolled back under load, on its own and as a sidecar."""
-import base64
 import json
 import os
 import shutil
@@ -10,7 +9,8 @@ from collections import Counter
 
 import yaml
 
-from tests.kubernetes.cluster import STATE, kubectl, until
+from tests.kubernetes.cluster import STATE, until
+from tests.kubernetes.credentials import key_pair, secret
 from tests.kubernetes.trial import check, scenario
 from tests.kubernetes.workload import GATEWAY, MMSMO, NAME, TEST_IDENTITY, Workload
 
@@ -18,11 +18,6 @@ CHART, EXAMPLE = "deploy/helm/mmsmo-gateway", "deploy/helm/example"
 SERVER_NAME = "mms.test"
 BROKEN = '\n[[endpoint]]\nname = "without a path"\n'
 CHANGED = '\n[[subscription]]\nname = "another"\nstart = "latest"\n'
-
-
-def secret(name, **files):
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
-            "data": {file.replace("_", "."): base64.b64encode(text.encode()).decode() for file, text in files.items()}}
 
 
 class Release(Workload):
@@ -34,7 +29,7 @@ class Release(Workload):
         self.chart = chart
         with open(values_file) as file:
             self.values = yaml.safe_load(file)
-        self.documents = [secret("mms-consumer", password="change-me")]
+        self.documents = [secret("mms-consumer", {"password": "change-me"})]
 
     def settings(self):
         """The chart's part of the values."""
@@ -91,17 +86,12 @@ class Alone(Release):
 
     def create(self):
         os.makedirs(self.folder)
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-days", "2", "-subj", "/CN=gateway", "-addext", f"subjectAltName=DNS:{SERVER_NAME}", "-keyout",
-                        self.folder + "/tls.key", "-out", self.folder + "/tls.crt"], capture_output=True, check=True)
-        texts = {}
-        for name in ("tls.crt", "tls.key"):
-            with open(f"{self.folder}/{name}") as file:
-                texts[name.replace(".", "_")] = file.read()
-        with open(self.folder + "/token", "w") as file:
-            file.write("a-token-of-the-test")
-        self.documents = [secret("mms-consumer", password="change-me", token="a-token-of-the-test"),
-                          secret("mms-grpc-tls", **texts, ca_crt=texts["tls_crt"])]
+        pair, token = key_pair(SERVER_NAME), "a-token-of-the-test"
+        for name, text in {"tls.crt": pair["tls.crt"], "token": token}.items():
+            with open(f"{self.folder}/{name}", "w") as file:
+                file.write(text)
+        self.documents = [secret("mms-consumer", {"password": "change-me", "token": token}),
+                          secret("mms-grpc-tls", {**pair, "ca.crt": pair["tls.crt"]})]
         super().create()
         self.subscriber = threading.Thread(target=self.subscribe, daemon=True)
         self.subscriber.start()

@@ -93,9 +93,10 @@ def document(trial):
         os.symlink(f"{here}/{program}", f"{folder}/bin/{os.path.basename(program)}")
     os.symlink(here + "/deploy", folder + "/deploy")
     environment = {**os.environ, "PATH": f"{folder}/bin:" + os.environ["PATH"]}
-    for step in steps():
+    followed = steps()
+    for step in followed:
         done = subprocess.run(["bash", "-c", f"{PRELUDE}set -x\n{step}"], cwd=folder, stdout=subprocess.PIPE, text=True,
                               stderr=subprocess.STDOUT, timeout=300, env=environment)
         check(done.returncode == 0, f"{step}ended with {done.returncode}:\n{done.stdout}")
     shutil.rmtree(folder)
-    trial.note(f"{len(steps())} blocks of commands")
+    trial.note(f"{len(followed)} blocks of commands")

@@ -1,5 +1,5 @@
 """How pods end."""
-from tests.kubernetes.cluster import apply, kubectl, until
+from tests.kubernetes.cluster import kubectl, until
 from tests.kubernetes.trial import check, scenario
 from tests.kubernetes.workload import APPLICATION, GATEWAY, NAME, CONSUME
 
@@ -11,10 +11,7 @@ def grace_used_up(trial):
     trial.workload.run_in_application(f"trap '' TERM; {CONSUME}; while :; do sleep 1; done")
     trial.begin()
     trial.load_for(3)
-    pod = trial.workload.pod()
-    kubectl("delete", "pod", f"{NAME}-0", "--namespace", trial.name, "--wait=false")
-    trial.workload.wait_for_another_pod(pod["metadata"]["uid"])
-    ended = trial.workload.pods[pod["metadata"]["uid"]]
+    ended = trial.replace_pod(trial.workload.delete_pod)
     codes = {name: trial.workload.status(name, ended)["state"]["terminated"]["exitCode"]
              for name in (GATEWAY, APPLICATION)}
     check(codes[APPLICATION] == 137, codes)

@@ -6,7 +6,7 @@ import time
 
 from tests.kubernetes.cluster import kubectl, process_of, until
 from tests.kubernetes.trial import check, scenario
-from tests.kubernetes.workload import APPLICATION, GATEWAY, NAME, CONSUME
+from tests.kubernetes.workload import APPLICATION, GATEWAY, CONSUME
 
 
 def wait_for_restart(trial, times=1):

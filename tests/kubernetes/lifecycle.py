@@ -45,10 +45,8 @@ def rollout(trial):
     trial.begin()
     for _ in range(2):
         trial.load_for(3)
-        pod = trial.workload.pod()
-        kubectl("rollout", "restart", f"statefulset/{NAME}", "--namespace", trial.name)
-        trial.workload.wait_for_another_pod(pod["metadata"]["uid"])
-        trial.check_ended_well(trial.workload.pods[pod["metadata"]["uid"]])
+        trial.check_ended_well(trial.replace_pod(
+            lambda: kubectl("rollout", "restart", f"statefulset/{NAME}", "--namespace", trial.name)))
     trial.load_for(3)
 
 
@@ -56,27 +54,25 @@ def rollout(trial):
 def pod_deleted(trial):
     trial.begin()
     trial.load_for(3)
-    pod = trial.workload.pod()
-    kubectl("delete", "pod", f"{NAME}-0", "--namespace", trial.name, "--wait=false")
-    trial.workload.wait_for_another_pod(pod["metadata"]["uid"])
-    trial.check_ended_well(trial.workload.pods[pod["metadata"]["uid"]])
+    trial.check_ended_well(trial.replace_pod(trial.workload.delete_pod))
     trial.load_for(3)
 
 
 @scenario
 def node_drained(trial):
     """Cordon, evict, uncordon."""
+    def drain():
+        uid = trial.workload.pod()["metadata"]["uid"]
+        try:
+            kubectl("drain", "node", "--pod-selector", f"app={NAME}", "--delete-emptydir-data", "--ignore-daemonsets",
+                    "--timeout=120s")
+            until("another pod waits for a node", lambda: trial.workload.pod()["metadata"]["uid"] != uid)
+        finally:
+            kubectl("uncordon", "node")
+
     trial.begin()
     trial.load_for(3)
-    pod = trial.workload.pod()
-    try:
-        kubectl("drain", "node", "--pod-selector", f"app={NAME}", "--delete-emptydir-data", "--ignore-daemonsets",
-                "--timeout=120s")
-        until("another pod waits for a node", lambda: trial.workload.pod()["metadata"]["uid"] != pod["metadata"]["uid"])
-    finally:
-        kubectl("uncordon", "node")
-    trial.workload.wait_for_another_pod(pod["metadata"]["uid"])
-    trial.check_ended_well(trial.workload.pods[pod["metadata"]["uid"]])
+    trial.check_ended_well(trial.replace_pod(drain))
     trial.load_for(3)
 
 
@@ -100,9 +96,7 @@ def idle(trial):
     trial.begin(rate=20)
     trial.load_for(3)
     trial.load.stop()
-    pod = workload.pod()["metadata"]["uid"]
-    kubectl("delete", "pod", f"{NAME}-0", "--namespace", trial.name, "--wait=false")
-    workload.wait_for_another_pod(pod)
+    trial.replace_pod(workload.delete_pod)
     time.sleep(5)
     pid = process_of(workload.status(GATEWAY))
     milliseconds, _ = milliseconds_to_serve(workload)

@@ -39,6 +39,13 @@ class Trial:
         wanted = self.load.count() + int(seconds * self.load.rate * 0.9)
         until(f"{wanted} answers", lambda: self.load.count() >= wanted, seconds + 150)
 
+    def replace_pod(self, remove):
+        """Takes the pod that is there away, until another one is ready; returns it as it ended."""
+        uid = self.workload.pod()["metadata"]["uid"]
+        remove()
+        self.workload.wait_for_another_pod(uid)
+        return self.workload.pods[uid]
+
     def note(self, text):
         self.notes.append(text)
 

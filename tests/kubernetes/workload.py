@@ -106,6 +106,9 @@ class Workload:
         until("another pod is ready",
               lambda: self.is_ready() and self.pod()["metadata"]["uid"] != uid, seconds)
 
+    def delete_pod(self):
+        kubectl("delete", "pod", f"{self.name}-0", "--namespace", self.namespace, "--wait=false")
+
     def mmsmo(self, *arguments):
         """The command on the node, over the pod's socket, whose path is too long for a socket's address."""
         link = f"{STATE}/socket"
