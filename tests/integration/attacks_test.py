@@ -307,21 +307,20 @@ class Http2FloodTest(AttackTestCase):
             yield frame
 
     def answers_to_pings(self, gateway, count, pause):
-        """The kinds of the frames that answer, without any call: 6 is a PING, 7 ends the connection."""
+        """Whether each of so many is answered, without any call, or the connection "ended"."""
+        ping, goaway = 6, 7
         host, _, port = gateway.grpc.rpartition(":")
         with socket.create_connection((host, int(port)), timeout=30) as connection, connection.makefile("rb") as answers:
             connection.sendall(self.PREFACE + self.frame(4, 0, 0))
-            kinds = []
             for _ in range(count):
-                connection.sendall(self.frame(6, 0, 0, b"12345678"))
-                while not kinds or kinds[-1] not in (6, 7):
+                connection.sendall(self.frame(ping, 0, 0, b"12345678"))
+                kind = None
+                while kind != ping:
                     header = answers.read(9)
-                    if len(header) < 9:
+                    kind = header[3] if len(header) == 9 else goaway
+                    if kind == goaway:
                         return "ended"
                     answers.read(int.from_bytes(header[:3], "big"))
-                    kinds.append(header[3])
-                if kinds.pop() == 7:
-                    return "ended"
                 time.sleep(pause)  # what is tried is a pace
             return "served"
 

@@ -7,7 +7,7 @@ import time
 import unittest
 
 from tests.integration.certificates import Authority
-from tests.integration.gateway import Service, earliest, grpc, latest, xml
+from tests.integration.gateway import Service, earliest, grpc, latest
 from tests.integration.tls_test import TlsTestCase
 
 def read(path):
