@@ -69,6 +69,9 @@ struct AckChange {
 // be held up there.
 using AckDone = absl::AnyInvocable<void(absl::StatusOr<std::vector<v1::AckFailure>>) &&>;
 
+// Called once, perhaps before Leave returns.
+using LeaveDone = absl::AnyInvocable<void(absl::Status) &&>;
+
 // A measure of one subscription for metrics. The totals count from the process's start.
 struct SubscriptionStats {
   std::string name;
@@ -85,8 +88,8 @@ struct SubscriptionStats {
   uint64_t dead_lettered_total = 0;
 };
 
-// Thread-safe. All but OpenStream, Change, EndpointsOf and Stats may wait for the disk. NotFound
-// for an unknown name, Unavailable while the disk cannot be written.
+// Thread-safe. All but OpenStream, Change, Leave, EndpointsOf and Stats may wait for the disk.
+// NotFound for an unknown name, Unavailable while the disk cannot be written.
 class Subscriptions {
  public:
   virtual ~Subscriptions() = default;
@@ -137,6 +140,12 @@ class Subscriptions {
   // not block.
   virtual void Change(const std::string& name, std::vector<std::string> ack_ids, AckChange change,
                       AckDone done) = 0;
+
+  // The stream of this id, which may have ended, delivers nothing more; what it has in hand and was
+  // in frames after the first `received_frames` ones is released. OK for an unknown stream.
+  // NotFound for an unknown name. Does not block.
+  virtual void Leave(const std::string& name, const std::string& stream_id, int64_t received_frames,
+                     LeaveDone done) = 0;
 
   // The endpoints that its filter lets events through from; empty: all. Does not block.
   virtual absl::StatusOr<std::vector<std::string>> EndpointsOf(const std::string& name) = 0;

@@ -102,6 +102,18 @@ absl::StatusOr<broker::AckChange> ChangeOf(const v1::ModifyAckDeadlineRequest& r
       "set");
 }
 
+// What only goes with leaving a stream, and what that goes without.
+absl::Status ValidateLeave(const v1::ModifyAckDeadlineRequest& request) {
+  if (request.stream_id().empty()) {
+    if (request.received_frames() == 0) return absl::OkStatus();
+    return InvalidArgument("received_frames: only with stream_id");
+  }
+  if (!request.has_release()) return InvalidArgument("stream_id: only with release");
+  if (!request.ack_ids().empty()) return InvalidArgument("ack_ids: not with stream_id");
+  if (request.received_frames() < 0) return InvalidArgument("received_frames: it is below 0");
+  return absl::OkStatus();
+}
+
 // What a page is made of.
 struct PageRequest {
   int size = 0;
@@ -412,18 +424,23 @@ grpc::ServerUnaryReactor* MmsMoService::Acknowledge(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* MmsMoService::ModifyAckDeadline(
     grpc::CallbackServerContext* context, const v1::ModifyAckDeadlineRequest* request,
     v1::ModifyAckDeadlineResponse* response) {
-  // An extension is answered at once, whatever other calls wait for.
-  UnaryCall* const call =
-      UnaryCall::Begin(request->has_extend_by()
-                           ? UnaryLimits{.gate = options_.unary.gate, .work = options_.unary.work}
-                           : options_.unary,
-                       *context, *request, ToConsume(*request));
+  // These are answered at once, whatever other calls wait for.
+  const bool waits_for_nothing = request->has_extend_by() || !request->stream_id().empty();
+  UnaryCall* const call = UnaryCall::Begin(
+      waits_for_nothing ? UnaryLimits{.gate = options_.unary.gate, .work = options_.unary.work}
+                        : options_.unary,
+      *context, *request, ToConsume(*request));
   if (call->refused()) return call;
   auto change = ChangeOf(*request);
-  if (change.ok()) {
+  if (auto status = ValidateLeave(*request); !status.ok()) change = status;
+  if (!change.ok()) {
+    call->pending()->Answer(change.status());
+  } else if (request->stream_id().empty()) {
     Change(request, *change, response, call->pending());
   } else {
-    call->pending()->Answer(change.status());
+    broker_->subscriptions().Leave(
+        request->subscription(), request->stream_id(), request->received_frames(),
+        [pending = call->pending()](absl::Status status) { pending->Answer(std::move(status)); });
   }
   return call;
 }

@@ -43,6 +43,9 @@ class SubscriptionsStub : public broker::Subscriptions {
                   broker::OpenStreamDone done) override {
     std::move(done)(None());
   }
+  void Leave(const std::string&, const std::string&, int64_t, broker::LeaveDone done) override {
+    std::move(done)(None());
+  }
   absl::StatusOr<std::vector<std::string>> EndpointsOf(const std::string&) override {
     return None();
   }

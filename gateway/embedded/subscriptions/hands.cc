@@ -8,11 +8,19 @@ namespace mmsmo::embedded {
 void Hands::Clear() {
   for (const auto& [until, stream] : ended_) streams_.erase(stream);
   ended_.clear();
-  for (auto& [id, stream] : streams_) stream = {.window = stream.window};
+  for (auto& [id, stream] : streams_) stream = {.window = stream.window, .closed = stream.closed};
+}
+
+void Hands::Close(StreamId stream) {
+  Stream& own = streams_.at(stream);
+  if (own.ended_until > 0 || own.closed) return;
+  own.closed = true;
+  ++closed_;
 }
 
 void Hands::End(StreamId stream, int64_t until) {
   Stream& own = streams_.at(stream);
+  if (std::exchange(own.closed, false)) --closed_;
   own.ended_until = until;
   own.at_end = own.events.size();
   ended_.emplace(until, stream);
@@ -30,6 +38,7 @@ int64_t Hands::NextOver() const {
 void Hands::Erase(StreamId stream) {
   const auto it = streams_.find(stream);
   if (it == streams_.end()) return;
+  if (it->second.closed) --closed_;
   ended_.erase({it->second.ended_until, stream});
   streams_.erase(it);
 }
@@ -58,7 +67,7 @@ bool Hands::HasBytesLeft(StreamId stream) const {
 
 int64_t Hands::Left(StreamId stream) const {
   const Stream& own = streams_.at(stream);
-  if (own.ended_until > 0 || own.bytes >= own.window.bytes) return 0;
+  if (own.closed || own.ended_until > 0 || own.bytes >= own.window.bytes) return 0;
   const int64_t limit = own.group == kAnyGroup ? own.window.messages
                                                : std::min<int64_t>(own.window.messages, own.group);
   return std::max<int64_t>(limit - static_cast<int64_t>(own.events.size()), 0);

@@ -38,6 +38,9 @@ class Hands {
   // Nobody has anything any more; the streams that have ended are forgotten.
   void Clear();
 
+  // It gets nothing more.
+  void Close(StreamId stream);
+  bool IsClosed(StreamId stream) const { return streams_.at(stream).closed; }
   // The stream has ended, but keeps what it has for its successor until then.
   void End(StreamId stream, int64_t until);
   bool HasEnded(StreamId stream) const { return streams_.at(stream).ended_until > 0; }
@@ -60,6 +63,8 @@ class Hands {
   bool MayJoin(StreamId stream, GroupSize group) const;
 
   size_t live() const { return streams_.size() - ended_.size(); }
+  // Of those, the ones that may get something.
+  size_t open() const { return live() - closed_; }
 
  private:
   struct Stream {
@@ -69,11 +74,13 @@ class Hands {
     size_t suspects = 0;          // events of a limited group
     GroupSize group = kAnyGroup;  // the smallest since it last had none
     int64_t ended_until = 0;      // 0 while it lives
+    bool closed = false;          // while it lives
     size_t at_end = 0;
   };
 
   absl::flat_hash_map<StreamId, Stream> streams_;
   absl::btree_set<std::pair<int64_t, StreamId>> ended_;
+  size_t closed_ = 0;
 };
 
 }  // namespace mmsmo::embedded

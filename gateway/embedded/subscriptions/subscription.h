@@ -95,6 +95,8 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   // NotFound once the subscription was deleted.
   absl::StatusOr<OpenedStream> AddStream(const broker::StreamWish& wish, StreamWindow window);
   void RemoveStream(StreamId stream);
+  // As broker::Subscriptions has it.
+  absl::Status Leave(const std::string& stream_id, int64_t received_frames);
   int streams() const;
   // As broker::Feed. NotFound once the subscription was deleted.
   absl::StatusOr<broker::Batch> Take(StreamId stream, const broker::TakeLimits& limits);
@@ -194,6 +196,12 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
     std::function<void()> on_superseded;
   };
 
+  // What a stream's name stands for: the stream itself, or the one that has resumed it.
+  struct Resumable {
+    StreamId stream = 0;
+    bool is_successor = false;
+  };
+
   Subscription(const Shared& shared, SubscriptionHeader header, SubscriptionProgress progress,
                SubscriptionState state);
 
@@ -202,6 +210,8 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   // Also says whom to tell that his stream was resumed.
   bool Resume(const broker::StreamWish& wish, StreamId stream, std::function<void()>* on_superseded)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // How many frames a client says it has received of what the name stands for.
+  static uint32_t Received(const Resumable& named, int64_t frames);
   absl::Status CheckStream(StreamId stream) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Use() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Name(StreamId stream, std::string name, bool is_successor)
@@ -283,10 +293,6 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   absl::flat_hash_map<StreamId, Stream> streams_ ABSL_GUARDED_BY(mu_);
   // The streams that can be resumed, by the names that they were given, and by the names of those
   // that they resumed: their client may never have learnt of them.
-  struct Resumable {
-    StreamId stream = 0;
-    bool is_successor = false;
-  };
   absl::flat_hash_map<std::string, Resumable> resumable_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<StreamId, std::deque<std::string>> names_ ABSL_GUARDED_BY(mu_);
   std::deque<std::pair<int64_t, StreamId>> ended_ ABSL_GUARDED_BY(mu_);  // until when

@@ -51,8 +51,21 @@ bool SubscriptionState::Resume(StreamId from, StreamId to, uint32_t received, in
   return true;
 }
 
+void SubscriptionState::Leave(StreamId stream, uint32_t received) {
+  if (!hands_.Has(stream)) return;
+  hands_.Close(stream);
+  cut_.erase(stream);
+  if (isolating_ == stream) isolating_ = 0;
+  const Hands::Events events = hands_.events(stream);
+  for (const uint64_t sequence : events) {
+    const auto it = pending_.find(sequence);
+    if (it->second.frame > received || !it->second.sent) SetPhase(it, Phase::kReady);
+  }
+}
+
 int SubscriptionState::Room(StreamId stream, uint64_t unscanned) {
-  const auto share = [streams = hands_.live()](uint64_t all) {
+  if (hands_.IsClosed(stream)) return 0;
+  const auto share = [streams = hands_.open()](uint64_t all) {
     const uint64_t each = (all + streams - 1) / streams;
     return static_cast<int64_t>(std::min<uint64_t>(each, std::numeric_limits<int>::max()));
   };

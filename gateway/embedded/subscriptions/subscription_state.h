@@ -136,6 +136,10 @@ class SubscriptionState {
   // in frames after the first `received` ones is to be sent again: RedeliverCut gives it, until its
   // lease ends, which is no failure. False where `from` is not known any more.
   bool Resume(StreamId from, StreamId to, uint32_t received, int64_t now);
+  // The stream, if it is known, gets nothing more, and what it has that was not in its first
+  // `received` frames is released.
+  void Leave(StreamId stream, uint32_t received);
+  bool IsLeaving(StreamId stream) const { return hands_.IsClosed(stream); }
   // How many events the stream may take now, if `unscanned` of the log can be offered: within its
   // window, the subscription's ceiling and its fair share of both.
   int Room(StreamId stream, uint64_t unscanned);

@@ -58,20 +58,36 @@ bool Subscription::Resume(const broker::StreamWish& wish, StreamId stream,
   if (wish.resume_stream_id.empty()) return false;
   const auto last = resumable_.find(wish.resume_stream_id);
   if (last == resumable_.end()) return false;
-  const auto [from, is_successor] = last->second;
+  const StreamId from = last->second.stream;
   if (const auto living = streams_.find(from); living != streams_.end()) {
     Drop(&living->second);
     living->second.superseded = true;
     *on_superseded = living->second.on_superseded;
   }
-  // Of a successor that it does not know the client has received nothing.
-  const auto received = static_cast<uint32_t>(std::clamp<int64_t>(
-      is_successor ? 0 : wish.received_frames, 0, std::numeric_limits<uint32_t>::max()));
-  const bool resumed = state_.Resume(from, stream, received, shared_.clock->MonotonicMicros());
+  const bool resumed = state_.Resume(from, stream, Received(last->second, wish.received_frames),
+                                     shared_.clock->MonotonicMicros());
   const std::deque<std::string> names = std::move(names_[from]);
   names_.erase(from);
   for (const std::string& name : names) Name(stream, name, /*is_successor=*/true);
   return resumed;
+}
+
+// Of a successor that it does not know the client has received nothing.
+uint32_t Subscription::Received(const Resumable& named, int64_t frames) {
+  return static_cast<uint32_t>(std::clamp<int64_t>(named.is_successor ? 0 : frames, 0,
+                                                   std::numeric_limits<uint32_t>::max()));
+}
+
+absl::Status Subscription::Leave(const std::string& stream_id, int64_t received_frames) {
+  MutexLock lock(&mu_);
+  if (deleted_) return NotFound("subscription: there is no '{}'", name_);
+  const auto named = resumable_.find(stream_id);
+  if (named == resumable_.end()) return absl::OkStatus();
+  const StreamId stream = named->second.stream;
+  if (const auto living = streams_.find(stream); living != streams_.end()) Drop(&living->second);
+  state_.Leave(stream, Received(named->second, received_frames));
+  Changed();
+  return absl::OkStatus();
 }
 
 void Subscription::Name(StreamId stream, std::string name, bool is_successor) {
@@ -167,6 +183,7 @@ absl::StatusOr<broker::Batch> Subscription::Take(StreamId id, const broker::Take
       }
       Stream& stream = streams_.at(id);
       if (!stream.error.ok()) return std::exchange(stream.error, absl::OkStatus());
+      if (state_.IsLeaving(id)) return Nothing(id);
       chosen = stream.preparation;
       if (chosen && !chosen->ready) return Nothing(id);
       if (!chosen) {
@@ -263,7 +280,8 @@ broker::Batch Subscription::Nothing(StreamId stream) {
   broker::Batch batch{.cursor = shared_.positions->Cursor(state_.next() - 1)};
   const bool at_tail = state_.next() > shared_.journal->head().head() && state_.ready() == 0;
   const Stream& asking = streams_.at(stream);
-  if (!asking.superseded && (asking.preparation || reading_)) {
+  const bool leaving = !asking.superseded && state_.IsLeaving(stream);
+  if (!asking.superseded && !leaving && (asking.preparation || reading_)) {
     batch.left = Left::kComing;
     told_to_wait_ = told_to_wait_ || reading_;
   } else if (asking.superseded || state_.Room(stream, Unscanned()) > 0 || state_.HasCut(stream)) {

@@ -403,6 +403,12 @@ void EmbeddedSubscriptions::Change(const std::string& name, std::vector<std::str
   if (pending_.size() == 1) changed_.Signal();
 }
 
+void EmbeddedSubscriptions::Leave(const std::string& name, const std::string& stream_id,
+                                  int64_t received_frames, broker::LeaveDone done) {
+  auto found = Find(name);
+  std::move(done)(found.ok() ? (*found)->Leave(stream_id, received_frames) : found.status());
+}
+
 absl::Status EmbeddedSubscriptions::RunOnWriter(absl::AnyInvocable<absl::Status()> task) {
   std::promise<absl::Status> done;
   auto result = done.get_future();

@@ -74,6 +74,8 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
                   broker::OpenStreamDone done) override;
   void Change(const std::string& name, std::vector<std::string> ack_ids, broker::AckChange change,
               broker::AckDone done) override;
+  void Leave(const std::string& name, const std::string& stream_id, int64_t received_frames,
+             broker::LeaveDone done) override;
   absl::StatusOr<std::vector<std::string>> EndpointsOf(const std::string& name) override;
   std::vector<broker::SubscriptionStats> Stats() override;
 

@@ -111,6 +111,54 @@ TEST_P(SubscriptionContract, EndsAStreamThatIsResumedWhileItLives) {
   EXPECT_EQ(Stream(1).Outstanding(), 0);
 }
 
+TEST_P(SubscriptionContract, WhoeverLeavesGetsNothingMoreAndKeepsWhatHasArrived) {
+  AcceptAll({"a", "b"});
+  v1::Subscription wanted = Wanted();
+  wanted.set_max_attempts(1);
+  ASSERT_THAT(Create(wanted), IsOk());
+  Stream(0, {.stream_id = "first"});
+  const Deliveries arrived = Take(0, 1, 1);
+  const Deliveries on_its_way = Take(0, 1, 2);
+  ASSERT_THAT(Ids(on_its_way), ElementsAre("b:1"));
+  for (int again = 0; again < 2; ++again) EXPECT_THAT(Leave("first", 1), IsOk());
+  AcceptAll({"c"});
+  EXPECT_THAT(TakeIds(0), IsEmpty());
+  EXPECT_EQ(Stream(0).Outstanding(), 1);
+  std::vector<std::string> others = TakeIds(1);  // while the one that leaves is still there
+  for (std::vector<std::string> more = TakeIds(1); !more.empty(); more = TakeIds(1)) {
+    others.insert(others.end(), more.begin(), more.end());
+  }
+  EXPECT_THAT(others, ElementsAre("b:2", "c:1"));
+  Ack(arrived);
+  EXPECT_EQ(Stream(0).Outstanding(), 0);
+}
+
+TEST_P(SubscriptionContract, NothingFailsThatWasOnItsWayToWhoeverLeaves) {
+  AcceptAll({"a"});
+  v1::Subscription wanted = Wanted();
+  wanted.set_max_attempts(1);
+  ASSERT_THAT(Create(wanted), IsOk());
+  Stream(0, {.stream_id = "first"});
+  ASSERT_THAT(TakeIds(0), ElementsAre("a:1"));
+  CutStream(0);
+  EXPECT_THAT(Leave("first", 0), IsOk()) << "its stream may have been cut meanwhile";
+  EXPECT_THAT(TakeIds(1), ElementsAre("a:2")) << "without waiting for it to be resumed";
+  EXPECT_EQ(Get().dead_letter_count(), 0);
+}
+
+TEST_P(SubscriptionContract, LeavingNoStreamOfItChangesNothing) {
+  AcceptAll({"a"});
+  ASSERT_THAT(Create(), IsOk());
+  Stream(0, {.stream_id = "first"});
+  Take(0);
+  EXPECT_THAT(Leave("another", 0), IsOk());
+  EXPECT_EQ(Stream(0).Outstanding(), 1);
+  std::promise<absl::Status> promise;
+  subscriptions().Leave("nobody", "first", 0,
+                        [&](absl::Status status) { promise.set_value(status); });
+  EXPECT_THAT(promise.get_future().get(), StatusIs(absl::StatusCode::kNotFound, testing::_));
+}
+
 TEST_P(SubscriptionContract, ResumesNothingOfAnotherSubscriptionNorAfterAWhile) {
   AcceptAll({"a"});
   ASSERT_THAT(Create(), IsOk());

@@ -71,11 +71,17 @@ class SubscriptionVerbs : public BrokerVerbs {
     return opened->resumed;
   }
   void CutStream(int number = 0) { streams_.erase(number); }
+  absl::Status Leave(const std::string& stream_id, int64_t received_frames) {
+    std::promise<absl::Status> promise;
+    subscriptions().Leave("orders", stream_id, received_frames,
+                          [&promise](absl::Status status) { promise.set_value(status); });
+    return promise.get_future().get();
+  }
 
   // What the stream gets, once what is made ready for it is ready.
-  static absl::StatusOr<Batch> TakeReady(Feed& feed, int max = 100) {
+  static absl::StatusOr<Batch> TakeReady(Feed& feed, int max = 100, uint32_t frame = 1) {
     while (true) {
-      auto batch = feed.Take({.max_events = max, .max_bytes = 1 << 20, .frame = 1});
+      auto batch = feed.Take({.max_events = max, .max_bytes = 1 << 20, .frame = frame});
       if (!batch.ok() || batch->count > 0) return batch;
       if (batch->left == Batch::Left::kMore) continue;
       if (batch->left != Batch::Left::kComing) return batch;
@@ -84,8 +90,8 @@ class SubscriptionVerbs : public BrokerVerbs {
       woken.get_future().wait();
     }
   }
-  Deliveries Take(int number = 0, int max = 100) {
-    auto batch = TakeReady(Stream(number), max);
+  Deliveries Take(int number = 0, int max = 100, uint32_t frame = 1) {
+    auto batch = TakeReady(Stream(number), max, frame);
     EXPECT_THAT(batch, IsOk());
     if (!batch.ok()) return {};
     v1::DeliveryBatch deliveries;

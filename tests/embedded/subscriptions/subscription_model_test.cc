@@ -37,6 +37,7 @@ class Model {
     bool failed = false;  // the newest attempt
     int64_t due = 0;
     StreamId stream = 0;
+    uint32_t frame = 0;
     uint16_t number = 0;
     bool replay = false;
     size_t group = kAnyGroup;
@@ -105,13 +106,14 @@ class Model {
     const bool held = IsSenderBusy(sequence);
     events_[sequence] = {.phase = held ? Event::kHeld : Event::kReady, .replay = true};
   }
-  void Leases(const Lease& lease, StreamId stream, int64_t deadline) {
+  void Leases(const Lease& lease, StreamId stream, uint32_t frame, int64_t deadline) {
     Event& event = events_[lease.sequence];
     event.phase = Event::kLeased;
     event.attempts += 1;
     event.failed = false;
     event.due = deadline;
     event.stream = stream;
+    event.frame = frame;
     event.number = lease.number;
     if (!event.replay) delivered_[lease.sequence] = {event.attempts, event.failures};
   }
@@ -196,7 +198,15 @@ class Model {
   void Resume(StreamId from, StreamId to) {
     ended_.erase(from);
     for (auto& [sequence, event] : events_) {
-      if (event.phase == Event::kLeased && event.stream == from) event.stream = to;
+      if (event.phase != Event::kLeased || event.stream != from) continue;
+      event.stream = to;
+      event.frame = 0;
+    }
+  }
+  void Leave(StreamId stream, uint32_t received) {
+    for (auto& [sequence, event] : events_) {
+      const bool is_its = event.phase == Event::kLeased && event.stream == stream;
+      if (is_its && event.frame > received) event.phase = Event::kReady;
     }
   }
   // Nothing is known any more but what is durable.
@@ -324,7 +334,7 @@ class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> 
     if (Below(20) == 0) return state_->TakeBack(lease);
     const auto deadline = state_->Send(lease, ++frames_, now_);
     ASSERT_TRUE(deadline);
-    model_->Leases(lease, stream, *deadline);
+    model_->Leases(lease, stream, frames_, *deadline);
     ASSERT_EQ(lease.attempt, model_->Find(lease.sequence)->attempts);
     CheckGroups(stream);
     leases_.push_back(lease);
@@ -465,9 +475,20 @@ class SubscriptionModelTest : public testing::TestWithParam<SubscriptionPolicy> 
     }
     if (streams_.size() < 2) return;
     gone_ = *streams_.begin();
+    const bool leaves = Below(2) == 0, leaves_late = Below(4) == 0;
+    if (leaves) {
+      Leave(gone_);
+      ASSERT_EQ(state_->Room(gone_, 1), 0);
+    }
     streams_.erase(gone_);
     state_->EndStream(gone_, now_);
     model_->EndStream(gone_, now_);
+    if (leaves_late) Leave(gone_);
+  }
+  void Leave(StreamId stream) {
+    const auto received = static_cast<uint32_t>(Below(frames_ + 1));
+    state_->Leave(stream, received);
+    model_->Leave(stream, received);
   }
   void AddStream(StreamId stream) {
     state_->AddStream(stream, {.messages = kMessages, .bytes = 1 << 20});
