@@ -51,6 +51,7 @@ v1::ModifyAckDeadlineRequest ModificationOf(const Update& update) {
 struct Acknowledger::Exchange {
   UpdateCall call;  // its ack_ids are in the request while it is under way
   grpc::ClientContext context;
+  std::shared_ptr<v1::MmsMoService::Stub> stub;
   v1::AcknowledgeRequest acknowledge;
   v1::AcknowledgeResponse acknowledged;
   v1::ModifyAckDeadlineRequest modify;
@@ -68,10 +69,10 @@ struct Acknowledger::Exchange {
   }
 };
 
-Acknowledger::Acknowledger(v1::MmsMoService::Stub* stub, std::string subscription,
+Acknowledger::Acknowledger(const GatewayStub& stub, std::string subscription,
                            const Deliveries& deliveries, Backoff::Options backoff,
                            OnFailed on_failed)
-    : stub_(*stub),
+    : stub_(stub),
       subscription_(std::move(subscription)),
       deliveries_(deliveries),
       on_failed_(std::move(on_failed)),
@@ -109,6 +110,11 @@ void Acknowledger::KeepLeases(milliseconds ack_deadline) {
                         ? steady_clock::now() + ack_deadline / kExtensionsPerDeadline
                         : Outbox::Time::max();
   changed_.notify_one();
+}
+
+void Acknowledger::CallAgain() {
+  const std::lock_guard lock(mu_);
+  for (Exchange& exchange : under_way_) exchange.context.TryCancel();
 }
 
 void Acknowledger::Flush(Outbox::Time deadline) {
@@ -184,6 +190,7 @@ void Acknowledger::ProlongLeases(std::list<Exchange>* calls, Outbox::Time now) {
 }
 
 void Acknowledger::Start(std::list<Exchange>::iterator exchange) {
+  exchange->stub = stub_.Get();
   exchange->context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
   const auto on_done = [this, exchange](const grpc::Status& status) { OnDone(exchange, status); };
   if (!exchange->is_ack()) exchange->modify = ModificationOf(exchange->call.update);
@@ -192,12 +199,12 @@ void Acknowledger::Start(std::list<Exchange>::iterator exchange) {
   for (std::string& ack_id : exchange->call.ack_ids) *ids->Add() = std::move(ack_id);
   if (exchange->is_ack()) {
     exchange->acknowledge.set_subscription(subscription_);
-    stub_.async()->Acknowledge(&exchange->context, &exchange->acknowledge, &exchange->acknowledged,
-                               on_done);
+    exchange->stub->async()->Acknowledge(&exchange->context, &exchange->acknowledge,
+                                         &exchange->acknowledged, on_done);
   } else {
     exchange->modify.set_subscription(subscription_);
-    stub_.async()->ModifyAckDeadline(&exchange->context, &exchange->modify, &exchange->modified,
-                                     on_done);
+    exchange->stub->async()->ModifyAckDeadline(&exchange->context, &exchange->modify,
+                                               &exchange->modified, on_done);
   }
 }
 

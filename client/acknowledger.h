@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "client/deliveries.h"
+#include "client/gateway_stub.h"
 #include "client/outbox.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
 
@@ -25,7 +26,7 @@ class Acknowledger {
 
   // The references must outlive it. `on_failed` is called on a thread of its own, not after the
   // destructor.
-  Acknowledger(v1::MmsMoService::Stub* stub, std::string subscription, const Deliveries& deliveries,
+  Acknowledger(const GatewayStub& stub, std::string subscription, const Deliveries& deliveries,
                Backoff::Options backoff, OnFailed on_failed);
   // Gives up what is not answered.
   ~Acknowledger();
@@ -39,6 +40,10 @@ class Acknowledger {
 
   // From now on prolongs what is held, three times in each ack deadline; 0: not.
   void KeepLeases(std::chrono::milliseconds ack_deadline);
+
+  // Gives up the calls that are under way, to make them again: over a new connection, if the stub
+  // has one.
+  void CallAgain();
 
   // Waits until everything is answered, at the longest until `deadline`. Updates no longer wait for
   // others to share a call with.
@@ -55,7 +60,7 @@ class Acknowledger {
   void OnDone(std::list<Exchange>::iterator exchange, const grpc::Status& status);
   bool IsIdle() const;
 
-  v1::MmsMoService::Stub& stub_;
+  const GatewayStub& stub_;
   const std::string subscription_;
   const Deliveries& deliveries_;
   const OnFailed on_failed_;

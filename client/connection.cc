@@ -1,6 +1,7 @@
 #include "client/connection.h"
 
 #include <arpa/inet.h>
+#include <google/protobuf/util/time_util.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/cord.h"
 #include "fmt/format.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -19,18 +21,28 @@ namespace {
 constexpr int kKeepaliveMillis = 30'000;
 // The channel's own waiting between connections, kept below the subscriber's.
 constexpr int kMaxReconnectMillis = 1000;
+// Whatever a gateway asks for.
+constexpr std::chrono::milliseconds kMaxRetryDelay{60'000};
 
-// The cursor to begin with, where the gateway names it.
-std::string EarliestCursor(const grpc::Status& status) {
-  google::rpc::Status details;
-  if (!details.ParseFromString(status.error_details())) return "";
-  for (const auto& any : details.details()) {
+// Where the retry delay stands in an absl::Status.
+constexpr char kRetryInfo[] = "type.googleapis.com/google.rpc.RetryInfo";
+
+// What the gateway says beside the message.
+struct Details {
+  std::string earliest_cursor;  // to begin with
+  google::rpc::RetryInfo retry;
+};
+Details DetailsOf(const grpc::Status& status) {
+  Details details;
+  google::rpc::Status packed;
+  if (!packed.ParseFromString(status.error_details())) return details;
+  for (const auto& any : packed.details()) {
     google::rpc::ErrorInfo info;
-    if (!any.UnpackTo(&info)) continue;
+    if (any.UnpackTo(&details.retry) || !any.UnpackTo(&info)) continue;
     const auto it = info.metadata().find("earliest_cursor");
-    if (it != info.metadata().end()) return it->second;
+    if (it != info.metadata().end()) details.earliest_cursor = it->second;
   }
-  return "";
+  return details;
 }
 
 // Of HOST, HOST:PORT and [HOST]:PORT.
@@ -102,6 +114,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(
 std::shared_ptr<grpc::Channel> Connect(const SubscriberOptions& options) {
   grpc::ChannelArguments arguments = ChannelArgumentsFor(options.target, options.server_name);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
+  // A new channel is a new connection.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
                    static_cast<int>(options.min_backoff.count()));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMillis);
@@ -113,10 +127,25 @@ std::shared_ptr<grpc::Channel> Connect(const SubscriberOptions& options) {
 // The two libraries number the codes alike.
 absl::Status ToAbsl(const grpc::Status& status) {
   std::string message = status.error_message() + TlsRemedy(status.error_message());
-  if (const std::string earliest = EarliestCursor(status); !earliest.empty()) {
-    message += fmt::format("; the earliest cursor is {}", earliest);
+  const Details details = DetailsOf(status);
+  if (!details.earliest_cursor.empty()) {
+    message += fmt::format("; the earliest cursor is {}", details.earliest_cursor);
   }
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), message);
+  absl::Status result(static_cast<absl::StatusCode>(status.error_code()), message);
+  if (details.retry.has_retry_delay()) {
+    result.SetPayload(kRetryInfo, absl::Cord(details.retry.SerializeAsString()));
+  }
+  return result;
+}
+
+std::chrono::milliseconds RetryDelayOf(const absl::Status& status) {
+  google::rpc::RetryInfo info;
+  const auto payload = status.GetPayload(kRetryInfo);
+  if (!payload || !info.ParseFromString(std::string(*payload))) return std::chrono::milliseconds(0);
+  const int64_t wanted =
+      google::protobuf::util::TimeUtil::DurationToMilliseconds(info.retry_delay());
+  return std::clamp(std::chrono::milliseconds(wanted), std::chrono::milliseconds(0),
+                    kMaxRetryDelay);
 }
 
 bool IsFinal(const absl::Status& status) {

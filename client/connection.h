@@ -35,6 +35,10 @@ std::shared_ptr<grpc::Channel> Connect(const SubscriberOptions& options);
 // The message names the earliest cursor where the gateway does.
 absl::Status ToAbsl(const grpc::Status& status);
 
+// How long the gateway asks to wait before another attempt (google.rpc.RetryInfo), at most a
+// minute; 0 where it does not.
+std::chrono::milliseconds RetryDelayOf(const absl::Status& status);
+
 // Whether it makes no sense to try again.
 bool IsFinal(const absl::Status& status);
 

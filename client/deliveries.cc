@@ -11,6 +11,7 @@ void Deliveries::Push(std::shared_ptr<v1::SubscribeResponse> response) {
   added.front().held = added.front().size();
   if (added.front().held == 0) return;
   const std::lock_guard lock(mu_);
+  if (draining_) return;
   frames_.splice(frames_.end(), added);
   if (waiting_ == frames_.end()) waiting_ = std::prev(frames_.end());
   changed_.notify_all();
@@ -21,14 +22,15 @@ std::optional<Deliveries::Claim> Deliveries::Take() {
   std::unique_lock lock(mu_);
   const auto has_one = [&] {
     if (std::chrono::steady_clock::now() >= drop_at_) DropWaitingLocked(&done);
-    return closed_ || waiting_ != frames_.end();
+    return draining_ || waiting_ != frames_.end();
   };
   changed_.wait(lock, has_one);
-  if (closed_) return std::nullopt;
+  if (closed_ || waiting_ == frames_.end()) return std::nullopt;
   Claim claim;
   claim.frame_ = waiting_;
   claim.index_ = waiting_->next++;
   if (waiting_->next == waiting_->size()) ++waiting_;
+  if (draining_ && waiting_ == frames_.end()) changed_.notify_all();
   return claim;
 }
 
@@ -39,6 +41,11 @@ std::string Deliveries::Finish(const Claim& claim) {
   std::string ack_id = std::exchange(*frame.ack_id(claim.index_), {});
   if (--frame.held == 0) done.splice(done.end(), frames_, claim.frame_);
   return ack_id;
+}
+
+std::string Deliveries::Disown(const Claim& claim) {
+  const std::lock_guard lock(mu_);
+  return std::exchange(*claim.frame_->ack_id(claim.index_), {});
 }
 
 void Deliveries::DropWaiting() {
@@ -68,10 +75,33 @@ void Deliveries::DropWaitingLocked(std::list<Frame>* done) {
   }
 }
 
+void Deliveries::Drain() {
+  const std::lock_guard lock(mu_);
+  draining_ = true;
+  changed_.notify_all();
+}
+
 void Deliveries::Close() {
   const std::lock_guard lock(mu_);
-  closed_ = true;
+  draining_ = closed_ = true;
   changed_.notify_all();
+}
+
+bool Deliveries::WaitUntilTaken(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mu_);
+  return changed_.wait_until(lock, deadline,
+                             [this] { return closed_ || waiting_ == frames_.end(); });
+}
+
+std::vector<std::string> Deliveries::TakeBack() {
+  std::list<Frame> done;  // freed without the lock
+  const std::lock_guard lock(mu_);
+  std::vector<std::string> ack_ids;
+  for (auto frame = waiting_; frame != frames_.end(); ++frame) {
+    for (int i = frame->next; i < frame->size(); ++i) ack_ids.push_back(*frame->ack_id(i));
+  }
+  DropWaitingLocked(&done);
+  return ack_ids;
 }
 
 std::vector<std::string> Deliveries::held_ack_ids() const {

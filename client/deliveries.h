@@ -40,13 +40,15 @@ class Deliveries {
     int index_ = 0;
   };
 
-  // A frame of a stream, as a whole: one wake-up, and nothing is copied.
+  // A frame of a stream, as a whole: one wake-up, and nothing is copied. Not after Drain or Close.
   void Push(std::shared_ptr<v1::SubscribeResponse> response);
 
-  // The next that waits, once there is one. Nothing after Close.
+  // The next that waits, once there is one. Nothing after Close, or once all is taken after Drain.
   std::optional<Claim> Take();
-  // Returns the ack_id of what was taken, which is not held any more.
+  // Returns the ack_id of what was taken, which is not held any more; empty after Disown.
   std::string Finish(const Claim& claim);
+  // The same before the end: it is not held any more, and not finished yet.
+  std::string Disown(const Claim& claim);
 
   // Forgets what waits.
   void DropWaiting();
@@ -54,7 +56,14 @@ class Deliveries {
   // more.
   void DropWaitingAt(std::chrono::steady_clock::time_point when);
   void KeepWaiting();
+  // Nothing comes any more.
+  void Drain();
+  // And nothing is taken any more.
   void Close();
+  // Whether nothing waits any more, or is not to be taken; waits for that until `deadline`.
+  bool WaitUntilTaken(std::chrono::steady_clock::time_point deadline);
+  // The ack_ids of what waits, which is forgotten.
+  std::vector<std::string> TakeBack();
 
   std::vector<std::string> held_ack_ids() const;
 
@@ -63,6 +72,7 @@ class Deliveries {
 
   mutable std::mutex mu_;
   std::condition_variable changed_;
+  bool draining_ = false;
   bool closed_ = false;
   std::chrono::steady_clock::time_point drop_at_ = std::chrono::steady_clock::time_point::max();
   std::list<Frame> frames_;

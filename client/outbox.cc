@@ -77,7 +77,7 @@ std::vector<FailedUpdate> Outbox::OnAnswer(
   std::vector<FailedUpdate> failed;
   if (!status.ok()) {
     if (!IsFinal(status)) {
-      TryAgain(call.update, std::move(call.ack_ids), now);
+      TryAgain(call.update, std::move(call.ack_ids), RetryDelayOf(status), now);
     } else if (reported) {
       for (std::string& ack_id : call.ack_ids) failed.push_back({std::move(ack_id), status});
     }
@@ -94,14 +94,15 @@ std::vector<FailedUpdate> Outbox::OnAnswer(
   if (again.empty()) {
     backoff_.Reset();
   } else {
-    TryAgain(call.update, std::move(again), now);
+    TryAgain(call.update, std::move(again), std::chrono::milliseconds(0), now);
   }
   return failed;
 }
 
-void Outbox::TryAgain(const Update& update, std::vector<std::string> ack_ids, Time now) {
+void Outbox::TryAgain(const Update& update, std::vector<std::string> ack_ids,
+                      std::chrono::milliseconds delay, Time now) {
   // Calls that were under way together fail together: that is one failure.
-  if (now >= paused_until_) paused_until_ = now + backoff_.Next();
+  if (now >= paused_until_) paused_until_ = now + std::max(backoff_.Next(), delay);
   AddAll(update, std::move(ack_ids), now);
 }
 

@@ -83,7 +83,8 @@ class Outbox {
     Time due;
   };
 
-  void TryAgain(const Update& update, std::vector<std::string> ack_ids, Time now);
+  void TryAgain(const Update& update, std::vector<std::string> ack_ids,
+                std::chrono::milliseconds delay, Time now);
 
   Backoff backoff_;
   std::chrono::milliseconds linger_ = kLinger;

@@ -3,6 +3,7 @@
 #include <google/protobuf/arena.h>
 #include <google/protobuf/util/time_util.h>
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -27,7 +28,7 @@ std::shared_ptr<v1::SubscribeResponse> NewFrame() {
 
 }  // namespace
 
-StreamLoop::StreamLoop(const SubscriberOptions& options, v1::MmsMoService::Stub* stub)
+StreamLoop::StreamLoop(const SubscriberOptions& options, GatewayStub* stub)
     : options_(options), stub_(*stub) {}
 
 void StreamLoop::Stop() {
@@ -45,13 +46,15 @@ absl::Status StreamLoop::Run(Sink* sink) {
     bool got_frame = false;
     const std::string token = CurrentToken();
     status = ReadStream(sink, &got_frame);
-    sink->OnStreamEnd();
+    if (was_silent_) stub_.Renew();
+    sink->OnStreamEnd(was_silent_);
     const bool has_new_token = absl::IsUnauthenticated(status) && CurrentToken() != token;
     if (stopped() || (IsFinal(status) && !has_new_token)) break;
     if (got_frame) backoff.Reset();
     if (options_.on_disconnected) options_.on_disconnected(status);
     std::unique_lock lock(mu_);
-    changed_.wait_for(lock, backoff.Next(), [this] { return stopped(); });
+    changed_.wait_for(lock, std::max(backoff.Next(), RetryDelayOf(status)),
+                      [this] { return stopped(); });
   }
   {
     const std::lock_guard lock(mu_);
@@ -70,7 +73,8 @@ absl::Status StreamLoop::ReadStream(Sink* sink, bool* got_frame) {
   grpc::ClientContext context;
   if (!Begin(&context)) return absl::CancelledError("stopped");
   silence_ = options_.connect_timeout;
-  const auto reader = stub_.Subscribe(&context, Complete(sink->NextRequest()));
+  const auto stub = stub_.Get();
+  const auto reader = stub->Subscribe(&context, Complete(sink->NextRequest()));
   while (!stopped()) {
     const std::shared_ptr<v1::SubscribeResponse> frame = NewFrame();
     // The gateway has to say something now; it has not while the sink works.

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "client/gateway_stub.h"
 #include "client/subscriber.h"
 #include "grpcpp/client_context.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
@@ -28,11 +29,12 @@ class StreamLoop {
     virtual v1::SubscribeRequest NextRequest() = 0;
     // A sink that is slow is not taken for a silent gateway.
     virtual void OnFrame(const std::shared_ptr<v1::SubscribeResponse>& frame) = 0;
-    virtual void OnStreamEnd() {}
+    // `was_silent`: the gateway gave no sign of life; the stub has a new connection.
+    virtual void OnStreamEnd(bool /*was_silent*/) {}
   };
 
   // Both must outlive it.
-  StreamLoop(const SubscriberOptions& options, v1::MmsMoService::Stub* stub);
+  StreamLoop(const SubscriberOptions& options, GatewayStub* stub);
 
   // Until Stop, or a failure that is final, which it returns.
   absl::Status Run(Sink* sink);
@@ -54,7 +56,7 @@ class StreamLoop {
   void WatchForSilence();
 
   const SubscriberOptions& options_;
-  v1::MmsMoService::Stub& stub_;
+  GatewayStub& stub_;
   std::chrono::milliseconds silence_{0};  // no longer than this between two frames
 
   std::atomic<bool> stopped_ = false;  // written with mu_ held

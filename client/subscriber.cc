@@ -12,11 +12,13 @@
 
 namespace mmsmo {
 
+using StopFunction = std::function<void(StopMode, std::chrono::milliseconds)>;
+
 // What Run, Stop and the observers share.
 struct Subscriber::State {
   mutable std::mutex mu;
-  bool stopped = false;
-  std::function<void()> stop_run;  // while there is a Run
+  bool stopped = false;   // before Run
+  StopFunction stop_run;  // while there is a Run
   std::string cursor;
 
   std::atomic<int64_t> failed_acks = 0;
@@ -25,9 +27,9 @@ struct Subscriber::State {
 // While it lives, Stop stops this Run.
 class Subscriber::Running {
  public:
-  Running(State* state, std::function<void()> stop) : state_(*state) {
+  Running(State* state, StopFunction stop) : state_(*state) {
     const std::lock_guard lock(state_.mu);
-    if (state_.stopped) stop();
+    if (state_.stopped) stop(StopMode::kRelease, std::chrono::milliseconds(0));
     state_.stop_run = std::move(stop);
   }
   ~Running() {
@@ -100,10 +102,12 @@ Subscriber::Subscriber(SubscriberOptions options)
 
 Subscriber::~Subscriber() = default;
 
-void Subscriber::Stop() {
+void Subscriber::Stop(StopMode mode) { Stop(mode, options_.stop_timeout); }
+
+void Subscriber::Stop(StopMode mode, std::chrono::milliseconds timeout) {
   const std::lock_guard lock(state_->mu);
   state_->stopped = true;
-  if (state_->stop_run) state_->stop_run();
+  if (state_->stop_run) state_->stop_run(mode, timeout);
 }
 
 std::string Subscriber::cursor() const {
@@ -119,22 +123,32 @@ absl::Status Subscriber::Run(const v1::StartPosition& start, const Handler& hand
       !status.ok()) {
     return status;
   }
-  const auto stub = v1::MmsMoService::NewStub(Connect(options_));
-  StreamLoop loop(options_, stub.get());
+  GatewayStub stub(options_);
+  StreamLoop loop(options_, &stub);
   PositionSink sink(start, options_.filter, handler, &loop, state_.get());
-  const Running running(state_.get(), [&loop] { loop.Stop(); });
+  const Running running(state_.get(),
+                        [&loop](StopMode, std::chrono::milliseconds) { loop.Stop(); });
   const absl::Status status = loop.Run(&sink);
   return sink.failure().ok() ? status : sink.failure();
 }
 
 absl::Status Subscriber::Run(const std::string& subscription, const DeliveryHandler& handler) {
+  return Run(subscription,
+             StoppableHandler([&handler](const v1::Delivery& delivery, const std::stop_token&) {
+               return handler(delivery);
+             }));
+}
+
+absl::Status Subscriber::Run(const std::string& subscription, const StoppableHandler& handler) {
   if (auto status = CheckToken(options_.target, options_.credentials != nullptr,
                                options_.token.get(), options_.send_token_unencrypted);
       !status.ok()) {
     return status;
   }
   SubscriptionRun run(options_, subscription, handler, &state_->failed_acks);
-  const Running running(state_.get(), [&run] { run.Stop(); });
+  const Running running(state_.get(), [&run](StopMode mode, std::chrono::milliseconds timeout) {
+    run.Stop(mode, timeout);
+  });
   return run.Run();
 }
 

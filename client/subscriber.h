@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "absl/status/status.h"
@@ -67,7 +68,11 @@ struct SubscriberOptions {
   // waits here included. Zero is the gateway's default.
   int max_outstanding_messages = 0;
   int64_t max_outstanding_bytes = 0;
-  // How long Run waits, once the last handler has returned, until what they said is answered.
+  // A handler that has run for longer is told so by its stop token, and its delivery becomes a
+  // Retry, whatever it returns. 0: it may take as long as it likes.
+  std::chrono::milliseconds max_handler_time{0};
+  // How long Run waits, once the last handler has returned, until what they said is answered; and
+  // what Stop takes for its timeout.
   std::chrono::milliseconds stop_timeout{10'000};
   // An Ack or a DeadLetter had no effect: DeadlineExceeded where the event is delivered again, or
   // was already, InvalidArgument where the gateway doesn't know the ack_id, or what the call
@@ -75,11 +80,19 @@ struct SubscriberOptions {
   std::function<void(const std::string& ack_id, const absl::Status& why)> on_ack_failed;
 };
 
-// One of the two Runs is called, once; everything else is thread-safe.
+// What becomes of the deliveries that have arrived and that no handler has begun.
+enum class StopMode {
+  kRelease,  // they go to others at once
+  kFinish,   // they are handled first
+};
+
+// One of the Runs is called, once; everything else is thread-safe.
 class Subscriber {
  public:
   using Handler = std::function<void(const v1::Event&)>;
   using DeliveryHandler = std::function<Verdict(const v1::Delivery&)>;
+  // The token is told when the handler's time is up.
+  using StoppableHandler = std::function<Verdict(const v1::Delivery&, const std::stop_token&)>;
 
   explicit Subscriber(SubscriberOptions options);
   ~Subscriber();
@@ -100,11 +113,15 @@ class Subscriber {
   // is that of the other Run. An event can come more than once: delivery.attempt() counts, and
   // whoever has a lease that ended shares it with another.
   absl::Status Run(const std::string& subscription, const DeliveryHandler& handler);
+  absl::Status Run(const std::string& subscription, const StoppableHandler& handler);
 
-  // Ends Run soon: after the handlers that are running, before the next event. What a named
-  // subscription has left here goes back to the gateway, which delivers it to others at once. Also
-  // before Run.
-  void Stop();
+  // Ends Run: after the handlers that are running. The gateway delivers nothing more, and gives
+  // what is on its way to others. What has arrived of a named subscription is handed back, or with
+  // kFinish handled for up to `timeout` (by default stop_timeout) and the rest handed back, with
+  // the tokens of the handlers that still run told. Also before Run; and once more, which only
+  // makes it sooner.
+  void Stop(StopMode mode = StopMode::kRelease);
+  void Stop(StopMode mode, std::chrono::milliseconds timeout);
 
   // The position of what was handed over: AfterCursor(cursor()) goes on from here. Empty before the
   // first frame, and with a named subscription.

@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "client/backoff.h"
 #include "client/connection.h"
 
 namespace mmsmo {
@@ -20,58 +23,131 @@ using std::chrono::steady_clock;
 
 // How long a gateway keeps a stream's deliveries for its successor, by default.
 constexpr milliseconds kResumeWithin{2'000};
+constexpr milliseconds kCallTimeout{10'000};
 
 }  // namespace
 
 SubscriptionRun::SubscriptionRun(const SubscriberOptions& options, const std::string& subscription,
-                                 const Subscriber::DeliveryHandler& handler,
+                                 const Subscriber::StoppableHandler& handler,
                                  std::atomic<int64_t>* failed_acks)
     : options_(options),
       subscription_(subscription),
       handler_(handler),
-      stub_(v1::MmsMoService::NewStub(Connect(options))),
-      acknowledger_(stub_.get(), subscription, deliveries_,
+      stub_(options),
+      acknowledger_(stub_, subscription, deliveries_,
                     {.min = options.min_backoff, .max = options.max_backoff},
                     [this, failed_acks](const FailedUpdate& failed) {
                       ++*failed_acks;
                       if (options_.on_ack_failed) options_.on_ack_failed(failed.ack_id, failed.why);
                     }),
-      loop_(options, stub_.get()) {}
+      ceiling_(options.max_handler_time,
+               [this](const Deliveries::Claim& claim) {
+                 acknowledger_.Add({.kind = Update::Kind::kRetry}, deliveries_.Disown(claim));
+               }),
+      loop_(options, &stub_) {}
 
 absl::Status SubscriptionRun::Run() {
-  std::thread finisher([this] { FinishWhatIsInHand(); });
+  std::thread finisher([this] { UntilStopped(); });
   absl::Status status = loop_.Run(this);
-  Stop();
+  Stop(StopMode::kRelease, milliseconds(0));
   finisher.join();
-  // Not before the stream has ended: it would get them again.
-  acknowledger_.AddAll({.kind = Update::Kind::kRelease}, deliveries_.held_ack_ids());
-  acknowledger_.Flush(give_up_);
   return status;
 }
 
+void SubscriptionRun::Stop(StopMode mode, milliseconds timeout) {
+  const std::lock_guard lock(mu_);
+  const auto by = steady_clock::now() + timeout;
+  stop_by_ = mode == StopMode::kFinish ? std::min(stop_by_, by) : Outbox::Time::min();
+  stopping_ = true;
+  mode == StopMode::kFinish ? deliveries_.Drain() : deliveries_.Close();
+  changed_.notify_all();
+}
+
 // The stream stays open until everything is answered, because its end would take the leases away.
-void SubscriptionRun::FinishWhatIsInHand() {
+void SubscriptionRun::UntilStopped() {
   std::vector<std::thread> handlers;
   for (int i = 0; i < std::max(1, options_.concurrency); ++i) {
     handlers.emplace_back([this] { HandleDeliveries(); });
   }
+  {
+    std::unique_lock lock(mu_);
+    changed_.wait(lock, [this] { return stopping_; });
+  }
+  Leave(steady_clock::now() + options_.stop_timeout);
+  WaitUntilAllHasBegun();
+  acknowledger_.AddAll({.kind = Update::Kind::kRelease}, deliveries_.TakeBack());
   for (std::thread& handler : handlers) handler.join();
-  give_up_ = steady_clock::now() + options_.stop_timeout;
-  acknowledger_.Flush(give_up_);
+  const auto give_up = steady_clock::now() + options_.stop_timeout;
+  acknowledger_.Flush(give_up);
+  Leave(give_up);  // the stream that has replaced the one that was left, if one has
   loop_.Stop();
+}
+
+// Or until what has not is to be handed back.
+void SubscriptionRun::WaitUntilAllHasBegun() {
+  while (true) {
+    Outbox::Time by;
+    {
+      const std::lock_guard lock(mu_);
+      by = stop_by_;
+    }
+    if (by == Outbox::Time::min()) return;
+    if (deliveries_.WaitUntilTaken(by)) return;
+    if (steady_clock::now() >= by) {
+      deliveries_.Close();
+      return ceiling_.TellAll();
+    }
+  }
+}
+
+// Tells the gateway that nothing more is taken, and what was: what is on its way goes to others,
+// and is nobody's failure.
+void SubscriptionRun::Leave(Outbox::Time give_up) {
+  Backoff backoff({.min = options_.min_backoff, .max = options_.max_backoff});
+  while (const auto request = NextLeave()) {
+    grpc::ClientContext context;
+    context.set_deadline(
+        std::chrono::system_clock::now() +
+        std::min<steady_clock::duration>(give_up - steady_clock::now(), kCallTimeout));
+    v1::ModifyAckDeadlineResponse response;
+    const grpc::Status status = stub_.Get()->ModifyAckDeadline(&context, *request, &response);
+    std::unique_lock lock(mu_);
+    if (status.ok() || IsFinal(ToAbsl(status))) {
+      left_ = request->stream_id();
+      continue;
+    }
+    if (!connected_ || steady_clock::now() >= give_up) return;
+    changed_.wait_for(lock, backoff.Next());
+  }
+}
+
+std::optional<v1::ModifyAckDeadlineRequest> SubscriptionRun::NextLeave() const {
+  const std::lock_guard lock(mu_);
+  if (stream_id_ == left_) return std::nullopt;
+  v1::ModifyAckDeadlineRequest request;
+  request.set_subscription(subscription_);
+  request.mutable_release();
+  request.set_stream_id(stream_id_);
+  request.set_received_frames(frames_);
+  return request;
 }
 
 void SubscriptionRun::HandleDeliveries() {
   while (const std::optional<Deliveries::Claim> claim = deliveries_.Take()) {
-    const Update update = Handle(claim->delivery());
-    acknowledger_.Add(update, deliveries_.Finish(*claim));
+    Update update;
+    {
+      const HandlerCeiling::Running running(&ceiling_, *claim);
+      update = Handle(claim->delivery(), running.token());
+    }
+    std::string ack_id = deliveries_.Finish(*claim);
+    if (!ack_id.empty()) acknowledger_.Add(update, std::move(ack_id));
   }
 }
 
-Update SubscriptionRun::Handle(const v1::Delivery& delivery) {
+Update SubscriptionRun::Handle(const v1::Delivery& delivery, const std::stop_token& token) {
   Verdict verdict;
   try {
-    verdict = handler_(delivery);
+    verdict = handler_(delivery, token);
   } catch (...) {
     verdict = Retry();
   }
@@ -93,6 +169,7 @@ v1::SubscribeRequest SubscriptionRun::NextRequest() {
   request.set_subscription(subscription_);
   request.set_max_outstanding_messages(options_.max_outstanding_messages);
   request.set_max_outstanding_bytes(options_.max_outstanding_bytes);
+  const std::lock_guard lock(mu_);
   if (!stream_id_.empty()) {
     request.set_resume_stream_id(stream_id_);
     request.set_received_frames(frames_);
@@ -101,20 +178,27 @@ v1::SubscribeRequest SubscriptionRun::NextRequest() {
 }
 
 void SubscriptionRun::OnFrame(const std::shared_ptr<v1::SubscribeResponse>& frame) {
-  ++frames_;
+  const std::lock_guard lock(mu_);
   if (frame->has_started()) {
     stream_id_ = frame->started().stream_id();
     frames_ = 1;
+    connected_ = true;
     frame->started().resumed() ? deliveries_.KeepWaiting() : deliveries_.DropWaiting();
     acknowledger_.KeepLeases(
         milliseconds(TimeUtil::DurationToMilliseconds(frame->started().ack_deadline())));
+  } else if (!stopping_) {  // else it counts as not received
+    ++frames_;
+    if (frame->has_batch()) deliveries_.Push(frame);
   }
-  if (frame->has_batch()) deliveries_.Push(frame);
 }
 
 // What waits here is still this program's, but for a short time only, unless the next stream
 // resumes this one.
-void SubscriptionRun::OnStreamEnd() {
+void SubscriptionRun::OnStreamEnd(bool was_silent) {
+  if (was_silent) acknowledger_.CallAgain();
+  const std::lock_guard lock(mu_);
+  connected_ = false;
+  changed_.notify_all();
   if (!loop_.stopped()) deliveries_.DropWaitingAt(steady_clock::now() + kResumeWithin);
 }
 

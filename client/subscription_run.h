@@ -4,11 +4,16 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
+#include <stop_token>
 #include <string>
 
 #include "client/acknowledger.h"
 #include "client/deliveries.h"
+#include "client/gateway_stub.h"
+#include "client/handler_ceiling.h"
 #include "client/stream_loop.h"
 #include "client/subscriber.h"
 
@@ -18,34 +23,44 @@ class SubscriptionRun : private StreamLoop::Sink {
  public:
   // The references must outlive it.
   SubscriptionRun(const SubscriberOptions& options, const std::string& subscription,
-                  const Subscriber::DeliveryHandler& handler, std::atomic<int64_t>* failed_acks);
+                  const Subscriber::StoppableHandler& handler, std::atomic<int64_t>* failed_acks);
 
   // Called once.
   absl::Status Run();
-  // Thread-safe, also before Run.
-  void Stop() { deliveries_.Close(); }
+  // As Subscriber::Stop. Thread-safe, also before Run.
+  void Stop(StopMode mode, std::chrono::milliseconds timeout);
 
  private:
   v1::SubscribeRequest NextRequest() override;
   void OnFrame(const std::shared_ptr<v1::SubscribeResponse>& frame) override;
-  void OnStreamEnd() override;
+  void OnStreamEnd(bool was_silent) override;
 
   void HandleDeliveries();
   // What the handler says, and what that comes to.
-  Update Handle(const v1::Delivery& delivery);
-  void FinishWhatIsInHand();
+  Update Handle(const v1::Delivery& delivery, const std::stop_token& token);
+  void UntilStopped();
+  void WaitUntilAllHasBegun();
+  void Leave(Outbox::Time give_up);
+  std::optional<v1::ModifyAckDeadlineRequest> NextLeave() const;
 
   const SubscriberOptions& options_;
   const std::string& subscription_;
-  const Subscriber::DeliveryHandler& handler_;
-  const std::unique_ptr<v1::MmsMoService::Stub> stub_;
+  const Subscriber::StoppableHandler& handler_;
+  GatewayStub stub_;
   Deliveries deliveries_;
   Acknowledger acknowledger_;
+  HandlerCeiling ceiling_;
   StreamLoop loop_;
+
+  mutable std::mutex mu_;
+  std::condition_variable changed_;
   // Of the stream that is read, or was read last: what the next one resumes.
   std::string stream_id_;
-  int64_t frames_ = 0;                          // that arrived of it
-  Outbox::Time give_up_ = Outbox::Time::max();  // waiting for answers, at the end
+  int64_t frames_ = 0;  // that arrived of it, while this takes any
+  bool connected_ = false;
+  bool stopping_ = false;
+  Outbox::Time stop_by_ = Outbox::Time::max();  // what has not begun then is handed back
+  std::string left_;                            // the stream that delivers nothing more
 };
 
 }  // namespace mmsmo

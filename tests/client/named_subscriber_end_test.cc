@@ -33,7 +33,6 @@ TEST(NamedSubscriberEnd, StopFinishesWhatIsInHandAndHandsBackTheRest) {
                          subscriber.Stop();
                          // The stream is still there: so are its leases.
                          gateway.WaitUntilExtended("a");
-                         EXPECT_THAT(Modifications(gateway), IsEmpty());
                          return Ack();
                        })
                   .ok());
@@ -41,6 +40,121 @@ TEST(NamedSubscriberEnd, StopFinishesWhatIsInHandAndHandsBackTheRest) {
   EXPECT_THAT(AckIds(gateway), ElementsAre("a"));
   EXPECT_THAT(Modifications(gateway), ElementsAre("b c release"));
   EXPECT_THAT(gateway.starts(), ElementsAre("billing"));
+}
+
+// The first frame of a named subscription's stream that has an id.
+v1::SubscribeResponse BegunAs(const std::string& stream_id, int ack_deadline_millis = 60'000) {
+  v1::SubscribeResponse frame = Begun(ack_deadline_millis);
+  frame.mutable_started()->set_stream_id(stream_id);
+  return frame;
+}
+
+// How streams were left, as "first 2".
+std::vector<std::string> Leavings(const ScriptedGateway& gateway) {
+  std::vector<std::string> all;
+  for (const auto& request : gateway.modified()) {
+    if (request.stream_id().empty()) continue;
+    EXPECT_TRUE(request.has_release());
+    EXPECT_EQ(request.subscription(), "billing");
+    all.push_back(request.stream_id() + " " + std::to_string(request.received_frames()));
+  }
+  return all;
+}
+
+TEST(NamedSubscriberEnd, LeavesItsStreamBeforeItHandsBackWhatHasArrived) {
+  ScriptedGateway gateway({WritesAndStaysOpen({BegunAs("first"), Batch({"a", "b"}, 1)})});
+  EXPECT_TRUE(RunUntil("a", Options(gateway.target()), [&](const auto&) {
+                gateway.WaitUntilReleased("b");
+                return Ack();
+              }).ok());
+  EXPECT_THAT(Leavings(gateway), ElementsAre("first 2"));
+  EXPECT_EQ(gateway.modified().front().stream_id(), "first");
+}
+
+TEST(NamedSubscriberEnd, FinishHandlesWhatHasArrivedAndKeepsItsLeases) {
+  ScriptedGateway gateway({WritesAndStaysOpen({BegunAs("first", 90), Batch({"a", "b", "c"}, 1)})});
+  Subscriber subscriber(Options(gateway.target()));
+  EXPECT_TRUE(subscriber
+                  .Run("billing",
+                       [&](const v1::Delivery& delivery) {
+                         subscriber.Stop(StopMode::kFinish);
+                         if (delivery.ack_id() == "a") gateway.WaitUntilExtended("c");
+                         return Ack();
+                       })
+                  .ok());
+  EXPECT_THAT(AckIds(gateway), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(Leavings(gateway), ElementsAre("first 2"));
+  EXPECT_THAT(Modifications(gateway), ElementsAre("release")) << "of what was on its way";
+}
+
+TEST(NamedSubscriberEnd, FinishHandsBackWhatIsNotBegunInTimeAndTellsWhatRuns) {
+  ScriptedGateway gateway({WritesAndStaysOpen({BegunAs("first"), Batch({"a", "b"}, 1)})});
+  Subscriber subscriber(Options(gateway.target()));
+  EXPECT_TRUE(subscriber
+                  .Run("billing",
+                       [&](const v1::Delivery&, const std::stop_token& token) {
+                         subscriber.Stop(StopMode::kFinish, milliseconds(1));
+                         std::promise<void> told;
+                         const std::stop_callback tell(token, [&] { told.set_value(); });
+                         told.get_future().wait();
+                         gateway.WaitUntilReleased("b");
+                         return Ack();
+                       })
+                  .ok());
+  EXPECT_THAT(AckIds(gateway), ElementsAre("a"));
+}
+
+TEST(NamedSubscriberEnd, LeavesTheStreamThatReplacesTheOneItHasLeft) {
+  ScriptedGateway* running = nullptr;
+  v1::SubscribeResponse second = BegunAs("second");
+  second.mutable_started()->set_resumed(true);
+  ScriptedGateway gateway({[&](grpc::ServerContext*, const v1::SubscribeRequest&, Writer* writer) {
+                             writer->Write(BegunAs("first"));
+                             writer->Write(Batch({"a", "b"}, 1));
+                             running->WaitUntilReleased("");
+                             return Unavailable();
+                           },
+                           WritesAndStaysOpen({second, Batch({"late"}, 1)})});
+  running = &gateway;
+  SubscriberOptions options = Options(gateway.target());
+  std::promise<void> replaced;
+  int connections = 0;
+  options.on_connected = [&] {
+    if (++connections == 2) replaced.set_value();
+  };
+  Subscriber subscriber(options);
+  EXPECT_TRUE(subscriber
+                  .Run("billing",
+                       [&](const v1::Delivery& delivery) {
+                         subscriber.Stop(StopMode::kFinish);
+                         if (delivery.ack_id() == "a") replaced.get_future().wait();
+                         return Ack();
+                       })
+                  .ok());
+  EXPECT_THAT(AckIds(gateway), ElementsAre("a", "b")) << "nothing came after the stop";
+  EXPECT_THAT(Leavings(gateway), ElementsAre("first 2", "second 1"));
+}
+
+TEST(NamedSubscriberEnd, EndsTheTimeOfAHandlerThatTakesTooLong) {
+  ScriptedGateway gateway({WritesAndStaysOpen({Begun(), Batch({"a", "b"}, 1)})});
+  SubscriberOptions options = Options(gateway.target());
+  options.max_handler_time = milliseconds(20);
+  Subscriber subscriber(options);
+  EXPECT_TRUE(subscriber
+                  .Run("billing",
+                       [&](const v1::Delivery& delivery, const std::stop_token& token) {
+                         if (delivery.ack_id() == "b") {
+                           subscriber.Stop();
+                           return Ack();
+                         }
+                         std::promise<void> told;
+                         const std::stop_callback tell(token, [&] { told.set_value(); });
+                         told.get_future().wait();
+                         return Ack();  // which comes too late
+                       })
+                  .ok());
+  EXPECT_THAT(AckIds(gateway), ElementsAre("b"));
+  EXPECT_THAT(Modifications(gateway), ElementsAre("a retry"));
 }
 
 TEST(NamedSubscriberEnd, StopDoesNotWaitForAnswersForEver) {

@@ -109,10 +109,15 @@ TEST(NamedSubscriber, RetriesByThePolicyAlsoWhatThrows) {
 
 TEST(NamedSubscriber, ProlongsWhatIsHandledAndWhatWaits) {
   ScriptedGateway gateway({WritesAndStaysOpen({Begun(90), Batch({"a", "b"}, 1), Batch({"c"}, 1)})});
-  EXPECT_TRUE(RunUntil("a", Options(gateway.target()), [&](const v1::Delivery&) {
-                for (const char* id : {"a", "b", "c"}) gateway.WaitUntilExtended(id);
-                return Ack();
-              }).ok());
+  Subscriber subscriber(Options(gateway.target()));
+  EXPECT_TRUE(subscriber
+                  .Run("billing",
+                       [&](const v1::Delivery&) {
+                         for (const char* id : {"a", "b", "c"}) gateway.WaitUntilExtended(id);
+                         subscriber.Stop();
+                         return Ack();
+                       })
+                  .ok());
   for (const auto& request : gateway.modified()) {
     if (!request.has_extend_by()) continue;
     EXPECT_EQ(TimeUtil::DurationToMilliseconds(request.extend_by()), 90);

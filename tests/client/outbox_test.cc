@@ -5,6 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "client/connection.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
 namespace mmsmo {
 namespace {
 
@@ -37,6 +41,20 @@ class OutboxTest : public testing::Test {
   Outbox outbox_{
       Backoff({.min = milliseconds(100), .max = milliseconds(1000)}, [] { return 0.5; })};
 };
+
+TEST_F(OutboxTest, WaitsAsLongAsTheGatewayAsks) {
+  google::rpc::Status details;
+  google::rpc::RetryInfo info;
+  info.mutable_retry_delay()->set_seconds(3);
+  details.add_details()->PackFrom(info);
+  const absl::Status busy = ToAbsl(
+      grpc::Status(grpc::StatusCode::UNAVAILABLE, "the disk is full", details.SerializeAsString()));
+  EXPECT_EQ(RetryDelayOf(busy), milliseconds(3000));
+  EXPECT_EQ(RetryDelayOf(absl::UnavailableError("gone")), milliseconds(0));
+  outbox_.Add(kAck, "a", t0);
+  Fail(*outbox_.Take(t0 + milliseconds(10)), busy);
+  EXPECT_EQ(outbox_.due(), t0 + milliseconds(3000));
+}
 
 TEST_F(OutboxTest, GathersForTenMilliseconds) {
   EXPECT_EQ(outbox_.due(), Outbox::Time::max());

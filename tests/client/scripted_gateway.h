@@ -122,6 +122,16 @@ class ScriptedGateway : public v1::MmsMoService::Service {
       });
     });
   }
+  // Waits until it was handed back; "": until a stream was left.
+  void WaitUntilReleased(const std::string& ack_id) const {
+    std::unique_lock lock(mu_);
+    changed_.wait(lock, [&] {
+      return std::any_of(modified_.begin(), modified_.end(), [&](const auto& request) {
+        return request.has_release() &&
+               (ack_id.empty() ? !request.stream_id().empty() : Names(request, ack_id));
+      });
+    });
+  }
   // Waits until a call asked to acknowledge it.
   void WaitUntilAcknowledged(const std::string& ack_id) const {
     std::unique_lock lock(mu_);

@@ -231,6 +231,21 @@ class GiveBackTest(ResumeTest):
         self.acknowledge(self.take(stream, 1)[0])
         self.assertEqual(self.dead_letters(), [])
 
+    def test_who_leaves_gives_back_what_is_on_its_way(self):
+        self.create(max_attempts=1)
+        self.accepted(self.server, "L")
+        stream, started = self.stream()
+        self.take(stream, 1)
+        for again in range(2):
+            self.rpc.call("ModifyAckDeadline", subscription="orders", release=empty_pb2.Empty(),
+                          stream_id=started.stream_id, received_frames=1)
+        other, _ = self.stream()
+        delivery, = self.take(other, 1)[0]
+        self.assertEqual(delivery.attempt, 2)
+        stream.cancel()
+        self.acknowledge([delivery])
+        self.assertEqual(self.dead_letters(), [])
+
     def test_retry_is_a_failure_and_waits_for_the_backoff(self):
         self.create(max_attempts=2, retry_policy=SOON)
         self.accepted(self.server, "T")

@@ -183,6 +183,11 @@ class SubscriptionsTest(TestCase):
                              ("dead_letter_reason", "x" * 1025)):
             self.fails(invalid, field, lambda: self.rpc.call("ModifyAckDeadline", subscription="orders",
                                                              ack_ids=["x"], **{field: value}))
+        for field, fields in (("stream_id", {"stream_id": "s", "extend_by": seconds(1)}),
+                              ("ack_ids", {"stream_id": "s", "ack_ids": ["x"], "release": {}}),
+                              ("received_frames", {"stream_id": "s", "received_frames": -1, "release": {}}),
+                              ("received_frames", {"received_frames": 1, "release": {}})):
+            self.fails(invalid, field, lambda: self.rpc.call("ModifyAckDeadline", subscription="orders", **fields))
         for method in ("Acknowledge", "ModifyAckDeadline"):
             change = {} if method == "Acknowledge" else {"extend_by": seconds(1)}
             self.fails(grpc.StatusCode.NOT_FOUND, "nobody",

@@ -1,0 +1,31 @@
+// The gateway's methods, over a connection that can be given up for a new one.
+
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "client/subscriber.h"
+#include "mmsmo/v1/mms_mo_service.grpc.pb.h"
+
+namespace mmsmo {
+
+// Thread-safe.
+class GatewayStub {
+ public:
+  // The options must outlive it.
+  explicit GatewayStub(const SubscriberOptions& options) : options_(options) { Renew(); }
+
+  std::shared_ptr<v1::MmsMoService::Stub> Get() const;
+
+  // From now on Get gives one of a new connection. What leads nowhere without saying so, such as
+  // a connection whose packets are dropped, would otherwise be used until TCP gives up on it.
+  void Renew();
+
+ private:
+  const SubscriberOptions& options_;
+  mutable std::mutex mu_;
+  std::shared_ptr<v1::MmsMoService::Stub> stub_;
+};
+
+}  // namespace mmsmo

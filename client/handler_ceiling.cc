@@ -1,0 +1,73 @@
+#include "client/handler_ceiling.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace mmsmo {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+HandlerCeiling::HandlerCeiling(milliseconds ceiling, OnOver on_over)
+    : limit_(ceiling), on_over_(std::move(on_over)) {
+  if (limit_ > milliseconds(0)) thread_ = std::thread([this] { Watch(); });
+}
+
+HandlerCeiling::~HandlerCeiling() {
+  {
+    const std::lock_guard lock(mu_);
+    closing_ = true;
+    changed_.notify_one();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+HandlerCeiling::Running::Running(HandlerCeiling* ceiling, const Deliveries::Claim& claim)
+    : ceiling_(*ceiling) {
+  std::list<Entry> added(1);
+  added.front() = {.claim = claim, .over_at = steady_clock::now() + ceiling_.limit_};
+  entry_ = added.begin();
+  const std::lock_guard lock(ceiling_.mu_);
+  if (ceiling_.told_all_) entry_->source.request_stop();
+  ceiling_.running_.splice(ceiling_.running_.end(), added);
+  if (ceiling_.running_.size() == 1) ceiling_.changed_.notify_one();
+}
+
+HandlerCeiling::Running::~Running() {
+  std::list<Entry> ended;  // freed without the lock
+  const std::lock_guard lock(ceiling_.mu_);
+  ended.splice(ended.end(), ceiling_.running_, entry_);
+}
+
+void HandlerCeiling::TellAll() {
+  std::list<std::stop_source> sources;
+  {
+    const std::lock_guard lock(mu_);
+    told_all_ = true;
+    for (const Entry& entry : running_) sources.push_back(entry.source);
+  }
+  for (std::stop_source& source : sources) source.request_stop();
+}
+
+void HandlerCeiling::Watch() {
+  std::unique_lock lock(mu_);
+  while (!closing_) {
+    const auto first = std::find_if(running_.begin(), running_.end(),
+                                    [](const Entry& entry) { return !entry.is_over; });
+    if (first == running_.end()) {
+      changed_.wait(lock);
+    } else if (steady_clock::now() < first->over_at) {
+      changed_.wait_until(lock, steady_clock::time_point(first->over_at));
+    } else {
+      first->is_over = true;
+      on_over_(first->claim);  // with the lock, so that the claim is not finished meanwhile
+      std::stop_source source = first->source;
+      lock.unlock();
+      source.request_stop();  // which runs what the handler has registered
+      lock.lock();
+    }
+  }
+}
+
+}  // namespace mmsmo

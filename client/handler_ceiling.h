@@ -1,0 +1,69 @@
+// Ends the time of handlers that take too long.
+
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+
+#include "client/deliveries.h"
+
+namespace mmsmo {
+
+// Thread-safe.
+class HandlerCeiling {
+ private:
+  struct Entry {
+    Deliveries::Claim claim;
+    std::chrono::steady_clock::time_point over_at;
+    std::stop_source source;
+    bool is_over = false;
+  };
+
+ public:
+  using OnOver = std::function<void(const Deliveries::Claim&)>;
+
+  // `on_over` is called, on a thread of its own, for each that has run for `ceiling`; 0: never.
+  HandlerCeiling(std::chrono::milliseconds ceiling, OnOver on_over);
+  ~HandlerCeiling();
+  HandlerCeiling(const HandlerCeiling&) = delete;
+  HandlerCeiling& operator=(const HandlerCeiling&) = delete;
+
+  // One handler, while it runs: its claim is not finished before this ends.
+  class Running {
+   public:
+    Running(HandlerCeiling* ceiling, const Deliveries::Claim& claim);
+    ~Running();
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+
+    // Is told when its time is over.
+    std::stop_token token() const { return entry_->source.get_token(); }
+
+   private:
+    HandlerCeiling& ceiling_;
+    std::list<Entry>::iterator entry_;
+  };
+
+  // Tells all that run, and all that begin from now on.
+  void TellAll();
+
+ private:
+  void Watch();
+
+  const std::chrono::milliseconds limit_;
+  const OnOver on_over_;
+
+  std::mutex mu_;
+  std::condition_variable changed_;
+  std::list<Entry> running_;  // in the order in which they began
+  bool told_all_ = false;
+  bool closing_ = false;
+  std::thread thread_;
+};
+
+}  // namespace mmsmo
