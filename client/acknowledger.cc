@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "client/connection.h"
+#include "client/defaults.h"
 #include "grpcpp/grpcpp.h"
 
 namespace mmsmo {
@@ -15,11 +16,6 @@ namespace {
 using google::protobuf::util::TimeUtil;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
-
-// More would only make for smaller calls: what is added meanwhile shares the next ones.
-constexpr size_t kMaxUnderWay = 4;
-constexpr int kExtensionsPerDeadline = 3;
-constexpr milliseconds kCallTimeout{10'000};
 
 v1::ModifyAckDeadlineRequest ModificationOf(const Update& update) {
   v1::ModifyAckDeadlineRequest request;
@@ -107,7 +103,7 @@ void Acknowledger::KeepLeases(milliseconds ack_deadline) {
   const std::lock_guard lock(mu_);
   ack_deadline_ = ack_deadline;
   next_extension_ = ack_deadline > milliseconds(0)
-                        ? steady_clock::now() + ack_deadline / kExtensionsPerDeadline
+                        ? steady_clock::now() + ack_deadline / defaults::kExtensionsPerDeadline
                         : Outbox::Time::max();
   changed_.notify_one();
 }
@@ -135,7 +131,7 @@ void Acknowledger::Loop() {
     SendWhatIsDue(&lock);
     if (IsIdle()) idle_.notify_all();
     if (closing_ || !answered_.empty()) continue;
-    const bool has_room = under_way_.size() < kMaxUnderWay;
+    const bool has_room = under_way_.size() < defaults::kMaxAcksUnderWay;
     const Outbox::Time due = has_room ? outbox_.due() : Outbox::Time::max();
     changed_.wait_until(lock, std::min(due, next_extension_));
   }
@@ -162,7 +158,7 @@ void Acknowledger::SendWhatIsDue(std::unique_lock<std::mutex>* lock) {
   const auto now = steady_clock::now();
   std::list<Exchange> calls;
   if (now >= next_extension_) ProlongLeases(&calls, now);
-  while (under_way_.size() + calls.size() < kMaxUnderWay) {
+  while (under_way_.size() + calls.size() < defaults::kMaxAcksUnderWay) {
     std::optional<UpdateCall> call = outbox_.Take(now);
     if (!call) break;
     calls.emplace_back(std::move(*call));
@@ -178,10 +174,10 @@ void Acknowledger::SendWhatIsDue(std::unique_lock<std::mutex>* lock) {
 
 // Beside the limit of calls under way: leases do not wait until a slow gateway has answered.
 void Acknowledger::ProlongLeases(std::list<Exchange>* calls, Outbox::Time now) {
-  next_extension_ = now + ack_deadline_ / kExtensionsPerDeadline;
+  next_extension_ = now + ack_deadline_ / defaults::kExtensionsPerDeadline;
   std::vector<std::string> held = deliveries_.held_ack_ids();
-  for (size_t begin = 0; begin < held.size(); begin += Outbox::kMaxIds) {
-    const size_t end = std::min(held.size(), begin + Outbox::kMaxIds);
+  for (size_t begin = 0; begin < held.size(); begin += defaults::kMaxAckIds) {
+    const size_t end = std::min(held.size(), begin + defaults::kMaxAckIds);
     UpdateCall call{.update = {.kind = Update::Kind::kExtend, .duration = ack_deadline_}};
     call.ack_ids.assign(std::move_iterator(held.begin() + static_cast<ptrdiff_t>(begin)),
                         std::move_iterator(held.begin() + static_cast<ptrdiff_t>(end)));
@@ -191,7 +187,7 @@ void Acknowledger::ProlongLeases(std::list<Exchange>* calls, Outbox::Time now) {
 
 void Acknowledger::Start(std::list<Exchange>::iterator exchange) {
   exchange->stub = stub_.Get();
-  exchange->context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  exchange->context.set_deadline(std::chrono::system_clock::now() + defaults::kAckCallTimeout);
   const auto on_done = [this, exchange](const grpc::Status& status) { OnDone(exchange, status); };
   if (!exchange->is_ack()) exchange->modify = ModificationOf(exchange->call.update);
   auto* ids = exchange->ids_under_way();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/cord.h"
+#include "client/defaults.h"
 #include "fmt/format.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -18,7 +19,6 @@
 namespace mmsmo {
 namespace {
 
-constexpr int kKeepaliveMillis = 30'000;
 // The channel's own waiting between connections, kept below the subscriber's.
 constexpr int kMaxReconnectMillis = 1000;
 // Whatever a gateway asks for.
@@ -113,7 +113,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(
 
 std::shared_ptr<grpc::Channel> Connect(const SubscriberOptions& options) {
   grpc::ChannelArguments arguments = ChannelArgumentsFor(options.target, options.server_name);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(defaults::kKeepaliveTime.count()));
   // A new channel is a new connection.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,

@@ -24,7 +24,7 @@ bool Outbox::Add(const Update& update, std::string ack_id, Time now) {
   Group& group = it->second;
   if (is_new) group.due = now + linger_;
   group.ack_ids.push_back(std::move(ack_id));
-  const bool enough = group.ack_ids.size() == kEnough;
+  const bool enough = group.ack_ids.size() == defaults::kAckBatch;
   if (enough) group.due = std::min(group.due, now);
   return is_new || enough;
 }
@@ -56,11 +56,11 @@ std::optional<UpdateCall> Outbox::Take(Time now) {
                        [](const auto& a, const auto& b) { return a.second.due < b.second.due; });
   std::vector<std::string>& waiting = it->second.ack_ids;
   UpdateCall call{.update = it->first};
-  if (waiting.size() <= kMaxIds) {
+  if (waiting.size() <= defaults::kMaxAckIds) {
     call.ack_ids = std::move(waiting);
     groups_.erase(it);
   } else {
-    const auto end = waiting.begin() + kMaxIds;
+    const auto end = waiting.begin() + defaults::kMaxAckIds;
     call.ack_ids.assign(std::move_iterator(waiting.begin()), std::move_iterator(end));
     waiting.erase(waiting.begin(), end);
   }

@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "client/backoff.h"
+#include "client/defaults.h"
 #include "mmsmo/v1/mms_mo_service.pb.h"
 
 namespace mmsmo {
@@ -37,7 +38,7 @@ struct Update {
 
 struct UpdateCall {
   Update update;
-  std::vector<std::string> ack_ids;  // at most kMaxIds
+  std::vector<std::string> ack_ids;  // at most kMaxAckIds
 };
 
 struct FailedUpdate {
@@ -49,11 +50,6 @@ struct FailedUpdate {
 class Outbox {
  public:
   using Time = std::chrono::steady_clock::time_point;
-
-  static constexpr size_t kMaxIds = 1000;  // in one call: the contract's limit
-  // Updates wait for others this long, or until there are so many.
-  static constexpr std::chrono::milliseconds kLinger{10};
-  static constexpr size_t kEnough = 100;
 
   // `backoff` says how long to wait after a failure that may pass.
   explicit Outbox(Backoff backoff);
@@ -87,7 +83,7 @@ class Outbox {
                 std::chrono::milliseconds delay, Time now);
 
   Backoff backoff_;
-  std::chrono::milliseconds linger_ = kLinger;
+  std::chrono::milliseconds linger_ = defaults::kAckLinger;
   std::map<Update, Group> groups_;  // none empty
   Time paused_until_ = Time::min();
 };

@@ -9,6 +9,7 @@
 
 #include "client/backoff.h"
 #include "client/connection.h"
+#include "client/defaults.h"
 
 namespace mmsmo {
 namespace {
@@ -16,8 +17,6 @@ namespace {
 using google::protobuf::util::TimeUtil;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
-
-constexpr int kSilentHeartbeats = 3;
 
 // On an arena of its own: most of what a client does for an event is to allocate and to free it.
 std::shared_ptr<v1::SubscribeResponse> NewFrame() {
@@ -46,7 +45,8 @@ absl::Status StreamLoop::Run(Sink* sink) {
     bool got_frame = false;
     const std::string token = CurrentToken();
     status = ReadStream(sink, &got_frame);
-    if (was_silent_) stub_.Renew();
+    // What has failed waits in gRPC, too, for up to seconds before it connects again.
+    if (was_silent_ || !got_frame) stub_.Renew();
     sink->OnStreamEnd(was_silent_);
     const bool has_new_token = absl::IsUnauthenticated(status) && CurrentToken() != token;
     if (stopped() || (IsFinal(status) && !has_new_token)) break;
@@ -106,7 +106,7 @@ absl::Status StreamLoop::End(const grpc::Status& status) {
 }
 
 void StreamLoop::OnStarted(const v1::Started& started) {
-  silence_ = kSilentHeartbeats *
+  silence_ = defaults::kSilentHeartbeats *
              milliseconds(TimeUtil::DurationToMilliseconds(started.heartbeat_interval()));
   if (options_.on_connected) options_.on_connected();
 }

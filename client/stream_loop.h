@@ -29,7 +29,7 @@ class StreamLoop {
     virtual v1::SubscribeRequest NextRequest() = 0;
     // A sink that is slow is not taken for a silent gateway.
     virtual void OnFrame(const std::shared_ptr<v1::SubscribeResponse>& frame) = 0;
-    // `was_silent`: the gateway gave no sign of life; the stub has a new connection.
+    // `was_silent`: the gateway gave no sign of life; the stub has another connection now.
     virtual void OnStreamEnd(bool /*was_silent*/) {}
   };
 

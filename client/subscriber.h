@@ -24,6 +24,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "client/defaults.h"
 #include "client/start.h"
 #include "client/tls.h"
 #include "client/token.h"
@@ -51,10 +52,10 @@ struct SubscriberOptions {
   // Names this program in the gateway's logs and metrics.
   std::string client_id;
   // Between two attempts: full jitter below a ceiling that doubles from the one to the other.
-  std::chrono::milliseconds min_backoff{100};
-  std::chrono::milliseconds max_backoff{10'000};
+  std::chrono::milliseconds min_backoff = defaults::kMinBackoff;
+  std::chrono::milliseconds max_backoff = defaults::kMaxBackoff;
   // How long an attempt may take until its first frame.
-  std::chrono::milliseconds connect_timeout{10'000};
+  std::chrono::milliseconds connect_timeout = defaults::kConnectTimeout;
   // Called on Run's thread: a stream began; a stream ended and will be tried again; everything that
   // the gateway had was received.
   std::function<void()> on_connected;
@@ -63,17 +64,17 @@ struct SubscriberOptions {
 
   // The rest is for named subscriptions.
   // How many handlers run at once, at least 1. With 1, in the order of arrival, on one thread.
-  int concurrency = 1;
+  int concurrency = defaults::kConcurrency;
   // What the gateway may have under way to this program, in deliveries and in bytes of events: what
   // waits here included. Zero is the gateway's default.
   int max_outstanding_messages = 0;
   int64_t max_outstanding_bytes = 0;
   // A handler that has run for longer is told so by its stop token, and its delivery becomes a
   // Retry, whatever it returns. 0: it may take as long as it likes.
-  std::chrono::milliseconds max_handler_time{0};
+  std::chrono::milliseconds max_handler_time = defaults::kMaxHandlerTime;
   // How long Run waits, once the last handler has returned, until what they said is answered; and
   // what Stop takes for its timeout.
-  std::chrono::milliseconds stop_timeout{10'000};
+  std::chrono::milliseconds stop_timeout = defaults::kStopTimeout;
   // An Ack or a DeadLetter had no effect: DeadlineExceeded where the event is delivered again, or
   // was already, InvalidArgument where the gateway doesn't know the ack_id, or what the call
   // failed with for good. Called on a thread of its own, never after Run.

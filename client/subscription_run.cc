@@ -13,19 +13,12 @@
 
 #include "client/backoff.h"
 #include "client/connection.h"
+#include "client/defaults.h"
 
 namespace mmsmo {
-namespace {
-
 using google::protobuf::util::TimeUtil;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
-
-// How long a gateway keeps a stream's deliveries for its successor, by default.
-constexpr milliseconds kResumeWithin{2'000};
-constexpr milliseconds kCallTimeout{10'000};
-
-}  // namespace
 
 SubscriptionRun::SubscriptionRun(const SubscriberOptions& options, const std::string& subscription,
                                  const Subscriber::StoppableHandler& handler,
@@ -108,7 +101,7 @@ void SubscriptionRun::Leave(Outbox::Time give_up) {
     grpc::ClientContext context;
     context.set_deadline(
         std::chrono::system_clock::now() +
-        std::min<steady_clock::duration>(give_up - steady_clock::now(), kCallTimeout));
+        std::min<steady_clock::duration>(give_up - steady_clock::now(), defaults::kAckCallTimeout));
     v1::ModifyAckDeadlineResponse response;
     const grpc::Status status = stub_.Get()->ModifyAckDeadline(&context, *request, &response);
     std::unique_lock lock(mu_);
@@ -199,7 +192,7 @@ void SubscriptionRun::OnStreamEnd(bool was_silent) {
   const std::lock_guard lock(mu_);
   connected_ = false;
   changed_.notify_all();
-  if (!loop_.stopped()) deliveries_.DropWaitingAt(steady_clock::now() + kResumeWithin);
+  if (!loop_.stopped()) deliveries_.DropWaitingAt(steady_clock::now() + defaults::kResumeWindow);
 }
 
 }  // namespace mmsmo
