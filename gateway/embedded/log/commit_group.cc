@@ -40,7 +40,8 @@ absl::StatusOr<bool> SameRecipient(std::string_view event, std::string_view othe
 
 }  // namespace
 
-CommitGroup::CommitGroup(const Parts& parts, const CommitSize& size, const LogState& state,
+CommitGroup::CommitGroup(const Parts& parts, const CommitSize& size,
+                         const std::vector<PostbackKey>& keys, const LogState& state,
                          int64_t accept_micros, const AgeStamp& age)
     : parts_(parts),
       accept_micros_(accept_micros),
@@ -50,6 +51,9 @@ CommitGroup::CommitGroup(const Parts& parts, const CommitSize& size, const LogSt
       run_(std::make_shared<EventRun>(state.head + 1)) {
   *prefix_.mutable_accept_time() = broker::ToTimestamp(accept_micros_);
   run_->Reserve(size.entries, size.entries * kBesideEvent + size.event_bytes);
+  auto found = parts_.ids->FindAll(keys);
+  newest_.reserve(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) newest_.emplace(keys[i], std::move(found[i]));
 }
 
 // Those of one act follow each other.
@@ -101,8 +105,7 @@ absl::StatusOr<CommitGroup::Known> CommitGroup::Look(uint64_t sequence,
 }
 
 absl::StatusOr<CommitGroup::Known> CommitGroup::FindNewest(const PostbackKey& key) const {
-  if (const auto it = newest_.find(key); it != newest_.end()) return Look(it->second, key);
-  auto sequence = parts_.ids->Find(key);
+  const auto& sequence = newest_.at(key);
   if (!sequence.ok()) return sequence.status();
   return Look(sequence->value_or(0), key);
 }

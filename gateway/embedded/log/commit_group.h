@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,10 +46,11 @@ class CommitGroup {
     bool keep_raw;
   };
 
-  // Takes memory for `size` at once. What is staged is accepted at `accept_micros`, which is not
-  // before `state.accept_micros`.
-  CommitGroup(const Parts& parts, const CommitSize& size, const LogState& state,
-              int64_t accept_micros, const AgeStamp& age);
+  // Takes memory for `size` at once. `keys` are those of all entries with an event that will be
+  // staged. What is staged is accepted at `accept_micros`, which is not before
+  // `state.accept_micros`.
+  CommitGroup(const Parts& parts, const CommitSize& size, const std::vector<PostbackKey>& keys,
+              const LogState& state, int64_t accept_micros, const AgeStamp& age);
 
   // Decides what becomes of an entry. The receipt holds once the batch is written.
   absl::StatusOr<broker::Receipt> Stage(broker::Entry entry);
@@ -99,7 +101,8 @@ class CommitGroup {
   LogState state_;
   rocksdb::WriteBatch batch_;
   std::shared_ptr<EventRun> run_;
-  absl::flat_hash_map<PostbackKey, uint64_t> newest_;
+  // Of each key the newest event, in this group or before it.
+  absl::flat_hash_map<PostbackKey, absl::StatusOr<std::optional<uint64_t>>> newest_;
   std::vector<Known> published_;
   std::vector<std::pair<PostbackKey, uint64_t>> new_ids_;
   std::vector<std::pair<broker::ActPtr, int64_t>> acts_;

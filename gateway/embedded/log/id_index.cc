@@ -21,11 +21,11 @@ namespace {
 const std::string kThroughKey(17, '\xff');
 constexpr auto kRetryAfter = std::chrono::seconds(1);
 
-std::string EncodeKey(const PostbackKey& key) {
-  std::string bytes;
-  AppendBigEndian(key.high, &bytes);
-  AppendBigEndian(key.low, &bytes);
-  return bytes;
+constexpr size_t kKeyBytes = 16;
+
+void AppendKey(const PostbackKey& key, std::string* out) {
+  AppendBigEndian(key.high, out);
+  AppendBigEndian(key.low, out);
 }
 
 }  // namespace
@@ -84,21 +84,54 @@ absl::Status IdIndex::Rebuild(uint64_t oldest, uint64_t head) {
 }
 
 absl::StatusOr<std::optional<uint64_t>> IdIndex::Find(const PostbackKey& key) {
-  if (const auto it = newest_.find(key); it != newest_.end()) return it->second;
+  return std::move(FindAll({key}).front());
+}
+
+std::vector<absl::StatusOr<std::optional<uint64_t>>> IdIndex::FindAll(
+    const std::vector<PostbackKey>& keys) {
   std::shared_ptr<const Table> spilling;
   {
     MutexLock lock(&mu_);
     spilling = spilling_;
   }
-  if (spilling) {
-    if (const auto it = spilling->find(key); it != spilling->end()) return it->second;
+  std::vector<absl::StatusOr<std::optional<uint64_t>>> found(keys.size(), std::nullopt);
+  std::vector<size_t> unknown;  // indices of those that only the store may know
+  std::string key_bytes;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (const auto it = newest_.find(keys[i]); it != newest_.end()) {
+      found[i] = it->second;
+      continue;
+    }
+    if (spilling) {
+      if (const auto it = spilling->find(keys[i]); it != spilling->end()) {
+        found[i] = it->second;
+        continue;
+      }
+    }
+    unknown.push_back(i);
+    AppendKey(keys[i], &key_bytes);
   }
-  rocksdb::PinnableSlice value;
-  const rocksdb::Status status = store_->db().Get({}, store_->ids(), EncodeKey(key), &value);
-  if (status.IsNotFound()) return std::nullopt;
-  if (!status.ok()) return FromRocks(status, "looking up a tracking id");
-  if (value.size() != 8) return DataLoss("an id's entry has {} bytes, not 8", value.size());
-  return LoadBigEndian64(View(value));
+
+  std::vector<rocksdb::Slice> store_keys;
+  store_keys.reserve(unknown.size());
+  for (size_t i = 0; i < unknown.size(); ++i)
+    store_keys.emplace_back(key_bytes.data() + i * kKeyBytes, kKeyBytes);
+  std::vector<rocksdb::PinnableSlice> values(unknown.size());
+  std::vector<rocksdb::Status> statuses(unknown.size());
+  store_->db().MultiGet({}, store_->ids(), unknown.size(), store_keys.data(), values.data(),
+                        statuses.data());
+  for (size_t i = 0; i < unknown.size(); ++i) {
+    auto& sequence = found[unknown[i]];
+    if (statuses[i].IsNotFound()) continue;
+    if (!statuses[i].ok()) {
+      sequence = FromRocks(statuses[i], "looking up a tracking id");
+    } else if (values[i].size() != 8) {
+      sequence = DataLoss("an id's entry has {} bytes, not 8", values[i].size());
+    } else {
+      sequence = LoadBigEndian64(View(values[i]));
+    }
+  }
+  return found;
 }
 
 void IdIndex::Insert(const PostbackKey& key, uint64_t sequence) {
@@ -145,9 +178,12 @@ absl::Status IdIndex::Spill(const Table& table, uint64_t through) const {
   rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), store_->db().GetOptions(store_->ids()),
                                 store_->ids());
   rocksdb::Status status = writer.Open(path);
+  std::string key_bytes;
   for (const auto& [key, sequence] : sorted) {
     if (!status.ok()) break;
-    status = writer.Put(EncodeKey(key), BigEndian(sequence));
+    key_bytes.clear();
+    AppendKey(key, &key_bytes);
+    status = writer.Put(key_bytes, BigEndian(sequence));
   }
   if (status.ok()) status = writer.Put(kThroughKey, BigEndian(through));
   if (status.ok()) status = writer.Finish();

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -43,6 +44,10 @@ class IdIndex {
   // The event of that postback, the latest where there are several; it may be one that retention
   // has removed since, or, where the log has lost its end, none of that postback.
   absl::StatusOr<std::optional<uint64_t>> Find(const PostbackKey& key);
+  // The same for each of many, which costs less than one after the other: RocksDB fetches what its
+  // filters say of them side by side.
+  std::vector<absl::StatusOr<std::optional<uint64_t>>> FindAll(
+      const std::vector<PostbackKey>& keys);
 
   // Only for events that are durable.
   void Insert(const PostbackKey& key, uint64_t sequence);

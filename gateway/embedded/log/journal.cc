@@ -193,14 +193,21 @@ void Journal::Commit(std::vector<Submission> group) {
   const auto start = steady_clock::now();
   UpdateTime();
   CommitSize expected;
-  for (const Submission& submission : group) submission.AddTo(&expected);
+  std::vector<PostbackKey> keys;
+  for (const Submission& submission : group) {
+    submission.AddTo(&expected);
+    for (const broker::Entry& entry : submission.entries) {
+      if (!entry.event.empty()) keys.push_back(entry.key);
+    }
+  }
   CommitGroup staged({.store = store_,
                       .ids = ids_.get(),
                       .reader = &reader_,
                       .epochs = &epochs_,
                       .quarantine = quarantine_.get(),
                       .keep_raw = options_.keep_raw},
-                     expected, state_, std::max(timeline_->accept_micros(), state_.accept_micros),
+                     expected, keys, state_,
+                     std::max(timeline_->accept_micros(), state_.accept_micros),
                      timeline_->stamp());
   std::vector<Answer> answers;
   answers.reserve(group.size());

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "gateway/base/log.h"
 #include "gateway/embedded/store/big_endian.h"
@@ -53,6 +54,16 @@ class IdIndexTest : public testing::Test {
       EXPECT_EQ(*found, std::optional<uint64_t>(i));
     }
     EXPECT_EQ(*index_->Find(Key(head_ + 1)), std::nullopt);
+
+    std::vector<PostbackKey> keys;
+    for (uint64_t i = head_ + 1; i >= 1; --i) keys.insert(keys.end(), 2, Key(i));
+    const auto found = index_->FindAll(keys);
+    ASSERT_EQ(found.size(), keys.size());
+    for (size_t i = 0; i < found.size(); ++i) {
+      ASSERT_THAT(found[i], IsOk());
+      const uint64_t sequence = head_ + 1 - i / 2;
+      EXPECT_EQ(*found[i], sequence <= head_ ? std::optional(sequence) : std::nullopt);
+    }
   }
 
   void AwaitInStore(uint64_t i) {
