@@ -16,9 +16,9 @@
 #include <vector>
 
 #include "absl/synchronization/blocking_counter.h"
-#include "client/subscriber.h"
-#include "client/token.h"
 #include "fmt/format.h"
+#include "mmsmo/subscriber.h"
+#include "mmsmo/token.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
 #include "mmsmo/v1/subscription_service.grpc.pb.h"
 

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "client/connection.h"
-#include "client/defaults.h"
 #include "grpcpp/grpcpp.h"
+#include "mmsmo/defaults.h"
 
 namespace mmsmo {
 namespace {

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "absl/strings/cord.h"
-#include "client/defaults.h"
 #include "fmt/format.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "mmsmo/defaults.h"
 
 namespace mmsmo {
 namespace {

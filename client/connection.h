@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "client/subscriber.h"
 #include "grpcpp/grpcpp.h"
+#include "mmsmo/subscriber.h"
 
 namespace mmsmo {
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <mutex>
 
-#include "client/subscriber.h"
+#include "mmsmo/subscriber.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
 
 namespace mmsmo {

@@ -14,7 +14,7 @@
 
 #include "absl/status/status.h"
 #include "client/backoff.h"
-#include "client/defaults.h"
+#include "mmsmo/defaults.h"
 #include "mmsmo/v1/mms_mo_service.pb.h"
 
 namespace mmsmo {

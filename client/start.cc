@@ -1,4 +1,4 @@
-#include "client/start.h"
+#include "mmsmo/start.h"
 
 #include <google/protobuf/util/time_util.h>
 

@@ -12,8 +12,8 @@
 
 #include "absl/status/status.h"
 #include "client/gateway_stub.h"
-#include "client/subscriber.h"
 #include "grpcpp/client_context.h"
+#include "mmsmo/subscriber.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
 
 namespace mmsmo {

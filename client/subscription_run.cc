@@ -13,7 +13,7 @@
 
 #include "client/backoff.h"
 #include "client/connection.h"
-#include "client/defaults.h"
+#include "mmsmo/defaults.h"
 
 namespace mmsmo {
 using google::protobuf::util::TimeUtil;

@@ -15,7 +15,7 @@
 #include "client/gateway_stub.h"
 #include "client/handler_ceiling.h"
 #include "client/stream_loop.h"
-#include "client/subscriber.h"
+#include "mmsmo/subscriber.h"
 
 namespace mmsmo {
 

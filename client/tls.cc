@@ -1,4 +1,4 @@
-#include "client/tls.h"
+#include "mmsmo/tls.h"
 
 #include <fstream>
 #include <sstream>

@@ -1,4 +1,4 @@
-#include "client/token.h"
+#include "mmsmo/token.h"
 
 #include <algorithm>
 #include <fstream>

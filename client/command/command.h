@@ -7,8 +7,8 @@
 #include <memory>
 #include <string>
 
-#include "client/tls.h"
-#include "client/token.h"
+#include "mmsmo/tls.h"
+#include "mmsmo/token.h"
 
 namespace mmsmo::command {
 

@@ -11,8 +11,8 @@
 #include <ctime>
 #include <utility>
 
-#include "client/tls.h"
 #include "fmt/format.h"
+#include "mmsmo/tls.h"
 
 namespace mmsmo::command {
 namespace {

@@ -5,7 +5,7 @@
 #include <csignal>
 #include <thread>
 
-#include "client/subscriber.h"
+#include "mmsmo/subscriber.h"
 
 namespace mmsmo::command {
 

@@ -6,8 +6,8 @@
 #include "client/command/print.h"
 #include "client/command/shell.h"
 #include "client/command/stop_on_signal.h"
-#include "client/subscriber.h"
 #include "fmt/format.h"
+#include "mmsmo/subscriber.h"
 
 namespace mmsmo::command {
 namespace {

@@ -6,8 +6,8 @@
 #include "client/command/print.h"
 #include "client/command/subscription_settings.h"
 #include "client/command/subscription_text.h"
-#include "client/start.h"
 #include "fmt/format.h"
+#include "mmsmo/start.h"
 #include "mmsmo/v1/subscription_service.grpc.pb.h"
 
 namespace mmsmo::command {

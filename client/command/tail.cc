@@ -5,8 +5,8 @@
 #include "client/command/output.h"
 #include "client/command/print.h"
 #include "client/command/stop_on_signal.h"
-#include "client/subscriber.h"
 #include "fmt/format.h"
+#include "mmsmo/subscriber.h"
 
 namespace mmsmo::command {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "client/command/command.h"
-#include "client/tls.h"
+#include "mmsmo/tls.h"
 
 namespace mmsmo::command {
 

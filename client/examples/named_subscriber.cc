@@ -1,6 +1,6 @@
 #include <iostream>
 
-#include "client/subscriber.h"
+#include "mmsmo/subscriber.h"
 
 int main(int, char** argv) {
   mmsmo::Subscriber subscriber({.target = argv[1]});

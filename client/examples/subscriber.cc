@@ -1,4 +1,4 @@
-#include "client/subscriber.h"
+#include "mmsmo/subscriber.h"
 
 #include <iostream>
 

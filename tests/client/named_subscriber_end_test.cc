@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "client/subscriber.h"
+#include "mmsmo/subscriber.h"
 #include "tests/client/scripted_gateway.h"
 
 namespace mmsmo {

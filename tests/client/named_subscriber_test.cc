@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "client/subscriber.h"
+#include "mmsmo/subscriber.h"
 #include "tests/client/scripted_gateway.h"
 
 namespace mmsmo {

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "client/subscriber.h"
+#include "mmsmo/subscriber.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
 
 namespace mmsmo {

@@ -1,4 +1,4 @@
-#include "client/start.h"
+#include "mmsmo/start.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // The subscriber against a gateway that does what the test says.
 
-#include "client/subscriber.h"
+#include "mmsmo/subscriber.h"
 
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>

@@ -1,4 +1,4 @@
-#include "client/tls.h"
+#include "mmsmo/tls.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "client/token.h"
+#include "mmsmo/token.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

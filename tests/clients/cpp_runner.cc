@@ -19,9 +19,9 @@
 #include <utility>
 #include <vector>
 
-#include "client/defaults.h"
-#include "client/start.h"
-#include "client/subscriber.h"
+#include "mmsmo/defaults.h"
+#include "mmsmo/start.h"
+#include "mmsmo/subscriber.h"
 
 namespace mmsmo {
 namespace {

@@ -24,13 +24,13 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "client/defaults.h"
-#include "client/start.h"
-#include "client/tls.h"
-#include "client/token.h"
-#include "client/verdict.h"
 #include "grpcpp/security/credentials.h"
+#include "mmsmo/defaults.h"
+#include "mmsmo/start.h"
+#include "mmsmo/tls.h"
+#include "mmsmo/token.h"
 #include "mmsmo/v1/mms_mo_service.pb.h"
+#include "mmsmo/verdict.h"
 
 namespace mmsmo {
 
