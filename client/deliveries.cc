@@ -39,13 +39,15 @@ std::string Deliveries::Finish(const Claim& claim) {
   const std::lock_guard lock(mu_);
   Frame& frame = *claim.frame_;
   std::string ack_id = std::exchange(*frame.ack_id(claim.index_), {});
+  if (frame.disowned.erase(claim.index_) > 0) ack_id.clear();
   if (--frame.held == 0) done.splice(done.end(), frames_, claim.frame_);
   return ack_id;
 }
 
 std::string Deliveries::Disown(const Claim& claim) {
   const std::lock_guard lock(mu_);
-  return std::exchange(*claim.frame_->ack_id(claim.index_), {});
+  claim.frame_->disowned.insert(claim.index_);
+  return claim.delivery().ack_id();
 }
 
 void Deliveries::DropWaiting() {
@@ -108,8 +110,9 @@ std::vector<std::string> Deliveries::held_ack_ids() const {
   std::vector<std::string> ack_ids;
   const std::lock_guard lock(mu_);
   for (const Frame& frame : frames_) {
-    for (const v1::Delivery& delivery : frame.response->batch().deliveries()) {
-      if (!delivery.ack_id().empty()) ack_ids.push_back(delivery.ack_id());
+    for (int i = 0; i < frame.size(); ++i) {
+      const std::string& ack_id = frame.response->batch().deliveries(i).ack_id();
+      if (!ack_id.empty() && !frame.disowned.contains(i)) ack_ids.push_back(ack_id);
     }
   }
   return ack_ids;

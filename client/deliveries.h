@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,13 +16,14 @@
 
 namespace mmsmo {
 
-// Thread-safe. A delivery is held while its ack_id is not empty.
+// Thread-safe. A delivery is held while its ack_id is not empty, and it is not disowned.
 class Deliveries {
  private:
   struct Frame {
     std::shared_ptr<v1::SubscribeResponse> response;
     int next = 0;  // the first that waits
     int held = 0;
+    std::set<int> disowned;  // of those that handlers have, who may read their ack_ids
 
     int size() const { return response->batch().deliveries_size(); }
     std::string* ack_id(int i) {

@@ -22,7 +22,7 @@ import subprocess
 import threading
 import time
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 class Runner:
