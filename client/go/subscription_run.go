@@ -248,19 +248,23 @@ func (r *subscriptionRun) handleOne(d *Delivery) {
 
 // handle gives what the handler says within its time.
 func (r *subscriptionRun) handle(d *Delivery) Verdict {
-	ctx := r.handling
-	if r.options.MaxHandlerTime > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, r.options.MaxHandlerTime)
-		defer cancel()
-		// A handler that does not heed its context keeps its place, but not its delivery.
-		defer context.AfterFunc(ctx, func() {
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				r.finish(d, Failed(errTimeIsUp))
-			}
-		})()
+	if r.options.MaxHandlerTime <= 0 {
+		return r.call(r.handling, d)
 	}
-	return r.call(ctx, d)
+	ctx, cancel := context.WithTimeout(r.handling, r.options.MaxHandlerTime)
+	defer cancel()
+	isOver := func() bool { return errors.Is(ctx.Err(), context.DeadlineExceeded) }
+	// A handler that does not heed its context keeps its place, but not its delivery.
+	defer context.AfterFunc(ctx, func() {
+		if isOver() {
+			r.finish(d, Failed(errTimeIsUp))
+		}
+	})()
+	verdict := r.call(ctx, d)
+	if isOver() {
+		return Failed(errTimeIsUp)
+	}
+	return verdict
 }
 
 func (r *subscriptionRun) call(ctx context.Context, d *Delivery) (verdict Verdict) {
