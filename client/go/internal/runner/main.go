@@ -57,7 +57,9 @@ type runner struct {
 func (r *runner) do(c command) error {
 	switch c.Do {
 	case "defaults":
-		r.out.write(event{"event": "defaults", "values": defaults.All()})
+		said := event(defaults.All())
+		said["event"] = "defaults"
+		r.out.write(said)
 	case "run", "follow":
 		return r.begin(c)
 	case "stop":
@@ -74,7 +76,7 @@ func (r *runner) begin(c command) error {
 	s := newScene(r.out, r.held, c.Plan)
 	subscriber, err := mmsmo.NewSubscriber(c.Options.of(c.Target, s.hooks()))
 	if err != nil {
-		r.out.write(event{"event": "ended", "code": codeOf(err)})
+		r.out.write(event{"event": "ended", "code": codeOf(err), "cursor": "", "earliest_cursor": ""})
 		return nil
 	}
 	r.current = append(r.current, subscriber)

@@ -90,7 +90,7 @@ func newScene(out *output, held *held, plan []rule) *scene {
 }
 
 func (s *scene) run(subscriber *mmsmo.Subscriber, c command) event {
-	ended := event{"event": "ended"}
+	ended := event{"event": "ended", "cursor": "", "earliest_cursor": ""}
 	var err error
 	if c.Do == "run" {
 		err = subscriber.Run(context.Background(), c.Subscription, s.handle)
