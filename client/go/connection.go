@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	grpcbackoff "google.golang.org/grpc/backoff"
+	backoffconfig "google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -18,9 +18,6 @@ import (
 	"github.com/mmsmo/mmsmo-gateway/client/go/internal/defaults"
 	"github.com/mmsmo/mmsmo-gateway/client/go/mmsmov1"
 )
-
-// The connection's own waiting between attempts, kept below the subscriber's.
-const maxReconnect = time.Second
 
 // Dial makes a connection for the stubs of mmsmov1, with the options' encryption and token. Like
 // grpc.NewClient it does not wait for the gateway. The caller closes it.
@@ -50,12 +47,7 @@ func dial(options *Options) (*grpc.ClientConn, error) {
 			Timeout: defaults.KeepaliveTimeoutMs * time.Millisecond,
 		}),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff: grpcbackoff.Config{
-				BaseDelay:  options.MinBackoff,
-				Multiplier: 2,
-				Jitter:     0.2,
-				MaxDelay:   maxReconnect,
-			},
+			Backoff:           backoffconfig.DefaultConfig,
 			MinConnectTimeout: options.ConnectTimeout,
 		}),
 	}
@@ -132,20 +124,13 @@ func (c *connection) stub() mmsmov1.MmsMoServiceClient {
 	return mmsmov1.NewMmsMoServiceClient(c.conn)
 }
 
-// hurry: the next call tries to connect at once.
-func (c *connection) hurry() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.conn.ResetConnectBackoff()
-}
-
 func (c *connection) isReady() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.conn.GetState() == connectivity.Ready
 }
 
-// renew gives up a connection that nothing comes over any more, with the calls that wait on it.
+// renew gives up the connection, with the calls that wait on it.
 func (c *connection) renew() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -209,6 +210,7 @@ func wantOnceEach(t *testing.T, ids []string, consumers ...*consumer) {
 type proxy struct {
 	target   string
 	listener net.Listener
+	taken    atomic.Int64 // connections so far
 
 	mu    sync.Mutex
 	hole  chan struct{} // not nil: nothing is forwarded until it is closed
@@ -243,6 +245,7 @@ func (p *proxy) accept() {
 		if err != nil {
 			return
 		}
+		p.taken.Add(1)
 		server, err := net.Dial("tcp", p.target)
 		if err != nil {
 			_ = client.Close()

@@ -3,6 +3,7 @@ package mmsmo_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"runtime"
@@ -300,6 +301,17 @@ func TestABlackHoleAtTheBeginningIsNoticed(t *testing.T) {
 	until(t, "it is handled", func() bool { return c.handled() == 1 })
 }
 
+func TestEachAttemptIsAnAttempt(t *testing.T) {
+	wantNoLeaks(t)
+	closed := newProxy(t, "127.0.0.1:1") // takes connections and closes them
+	c := consume(t, mmsmo.Options{Target: closed.address(), MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond}, nil)
+	const failures = 20
+	until(t, "it has failed often", func() bool { return c.see(func() bool { return len(c.disconnected) >= failures }) })
+	if attempts := closed.taken.Load(); attempts < failures {
+		t.Errorf("it connected %d times for %d failures", attempts, failures)
+	}
+}
+
 func TestStopEndsSoonWithoutAGateway(t *testing.T) {
 	wantNoLeaks(t)
 	refused := consume(t, mmsmo.Options{Target: "127.0.0.1:1"}, nil)
@@ -323,26 +335,29 @@ func TestAHandlerHasNoMoreThanItsTime(t *testing.T) {
 	gateway.CreateSubscription("work", func(s *mmsmov1.Subscription) {
 		s.RetryPolicy = &mmsmov1.RetryPolicy{MinimumBackoff: durationpb.New(10 * time.Millisecond)}
 	})
-	gateway.Post("heeds")
+	const heeding = 20
+	for i := range heeding {
+		gateway.Post(fmt.Sprint("heeds", i))
+	}
 	gateway.Post("ignores")
-	second := make(chan string, 2)
-	c := consume(t, mmsmo.Options{Target: gateway.Target, Concurrency: 4, MaxHandlerTime: 50 * time.Millisecond},
+	var again atomic.Int64
+	c := consume(t, mmsmo.Options{Target: gateway.Target, Concurrency: heeding + 2, MaxHandlerTime: 50 * time.Millisecond},
 		func(ctx context.Context, d *mmsmo.Delivery) mmsmo.Verdict {
 			if d.Attempt > 1 {
-				second <- idOf(d)
+				again.Add(1)
 				return mmsmo.Ack()
 			}
 			<-ctx.Done()
 			if idOf(d) == "ignores" {
-				until(t, "it comes again meanwhile", func() bool { return len(second) == 2 })
+				until(t, "it comes again meanwhile", func() bool { return again.Load() == heeding+1 })
 			}
 			return mmsmo.DeadLetter("this counts no more")
 		})
-	until(t, "both are acknowledged", func() bool { return backlog(t, gateway).GetBacklogCount() == 0 })
+	until(t, "all are acknowledged", func() bool { return backlog(t, gateway).GetBacklogCount() == 0 })
 	if dead := backlog(t, gateway).GetDeadLetterCount(); dead != 0 {
 		t.Errorf("there are %d dead letters", dead)
 	}
-	if stats := c.subscriber.Stats(); stats.FailedHandlers != 2 || stats.FailedAcks != 0 {
+	if stats := c.subscriber.Stats(); stats.FailedHandlers != heeding+1 || stats.FailedAcks != 0 {
 		t.Errorf("%+v", stats)
 	}
 }

@@ -32,6 +32,8 @@ type scripted struct {
 	subscribe   func(*mmsmov1.SubscribeRequest, stream) error
 	acknowledge func(context.Context, *mmsmov1.AcknowledgeRequest) (*mmsmov1.AcknowledgeResponse, error)
 
+	modify func(*mmsmov1.ModifyAckDeadlineRequest) error
+
 	mu       sync.Mutex
 	modified []*mmsmov1.ModifyAckDeadlineRequest
 }
@@ -49,8 +51,13 @@ func (s *scripted) Acknowledge(ctx context.Context, request *mmsmov1.Acknowledge
 
 func (s *scripted) ModifyAckDeadline(_ context.Context, request *mmsmov1.ModifyAckDeadlineRequest) (*mmsmov1.ModifyAckDeadlineResponse, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.modified = append(s.modified, request)
+	s.mu.Unlock()
+	if s.modify != nil {
+		if err := s.modify(request); err != nil {
+			return nil, err
+		}
+	}
 	return &mmsmov1.ModifyAckDeadlineResponse{}, nil
 }
 
@@ -205,6 +212,49 @@ func TestAFrameOfAnUnknownKindIsIgnored(t *testing.T) {
 	if len(s.modified) != 1 || s.modified[0].GetStreamId() != "stream" || s.modified[0].GetReceivedFrames() != 3 ||
 		s.modified[0].GetRelease() == nil {
 		t.Errorf("it left so: %v", s.modified)
+	}
+}
+
+func TestWhatComesAfterAStopWasNotReceived(t *testing.T) {
+	s := newScripted(t)
+	more := make(chan struct{})
+	s.subscribe = func(_ *mmsmov1.SubscribeRequest, out stream) error {
+		for _, frame := range []*mmsmov1.SubscribeResponse{startedFrame(), batchFrame("in hand")} {
+			if err := out.Send(frame); err != nil {
+				return err
+			}
+		}
+		<-more
+		for range 100 {
+			if err := out.Send(batchFrame("late")); err != nil {
+				return err
+			}
+		}
+		<-out.Context().Done()
+		return nil
+	}
+	var leaves atomic.Int64
+	s.modify = func(*mmsmov1.ModifyAckDeadlineRequest) error {
+		switch leaves.Add(1) {
+		case 1:
+			close(more)
+			return status.Error(codes.Unavailable, "again")
+		case 2, 3, 4:
+			return status.Error(codes.Unavailable, "again")
+		}
+		return nil
+	}
+	c := consume(t, mmsmo.Options{Target: s.target, MinBackoff: 50 * time.Millisecond, MaxBackoff: 50 * time.Millisecond}, nil)
+	until(t, "it has arrived", func() bool { return c.handled() == 1 })
+	c.subscriber.Stop(mmsmo.Finish, patience)
+	c.wantEnd(isNil)
+	for _, request := range s.modified {
+		if request.GetStreamId() != "stream" || request.GetReceivedFrames() != 2 {
+			t.Errorf("it left so: %v", request)
+		}
+	}
+	if leaves.Load() != 5 || c.handled() != 1 {
+		t.Errorf("it left %d times, and handled %d", leaves.Load(), c.handled())
 	}
 }
 

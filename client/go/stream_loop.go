@@ -58,6 +58,11 @@ func (l *streamLoop) run(ctx context.Context) error {
 		if gotFrame {
 			backoff.reset()
 		}
+		// What nothing comes over would not carry the next stream either, and what has failed
+		// would wait for a time of its own before it connects again.
+		if errors.Is(err, errSilent) || !l.conn.isReady() {
+			l.conn.renew()
+		}
 		l.onDisconnected(err)
 		if !sleep(ctx, retryDelay(err)+backoff.next()) {
 			return nil
@@ -79,7 +84,6 @@ func (l *streamLoop) readStream(ctx context.Context) (gotFrame bool, err error) 
 	watchdog := time.AfterFunc(silence, func() { cancel(errSilent) })
 	defer watchdog.Stop()
 
-	l.conn.hurry()
 	stream, err := l.conn.stub().Subscribe(ctx, l.complete(l.sink.nextRequest()))
 	for err == nil {
 		var frame *mmsmov1.SubscribeResponse
@@ -99,8 +103,6 @@ func (l *streamLoop) readStream(ctx context.Context) (gotFrame bool, err error) 
 		watchdog.Reset(silence)
 	}
 	if errors.Is(context.Cause(ctx), errSilent) {
-		// What nothing comes over would not carry the next stream either.
-		l.conn.renew()
 		return gotFrame, errSilent
 	}
 	if errors.Is(err, io.EOF) {
