@@ -39,11 +39,18 @@ func backlog(t *testing.T, gateway *mmsmotest.Gateway) *mmsmov1.Subscription {
 }
 
 // gate is what handlers wait at.
-type gate struct{ open chan struct{} }
+type gate struct {
+	begun chan struct{} // holds one: that a handler waits
+	open  chan struct{}
+}
 
-func newGate() gate { return gate{open: make(chan struct{})} }
+func newGate() gate { return gate{begun: make(chan struct{}, 1), open: make(chan struct{})} }
 
 func (g gate) hold(context.Context, *mmsmo.Delivery) mmsmo.Verdict {
+	select {
+	case g.begun <- struct{}{}:
+	default:
+	}
 	<-g.open
 	return mmsmo.Ack()
 }
@@ -123,6 +130,7 @@ func stopWith1000InHand(t *testing.T, stop func(*consumer, gate)) (ids []string,
 	ids = post(t, gateway, 3000)
 	held := newGate()
 	c = consume(t, mmsmo.Options{Target: gateway.Target, MaxBatchSize: 10}, held.hold)
+	<-held.begun
 	until(t, "1,000 are in hand", func() bool { return c.subscriber.Stats().Held >= 1000 })
 	stop(c, held)
 	return ids, gateway, c
@@ -254,7 +262,7 @@ func TestAHandlerThatHeedsNothingHoldsNoStopUp(t *testing.T) {
 	gateway.Post("stuck")
 	held := newGate()
 	c := consume(t, mmsmo.Options{Target: gateway.Target}, held.hold)
-	until(t, "it has begun", func() bool { return c.subscriber.Stats().Held == 1 })
+	<-held.begun
 	c.subscriber.Stop(mmsmo.Finish, time.Hour)
 	c.subscriber.Stop(mmsmo.Release, 0)
 	c.wantEnd(func(err error) bool { return errors.Is(err, mmsmo.ErrHandlersRunning) })
@@ -408,7 +416,7 @@ func TestAnAcknowledgementWithoutEffectIsTold(t *testing.T) {
 	gateway.Post("moved")
 	held := newGate()
 	c := consume(t, mmsmo.Options{Target: gateway.Target}, held.hold)
-	until(t, "it has begun", func() bool { return c.subscriber.Stats().Held == 1 })
+	<-held.begun
 	if _, err := mmsmov1.NewSubscriptionServiceClient(gateway.Dial()).DeleteSubscription(
 		context.Background(), &mmsmov1.DeleteSubscriptionRequest{Name: "work"}); err != nil {
 		t.Fatal(err)
@@ -466,6 +474,8 @@ func TestSignalsStop(t *testing.T) {
 	c := consume(t, mmsmo.Options{Target: gateway.Target}, held.hold)
 	cancel := mmsmo.StopOnSignals(c.subscriber, patience)
 	defer cancel()
+	<-held.begun
+	<-held.begun
 	until(t, "all have arrived", func() bool { return c.subscriber.Stats().Held == 10 })
 	signalSelf := func(s syscall.Signal) {
 		if err := syscall.Kill(os.Getpid(), s); err != nil {
