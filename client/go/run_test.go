@@ -475,7 +475,6 @@ func TestSignalsStop(t *testing.T) {
 	cancel := mmsmo.StopOnSignals(c.subscriber, patience)
 	defer cancel()
 	<-held.begun
-	<-held.begun
 	until(t, "all have arrived", func() bool { return c.subscriber.Stats().Held == 10 })
 	signalSelf := func(s syscall.Signal) {
 		if err := syscall.Kill(os.Getpid(), s); err != nil {
