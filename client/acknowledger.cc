@@ -102,9 +102,10 @@ void Acknowledger::AddAll(const Update& update, std::vector<std::string> ack_ids
 void Acknowledger::KeepLeases(milliseconds ack_deadline) {
   const std::lock_guard lock(mu_);
   ack_deadline_ = ack_deadline;
-  next_extension_ = ack_deadline > milliseconds(0)
-                        ? steady_clock::now() + ack_deadline / defaults::kExtensionsPerDeadline
-                        : Outbox::Time::max();
+  const auto next = steady_clock::now() + ack_deadline / defaults::kExtensionsPerDeadline;
+  // Not later than it was due, however often streams begin.
+  next_extension_ =
+      ack_deadline > milliseconds(0) ? std::min(next_extension_, next) : Outbox::Time::max();
   changed_.notify_one();
 }
 

@@ -1,5 +1,6 @@
 #include "client/deliveries.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -21,7 +22,9 @@ std::optional<Deliveries::Claim> Deliveries::Take() {
   std::list<Frame> done;  // freed without the lock
   std::unique_lock lock(mu_);
   const auto has_one = [&] {
-    if (std::chrono::steady_clock::now() >= drop_at_) DropWaitingLocked(&done);
+    if (std::chrono::steady_clock::now() >= drop_at_) {
+      for (std::string& ack_id : TakeBackLocked(&done)) dropped_.push_back(std::move(ack_id));
+    }
     return draining_ || waiting_ != frames_.end();
   };
   changed_.wait(lock, has_one);
@@ -53,28 +56,32 @@ std::string Deliveries::Disown(const Claim& claim) {
 void Deliveries::DropWaiting() {
   std::list<Frame> done;
   const std::lock_guard lock(mu_);
-  DropWaitingLocked(&done);
+  TakeBackLocked(&done);
+  dropped_.clear();
 }
 
 void Deliveries::DropWaitingAt(std::chrono::steady_clock::time_point when) {
   const std::lock_guard lock(mu_);
-  drop_at_ = when;
+  drop_at_ = std::min(drop_at_, when);
 }
 
-void Deliveries::KeepWaiting() {
+std::vector<std::string> Deliveries::KeepWaiting() {
   const std::lock_guard lock(mu_);
   drop_at_ = std::chrono::steady_clock::time_point::max();
+  return std::exchange(dropped_, {});
 }
 
-void Deliveries::DropWaitingLocked(std::list<Frame>* done) {
+std::vector<std::string> Deliveries::TakeBackLocked(std::list<Frame>* done) {
   drop_at_ = std::chrono::steady_clock::time_point::max();
+  std::vector<std::string> ack_ids;
   while (waiting_ != frames_.end()) {
     const auto frame = waiting_++;
     for (; frame->next < frame->size(); ++frame->next, --frame->held) {
-      frame->ack_id(frame->next)->clear();
+      ack_ids.push_back(std::exchange(*frame->ack_id(frame->next), {}));
     }
     if (frame->held == 0) done->splice(done->end(), frames_, frame);
   }
+  return ack_ids;
 }
 
 void Deliveries::Drain() {
@@ -98,12 +105,7 @@ bool Deliveries::WaitUntilTaken(std::chrono::steady_clock::time_point deadline) 
 std::vector<std::string> Deliveries::TakeBack() {
   std::list<Frame> done;  // freed without the lock
   const std::lock_guard lock(mu_);
-  std::vector<std::string> ack_ids;
-  for (auto frame = waiting_; frame != frames_.end(); ++frame) {
-    for (int i = frame->next; i < frame->size(); ++i) ack_ids.push_back(*frame->ack_id(i));
-  }
-  DropWaitingLocked(&done);
-  return ack_ids;
+  return TakeBackLocked(&done);
 }
 
 std::vector<std::string> Deliveries::held_ack_ids() const {

@@ -54,10 +54,11 @@ class Deliveries {
 
   // Forgets what waits.
   void DropWaiting();
-  // Unless KeepWaiting is called before, what waits is forgotten then: nothing of it is taken any
-  // more.
+  // Unless KeepWaiting is called before, what waits is forgotten then, or at the time that an
+  // earlier call gave: nothing of it is taken any more.
   void DropWaitingAt(std::chrono::steady_clock::time_point when);
-  void KeepWaiting();
+  // Returns the ack_ids of what was forgotten at such a time.
+  std::vector<std::string> KeepWaiting();
   // Nothing comes any more.
   void Drain();
   // And nothing is taken any more.
@@ -70,13 +71,14 @@ class Deliveries {
   std::vector<std::string> held_ack_ids() const;
 
  private:
-  void DropWaitingLocked(std::list<Frame>* done);
+  std::vector<std::string> TakeBackLocked(std::list<Frame>* done);
 
   mutable std::mutex mu_;
   std::condition_variable changed_;
   bool draining_ = false;
   bool closed_ = false;
   std::chrono::steady_clock::time_point drop_at_ = std::chrono::steady_clock::time_point::max();
+  std::vector<std::string> dropped_;  // at its time, and perhaps not lost
   std::list<Frame> frames_;
   std::list<Frame>::iterator waiting_ = frames_.end();  // the first frame of which some wait
 };

@@ -176,7 +176,12 @@ void SubscriptionRun::OnFrame(const std::shared_ptr<v1::SubscribeResponse>& fram
     stream_id_ = frame->started().stream_id();
     frames_ = 1;
     connected_ = true;
-    frame->started().resumed() ? deliveries_.KeepWaiting() : deliveries_.DropWaiting();
+    if (frame->started().resumed()) {
+      // What waited for too long was not begun any more, and is still this program's.
+      acknowledger_.AddAll({.kind = Update::Kind::kRelease}, deliveries_.KeepWaiting());
+    } else {
+      deliveries_.DropWaiting();
+    }
     acknowledger_.KeepLeases(
         milliseconds(TimeUtil::DurationToMilliseconds(frame->started().ack_deadline())));
   } else if (!stopping_) {  // else it counts as not received
