@@ -38,8 +38,10 @@ class SubscriptionRun:
     def run(self) -> None:
         """Until stop; else raises what is final. Called once."""
         threads = [threading.Thread(target=self._tell_gateway, name="mmsmo-acknowledger", daemon=True)]
-        for number in range(self._options.concurrency):
-            threads.append(threading.Thread(target=self._handle_all, name=f"mmsmo-handler-{number}", daemon=True))
+        threads += [
+            threading.Thread(target=self._handle_all, name=f"mmsmo-handler-{number}", daemon=True)
+            for number in range(self._options.concurrency)
+        ]
         for thread in threads:
             thread.start()
         try:

@@ -72,8 +72,8 @@ class Sink(Protocol):
 
 
 class Watchdog:
-    """Calls `bark`, on a thread of its own, when the deadline is over. A deadline that only moves away, as one does with
-    each frame, doesn't wake it."""
+    """Calls `bark`, on a thread of its own, when the deadline is over. A deadline that only moves away, as one does
+    with each frame, doesn't wake it."""
 
     def __init__(self, bark: Callable[[], None]) -> None:
         self._bark = bark

@@ -19,8 +19,8 @@ def _checked(text: str, source: str) -> str:
 
 class TokenFile:
     """What a file holds, without the newline that may end it. Calls take what it holds when they begin, so that a token
-    can be exchanged; one that is broken by then changes nothing. OSError or ValueError where it cannot be read, or holds
-    no token, to begin with. Thread-safe."""
+    can be exchanged; one that is broken by then changes nothing. OSError or ValueError where it cannot be read, or
+    holds no token, to begin with. Thread-safe."""
 
     def __init__(self, path: str) -> None:
         self._path, self._lock = path, threading.Lock()

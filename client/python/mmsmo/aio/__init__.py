@@ -1,5 +1,5 @@
-"""Consumers of mmsmo-gateway, with asyncio. Handlers are coroutines; verdicts, options, positions and errors are those of
-mmsmo."""
+"""Consumers of mmsmo-gateway, with asyncio. Handlers are coroutines; verdicts, options, positions and errors are those
+of mmsmo."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Subscriber:
         self._run: Optional[SubscriptionRun] = None
 
     async def run(self, subscription: str, handler: Handler) -> None:
-        """As mmsmo.Subscriber.run, with `concurrency` handlers at once in this event loop. A handler whose time is up is
-        cancelled. Cancelling run itself cancels the handlers and ends the stream at once; a stop is kinder."""
+        """As mmsmo.Subscriber.run, with `concurrency` handlers at once in this event loop. A handler whose time is up
+        is cancelled. Cancelling run itself cancels the handlers and ends the stream at once; a stop is kinder."""
         check_token(self.options)
         self._run = run = SubscriptionRun(subscription, self.options, handler, self._logger)
         with self._stopped_by(run.stop):
@@ -107,7 +107,7 @@ class _Follower:
 
 @contextlib.contextmanager
 def stop_on_signals(subscriber: Subscriber, timeout: Optional[float] = None) -> Iterator[None]:
-    """SIGTERM and SIGINT stop it: the first finishes, the second releases. In a running event loop of the main thread."""
+    """SIGTERM and SIGINT stop it: the first finishes, the second releases. In the main thread's running event loop."""
     loop, received = asyncio.get_running_loop(), []
 
     def on_signal(number: int) -> None:

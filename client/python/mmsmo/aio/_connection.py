@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Any, Optional, Protocol
 
@@ -119,10 +120,8 @@ class StreamLoop:
             await self._sleep(max(backoff.next(), error.retry_delay))
 
     async def _sleep(self, seconds: float) -> None:
-        try:
+        with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), seconds)
-        except asyncio.TimeoutError:
-            pass
 
     def _token(self) -> Optional[str]:
         try:

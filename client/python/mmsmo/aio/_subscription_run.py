@@ -142,7 +142,8 @@ class SubscriptionRun:
     async def _until_due(self) -> None:
         left = self._session.due() - time.monotonic()
         if left <= 0:
-            return await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            return
         alarm = None
         if left < math.inf:
             alarm = asyncio.get_running_loop().call_later(left, self._changed.set)
