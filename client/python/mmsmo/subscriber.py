@@ -60,8 +60,8 @@ class Subscriber:
     def follow(self, start: Any, handler: Callable[[Delivery], object]) -> None:
         """Calls `handler` for each event from `start` on, in order, on this thread; its delivery has no attempt, and
         what it returns doesn't matter. A stream that ends is replaced by one that begins after the last event that was
-        handed over. Returns after stop; else raises as run does, CursorExpired where the position is no longer retained, or
-        what the handler raised: then `cursor` is before its event."""
+        handed over. Returns after stop; else raises as run does, CursorExpired where the position is no longer
+        retained, or what the handler raised: then `cursor` is before its event."""
         check_token(self.options)
         self._position = Position(start, self.options)
         connection = Connection(self.options)

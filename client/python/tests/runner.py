@@ -1,5 +1,6 @@
 """The consumer that tests/clients drives, by threads or with --asyncio: commands come as JSON objects on standard
-input, one a line, and what happens goes to standard output likewise. tests/clients/runner.py says what the commands are."""
+input, one a line, and what happens goes to standard output likewise. tests/clients/runner.py says what the
+commands are."""
 
 from __future__ import annotations
 
