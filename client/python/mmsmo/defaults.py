@@ -1,0 +1,26 @@
+"""What the library takes where its user says nothing: client/defaults.toml, which every language shares. Times are in
+milliseconds; 0 of the stream's options is the gateway's default."""
+
+CONCURRENCY = 1
+MAX_HANDLER_TIME_MS = 0
+
+MAX_OUTSTANDING_MESSAGES = 0
+MAX_OUTSTANDING_BYTES = 0
+MAX_BATCH_SIZE = 0
+HEARTBEAT_INTERVAL_MS = 0
+
+MIN_BACKOFF_MS = 100
+MAX_BACKOFF_MS = 10000
+CONNECT_TIMEOUT_MS = 10000
+SILENT_HEARTBEATS = 3
+KEEPALIVE_TIME_MS = 30000
+RESUME_WINDOW_MS = 2000
+
+EXTENSIONS_PER_DEADLINE = 3
+ACK_LINGER_MS = 10
+ACK_BATCH = 100
+MAX_ACK_IDS = 1000
+MAX_ACKS_UNDER_WAY = 4
+ACK_CALL_TIMEOUT_MS = 10000
+
+STOP_TIMEOUT_MS = 10000
