@@ -440,7 +440,7 @@ grpc::ServerUnaryReactor* MmsMoService::ModifyAckDeadline(
   } else {
     broker_->subscriptions().Leave(
         request->subscription(), request->stream_id(), request->received_frames(),
-        [pending = call->pending()](absl::Status status) { pending->Answer(std::move(status)); });
+        [pending = call->pending()](const absl::Status& status) { pending->Answer(status); });
   }
   return call;
 }

@@ -19,7 +19,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using testing::ElementsAre;
-using testing::IsEmpty;
 using testing::SizeIs;
 
 TEST(NamedSubscriberEnd, StopFinishesWhatIsInHandAndHandsBackTheRest) {

@@ -22,7 +22,7 @@ class ExamplesTest(TestCase):
             self.assertEqual(created.returncode, 0, created.stderr)
             arguments.append(subscription)
         example = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                   text=True, env={**os.environ, "PYTHONPATH": os.environ["MMSMO_PYTHON"]})
+                                   text=True, env={**os.environ, "PYTHONPATH": "client/python"})
         self.addCleanup(example.stdout.close)
         self.addCleanup(example.wait)
         self.addCleanup(example.kill)

@@ -155,7 +155,7 @@ TEST_P(SubscriptionContract, LeavingNoStreamOfItChangesNothing) {
   EXPECT_EQ(Stream(0).Outstanding(), 1);
   std::promise<absl::Status> promise;
   subscriptions().Leave("nobody", "first", 0,
-                        [&](absl::Status status) { promise.set_value(status); });
+                        [&](const absl::Status& status) { promise.set_value(status); });
   EXPECT_THAT(promise.get_future().get(), StatusIs(absl::StatusCode::kNotFound, testing::_));
 }
 

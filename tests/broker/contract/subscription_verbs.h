@@ -74,7 +74,7 @@ class SubscriptionVerbs : public BrokerVerbs {
   absl::Status Leave(const std::string& stream_id, int64_t received_frames) {
     std::promise<absl::Status> promise;
     subscriptions().Leave("orders", stream_id, received_frames,
-                          [&promise](absl::Status status) { promise.set_value(status); });
+                          [&promise](const absl::Status& status) { promise.set_value(status); });
     return promise.get_future().get();
   }
 
