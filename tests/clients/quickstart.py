@@ -26,7 +26,7 @@ def script_of(document):
             lines.append(text)
         elif file:
             lines += [f"mkdir -p {os.path.dirname(file[1]) or '.'}", f"cat > {file[1]} <<'END OF FILE'", text + "END OF FILE"]
-    lines.append("kill %1 && wait %1 || true")
+    lines.append("kill %1 2>/dev/null && wait %1 || true")
     return "\n".join(lines)
 
 

@@ -124,7 +124,7 @@ class GrpcTlsTest(GrpcTlsTestCase):
         self.assertEqual(self.refusal(over_tls).code(), grpc.StatusCode.UNAVAILABLE)
         gateway.grpc, grpc_port = f"127.0.0.1:{gateway.http}", gateway.grpc
         self.assertEqual(self.refusal(self.channel(gateway)).code(), grpc.StatusCode.UNAVAILABLE)
-        self.assertEqual(self.failures(gateway, "nothing_shared"), 1)
+        self.until(lambda: self.failures(gateway, "nothing_shared") == 1)
         gateway.grpc = grpc_port
         self.assertEqual(Service(gateway.channel()).events(earliest()), [])
 
