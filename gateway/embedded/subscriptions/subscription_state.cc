@@ -400,7 +400,8 @@ void SubscriptionState::GiveUpOn(Iterator it, std::string reason) {
                        .attempts = it->second.attempts,
                        .bytes = it->second.bytes,
                        .reason = std::move(reason),
-                       .replay = it->second.replay});
+                       .replay = it->second.replay,
+                       .lease = it->second.lease_number});
 }
 
 bool SubscriptionState::IsGivenUp(uint64_t sequence) const {
@@ -410,7 +411,12 @@ bool SubscriptionState::IsGivenUp(uint64_t sequence) const {
 
 // But for those that retention has taken since, or that were acknowledged late.
 const SubscriptionState::GivenUp* SubscriptionState::FirstGivenUp() {
-  while (!given_up_.empty() && !IsGivenUp(given_up_.front().sequence)) given_up_.pop_front();
+  const auto is_over = [this](const GivenUp& given_up) {
+    const auto it = pending_.find(given_up.sequence);
+    return it == pending_.end() || it->second.phase != Phase::kGivenUp ||
+           it->second.lease_number != given_up.lease;
+  };
+  while (!given_up_.empty() && is_over(given_up_.front())) given_up_.pop_front();
   return given_up_.empty() ? nullptr : &given_up_.front();
 }
 

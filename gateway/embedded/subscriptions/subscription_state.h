@@ -78,6 +78,7 @@ class SubscriptionState {
     uint32_t bytes = 0;  // of the event
     std::string reason;
     bool replay = false;
+    uint32_t lease = 0;  // its last one, which tells it from what was given up of the event before
   };
 
   // An event that is done with, of which more is kept than its bit.

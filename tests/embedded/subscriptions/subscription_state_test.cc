@@ -179,6 +179,16 @@ TEST_F(SubscriptionStateTest, CountsFailuresAndNotDeliveries) {
   EXPECT_EQ(TakeGivenUp().size(), 1u);
 }
 
+TEST_F(SubscriptionStateTest, GivesUpOnceWhatWasAcknowledgedAndGivenUpAgain) {
+  Start(Policy());
+  const auto lease = Offer();
+  EXPECT_EQ(state_->GiveUp(*lease, "no"), Effect::kDone);
+  EXPECT_EQ(state_->Acknowledge(*lease), Effect::kDone);
+  state_->Replay({.sequence = 1, .bytes = 1}, now_);
+  EXPECT_EQ(state_->GiveUp(*Redeliver(), "no again"), Effect::kDone);
+  EXPECT_EQ(TakeGivenUp().size(), 1u);
+}
+
 TEST_F(SubscriptionStateTest, TakesAReleaseForWhatWasTakenForAFailure) {
   SubscriptionPolicy policy = Policy();
   policy.max_attempts = 2;
