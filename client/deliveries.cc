@@ -81,6 +81,7 @@ std::vector<std::string> Deliveries::TakeBackLocked(std::list<Frame>* done) {
     }
     if (frame->held == 0) done->splice(done->end(), frames_, frame);
   }
+  changed_.notify_all();  // whoever waits until all is taken
   return ack_ids;
 }
 

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,6 +46,17 @@ TEST(Deliveries, ForgetsWhatTheNextStreamGetsAgain) {
   deliveries.DropWaiting();
   EXPECT_THAT(deliveries.held_ack_ids(), IsEmpty());
   EXPECT_THAT(deliveries.KeepWaiting(), IsEmpty());
+}
+
+TEST(Deliveries, NobodyWaitsUntilThatIsTakenWhichIsForgotten) {
+  Deliveries deliveries;
+  deliveries.Push(FrameOf({"a"}));
+  deliveries.Drain();
+  auto taken = std::async(std::launch::async, [&deliveries] {
+    return deliveries.WaitUntilTaken(steady_clock::now() + std::chrono::hours(1));
+  });
+  deliveries.DropWaiting();
+  EXPECT_TRUE(taken.get());
 }
 
 TEST(Deliveries, WhatIsDisownedIsNotHeldAndStaysAsItIs) {
