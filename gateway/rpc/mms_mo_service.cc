@@ -70,7 +70,20 @@ absl::StatusOr<int64_t> DelayMicros(std::string_view field,
   return broker::MicrosOf(duration);
 }
 
+// What only goes with leaving a stream, and what that goes without.
+absl::Status ValidateLeave(const v1::ModifyAckDeadlineRequest& request) {
+  if (request.stream_id().empty()) {
+    if (request.received_frames() == 0) return absl::OkStatus();
+    return InvalidArgument("received_frames: only with stream_id");
+  }
+  if (!request.has_release()) return InvalidArgument("stream_id: only with release");
+  if (!request.ack_ids().empty()) return InvalidArgument("ack_ids: not with stream_id");
+  if (request.received_frames() < 0) return InvalidArgument("received_frames: it is below 0");
+  return absl::OkStatus();
+}
+
 absl::StatusOr<broker::AckChange> ChangeOf(const v1::ModifyAckDeadlineRequest& request) {
+  if (auto status = ValidateLeave(request); !status.ok()) return status;
   if (auto status = broker::ValidateTimes("", request); !status.ok()) return status;
   using Kind = broker::AckChange::Kind;
   switch (request.change_case()) {
@@ -100,18 +113,6 @@ absl::StatusOr<broker::AckChange> ChangeOf(const v1::ModifyAckDeadlineRequest& r
   return InvalidArgument(
       "change: one of extend_by, redeliver_after, dead_letter_reason, retry and release must be "
       "set");
-}
-
-// What only goes with leaving a stream, and what that goes without.
-absl::Status ValidateLeave(const v1::ModifyAckDeadlineRequest& request) {
-  if (request.stream_id().empty()) {
-    if (request.received_frames() == 0) return absl::OkStatus();
-    return InvalidArgument("received_frames: only with stream_id");
-  }
-  if (!request.has_release()) return InvalidArgument("stream_id: only with release");
-  if (!request.ack_ids().empty()) return InvalidArgument("ack_ids: not with stream_id");
-  if (request.received_frames() < 0) return InvalidArgument("received_frames: it is below 0");
-  return absl::OkStatus();
 }
 
 // What a page is made of.
@@ -432,7 +433,6 @@ grpc::ServerUnaryReactor* MmsMoService::ModifyAckDeadline(
       *context, *request, ToConsume(*request));
   if (call->refused()) return call;
   auto change = ChangeOf(*request);
-  if (auto status = ValidateLeave(*request); !status.ok()) change = status;
   if (!change.ok()) {
     call->pending()->Answer(change.status());
   } else if (request->stream_id().empty()) {

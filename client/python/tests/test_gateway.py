@@ -22,7 +22,8 @@ from mmsmo.testing import Gateway
 from mmsmo.v1 import subscription_pb2
 from mmsmo.v1 import subscription_service_pb2 as pb
 
-sys.path.insert(0, os.path.dirname(__file__))
+# The one of the gateway's own tests.
+sys.path.append(os.path.join(os.path.dirname(__file__), "../../../tests/chaos"))
 from proxy import Proxy  # noqa: E402
 
 WAIT = 30
