@@ -5,8 +5,6 @@
 
 #include <cstdint>
 
-#include "mmsmo/v1/mms_mo_service.pb.h"
-
 namespace mmsmo::broker {
 namespace {
 
@@ -33,17 +31,12 @@ void AppendDelivery(std::string_view event, std::string* deliveries) {
   deliveries->append(event);
 }
 
-void AppendLeasedDelivery(std::string_view event, const LeaseInfo& lease, std::string* deliveries) {
-  v1::Delivery delivery;
-  delivery.set_ack_id(lease.ack_id.data(), lease.ack_id.size());
-  delivery.set_attempt(lease.attempt);
-  delivery.mutable_ack_deadline_time()->set_seconds(lease.deadline_micros / 1'000'000);
-  delivery.mutable_ack_deadline_time()->set_nanos(
-      static_cast<int32_t>(lease.deadline_micros % 1'000'000) * 1000);
+void AppendLeasedDelivery(const v1::Delivery& lease, std::string_view event,
+                          std::string* deliveries) {
   // The event is the message's last field.
   AppendLengthPrefix(v1::DeliveryBatch::kDeliveriesFieldNumber,
-                     delivery.ByteSizeLong() + PrefixSize(event.size()) + event.size(), deliveries);
-  delivery.AppendToString(deliveries);
+                     lease.ByteSizeLong() + PrefixSize(event.size()) + event.size(), deliveries);
+  lease.AppendToString(deliveries);
   AppendLengthPrefix(v1::Delivery::kEventFieldNumber, event.size(), deliveries);
   deliveries->append(event);
 }

@@ -4,9 +4,10 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
+
+#include "mmsmo/v1/mms_mo_service.pb.h"
 
 namespace mmsmo::broker {
 
@@ -17,13 +18,9 @@ void AppendDelivery(std::string_view event, std::string* deliveries);
 // The size of what AppendDelivery appends for an event of `event_size` bytes.
 size_t DeliverySize(size_t event_size);
 
-// The same of a delivery that is to be acknowledged.
-struct LeaseInfo {
-  std::string_view ack_id;
-  int attempt = 1;
-  int64_t deadline_micros = 0;  // since the epoch
-};
-void AppendLeasedDelivery(std::string_view event, const LeaseInfo& lease, std::string* deliveries);
+// The same of a delivery that is to be acknowledged: `lease` has everything but the event.
+void AppendLeasedDelivery(const v1::Delivery& lease, std::string_view event,
+                          std::string* deliveries);
 
 // Appends one field of protobuf's wire type LEN: its tag, its length and, left to the caller, its
 // bytes.

@@ -47,9 +47,6 @@ struct SubscriptionStream {
 };
 using OpenStreamDone = absl::AnyInvocable<void(absl::StatusOr<SubscriptionStream>) &&>;
 
-// No engine's ack ids are longer.
-inline constexpr size_t kMaxAckIdBytes = 256;
-
 // What is to become of deliveries.
 struct AckChange {
   enum class Kind {
@@ -65,9 +62,13 @@ struct AckChange {
   std::string reason;
 };
 
-// The ack ids that could not be changed. Called once, from a thread of the engine, which must not
-// be held up there.
-using AckDone = absl::AnyInvocable<void(absl::StatusOr<std::vector<v1::AckFailure>>) &&>;
+// One that was not changed: the ack id of this index.
+struct AckFailure {
+  size_t index = 0;
+  v1::AckFailureReason reason = v1::ACK_FAILURE_REASON_UNSPECIFIED;
+};
+// Called once, from a thread of the engine, which must not be held up there.
+using AckDone = absl::AnyInvocable<void(absl::StatusOr<std::vector<AckFailure>>) &&>;
 
 // Called once, perhaps before Leave returns.
 using LeaveDone = absl::AnyInvocable<void(absl::Status) &&>;
@@ -135,11 +136,12 @@ class Subscriptions {
   // Changes deliveries, on whichever stream they were made: the newest one of an event counts until
   // it is delivered again. Once more has the effect of once, so that a call whose answer was lost
   // can be made again. When it answers, the change is durable; an extension is not, since no lease
-  // outlives the process. That an ack id no longer counts is told as far as the engine knows.
+  // outlives the process. That an ack id no longer counts is told as far as the engine knows. The
+  // texts of the ack ids may be anything, and are read before this returns.
   // NotFound for an unknown name, Unavailable where the change may or may not have been made. Does
   // not block.
-  virtual void Change(const std::string& name, std::vector<std::string> ack_ids, AckChange change,
-                      AckDone done) = 0;
+  virtual void Change(const std::string& name, const std::vector<std::string_view>& ack_ids,
+                      AckChange change, AckDone done) = 0;
 
   // The stream of this id, which may have ended, delivers nothing more; what it has in hand and was
   // in frames after the first `received_frames` ones is released. OK for an unknown stream.

@@ -159,17 +159,6 @@ absl::Status FillPage(const v1::ListEventsRequest& request, int page_size, broke
   }
 }
 
-// The failures of what is longer than any ack id, and so went to no engine.
-template <typename Request, typename Response>
-void AddTooLong(const Request& request, Response* response) {
-  for (const std::string& id : request.ack_ids()) {
-    if (id.size() <= broker::kMaxAckIdBytes) continue;
-    v1::AckFailure& failure = *response->add_failures();
-    failure.set_ack_id(id);
-    failure.set_reason(v1::ACK_FAILURE_REASON_INVALID);
-  }
-}
-
 // What is said of an event that the caller may not read: whether there is one is not.
 absl::Status NotReadable() { return NotFound("cursor: there is no event that you may read"); }
 
@@ -394,23 +383,20 @@ void MmsMoService::Change(const Request* request, const broker::AckChange& chang
     return call->Answer(InvalidArgument("ack_ids: {} values, at most {} are allowed",
                                         request->ack_ids_size(), kMaxAckIds));
   }
-  std::vector<std::string> ack_ids;
-  for (const std::string& id : request->ack_ids()) {
-    if (id.size() <= broker::kMaxAckIdBytes) ack_ids.push_back(id);
-  }
-  using Failures = std::vector<v1::AckFailure>;
-  auto answer = [request, response, call](absl::StatusOr<Failures> failures) {
-    call->Answer([&] {
-      if (!failures.ok()) return failures.status();
-      response->mutable_failures()->Assign(failures->begin(), failures->end());
-      AddTooLong(*request, response);
-      return absl::OkStatus();
-    });
-  };
-  // What is left of nothing but nonsense need not wait for a disk.
-  if (ack_ids.empty() && !request->ack_ids().empty()) return answer(Failures());
-  broker_->subscriptions().Change(request->subscription(), std::move(ack_ids), change,
-                                  std::move(answer));
+  using Failures = std::vector<broker::AckFailure>;
+  broker_->subscriptions().Change(
+      request->subscription(), {request->ack_ids().begin(), request->ack_ids().end()}, change,
+      [request, response, call](const absl::StatusOr<Failures>& failures) {
+        call->Answer([&] {
+          if (!failures.ok()) return failures.status();
+          for (const auto& [index, reason] : *failures) {
+            v1::AckFailure& failure = *response->add_failures();
+            failure.set_ack_id(request->ack_ids(static_cast<int>(index)));
+            failure.set_reason(reason);
+          }
+          return absl::OkStatus();
+        });
+      });
 }
 
 grpc::ServerUnaryReactor* MmsMoService::Acknowledge(grpc::CallbackServerContext* context,

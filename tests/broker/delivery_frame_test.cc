@@ -23,17 +23,16 @@ TEST(DeliveryFrame, IsWhatProtobufWouldWrite) {
 }
 
 TEST(DeliveryFrame, OfALeaseIsWhatProtobufWouldWrite) {
+  v1::Delivery lease;
+  lease.set_ack_id("ack");
+  lease.set_attempt(300);
+  lease.mutable_ack_deadline_time()->set_seconds(1'700'000'000);
   v1::DeliveryBatch batch;
   v1::Delivery& delivery = *batch.add_deliveries();
-  delivery.set_ack_id("ack");
-  delivery.set_attempt(300);
-  delivery.mutable_ack_deadline_time()->set_seconds(1'700'000'000);
-  delivery.mutable_ack_deadline_time()->set_nanos(123'456'000);
+  delivery = lease;
   delivery.mutable_event()->set_cursor("c");
   std::string framed;
-  AppendLeasedDelivery(delivery.event().SerializeAsString(),
-                       {.ack_id = "ack", .attempt = 300, .deadline_micros = 1'700'000'000'123'456},
-                       &framed);
+  AppendLeasedDelivery(lease, delivery.event().SerializeAsString(), &framed);
   EXPECT_EQ(framed, batch.SerializeAsString());
 }
 

@@ -103,7 +103,7 @@ class DamageTest : public testing::Test, protected Engine {
     return std::vector<v1::Delivery>(parsed.deliveries().begin(), parsed.deliveries().end());
   }
   void Change(const v1::Delivery& delivery, const AckChange& change) {
-    std::promise<absl::StatusOr<std::vector<v1::AckFailure>>> promise;
+    std::promise<absl::StatusOr<std::vector<broker::AckFailure>>> promise;
     broker().subscriptions().Change(
         "orders", {delivery.ack_id()}, change,
         [&promise](auto failures) { promise.set_value(std::move(failures)); });
@@ -230,7 +230,7 @@ TEST_F(DamageTest, ForgetsOfASubscriptionWhatTheLogHasLost) {
   EXPECT_THAT(ids, ElementsAre("f", "g", "h", "i", "j"));
   std::promise<v1::AckFailureReason> reason;
   broker().subscriptions().Change("orders", {lost.ack_id()}, {}, [&reason](auto failures) {
-    reason.set_value(failures->at(0).reason());
+    reason.set_value(failures->at(0).reason);
   });
   EXPECT_EQ(reason.get_future().get(), v1::ACK_FAILURE_REASON_EXPIRED);
 }

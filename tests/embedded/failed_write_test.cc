@@ -45,9 +45,9 @@ class FailedWriteTest : public testing::Test, protected Engine {
     EXPECT_TRUE(parsed.ParseFromString(batch->deliveries));
     return std::vector<v1::Delivery>(parsed.deliveries().begin(), parsed.deliveries().end());
   }
-  absl::StatusOr<std::vector<v1::AckFailure>> Change(const v1::Delivery& delivery,
-                                                     broker::AckChange change = {}) {
-    std::promise<absl::StatusOr<std::vector<v1::AckFailure>>> promise;
+  absl::StatusOr<std::vector<broker::AckFailure>> Change(const v1::Delivery& delivery,
+                                                         broker::AckChange change = {}) {
+    std::promise<absl::StatusOr<std::vector<broker::AckFailure>>> promise;
     subscriptions().Change("orders", {delivery.ack_id()}, std::move(change),
                            [&promise](auto failures) { promise.set_value(std::move(failures)); });
     return promise.get_future().get();

@@ -43,9 +43,9 @@ class EmptyEngine final : public BrokerStub, public SubscriptionsStub {
   void OpenFeed(const v1::StartPosition&, const v1::Filter&, broker::OpenFeedDone done) override {
     std::move(done)(std::make_unique<EmptyFeed>());
   }
-  void Change(const std::string&, std::vector<std::string>, broker::AckChange,
+  void Change(const std::string&, const std::vector<std::string_view>&, broker::AckChange,
               broker::AckDone done) override {
-    std::move(done)(std::vector<v1::AckFailure>());
+    std::move(done)(std::vector<broker::AckFailure>());
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,12 +44,14 @@ absl::Status Epochs::Load(Store* store, uint64_t oldest, uint64_t head) {
   return absl::OkStatus();
 }
 
-EpochId Epochs::Of(uint64_t sequence) const {
+Epochs::Reader::Run Epochs::RunOf(uint64_t sequence) const {
   MutexLock lock(&mu_);
   const auto behind =
       std::upper_bound(std::next(epochs_.begin()), epochs_.end(), sequence,
                        [](uint64_t wanted, const Epoch& epoch) { return wanted < epoch.first; });
-  return std::prev(behind)->id;
+  return {.first = behind == std::next(epochs_.begin()) ? 0 : std::prev(behind)->first,
+          .end = behind == epochs_.end() ? std::numeric_limits<uint64_t>::max() : behind->first,
+          .id = std::prev(behind)->id};
 }
 
 void Epochs::Begin(const Store& store, uint64_t first, rocksdb::WriteBatch* batch) const {

@@ -24,7 +24,29 @@ class Epochs {
   absl::Status Load(Store* store, uint64_t oldest, uint64_t head);
 
   // The epoch of an event up to the head; of a later number, that of the head.
-  EpochId Of(uint64_t sequence) const;
+  EpochId Of(uint64_t sequence) const { return Reader(this).Of(sequence); }
+
+  // Says it of many events, and asks once for all that follow each other in one epoch.
+  class Reader {
+   public:
+    // `epochs` must outlive it.
+    explicit Reader(const Epochs* epochs) : epochs_(*epochs) {}
+    EpochId Of(uint64_t sequence) {
+      if (sequence < run_.first || sequence >= run_.end) run_ = epochs_.RunOf(sequence);
+      return run_.id;
+    }
+
+   private:
+    friend class Epochs;
+    // The events from `first` on, before `end`.
+    struct Run {
+      uint64_t first = 0;
+      uint64_t end = 0;
+      EpochId id = 0;
+    };
+    const Epochs& epochs_;
+    Run run_;
+  };
 
   // The epoch of what is published next. No cursor may name it before it has begun.
   EpochId next() const { return next_; }
@@ -35,6 +57,8 @@ class Epochs {
   void Begun(uint64_t first);
 
  private:
+  Reader::Run RunOf(uint64_t sequence) const;
+
   struct Epoch {
     uint64_t first = 0;  // its first event; 0 for the log's first epoch
     EpochId id = 0;

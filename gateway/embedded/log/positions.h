@@ -26,6 +26,7 @@ class Positions {
 
   // Names the incarnation of the log that gave an event its number.
   EpochId EpochOf(uint64_t sequence) const { return journal_.epochs().Of(sequence); }
+  Epochs::Reader ReadEpochs() const { return Epochs::Reader(&journal_.epochs()); }
 
   // A retained event.
   absl::StatusOr<uint64_t> Locate(std::string_view cursor) const;

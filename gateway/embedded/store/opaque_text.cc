@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <cstdint>
+#include <utility>
 
 #include "absl/strings/escaping.h"
 #include "gateway/embedded/store/big_endian.h"
@@ -24,8 +25,14 @@ uint32_t CheckOf(std::string_view bytes, OpaqueCheck check) {
 }  // namespace
 
 std::string EncodeOpaque(std::string bytes, OpaqueCheck check) {
+  std::string text;
+  EncodeOpaque(std::move(bytes), check, &text);
+  return text;
+}
+
+void EncodeOpaque(std::string bytes, OpaqueCheck check, std::string* text) {
   AppendBigEndian(CheckOf(bytes, check), &bytes);
-  return absl::WebSafeBase64Escape(bytes);
+  absl::WebSafeBase64Escape(bytes, text);
 }
 
 std::optional<std::string> DecodeOpaque(std::string_view text, size_t size, OpaqueCheck check) {
@@ -35,12 +42,12 @@ std::optional<std::string> DecodeOpaque(std::string_view text, size_t size, Opaq
       bytes.size() != size + kCheckBytes) {
     return std::nullopt;
   }
+  // Base64 has more than one text for bytes that end within a character.
+  const std::string last = absl::WebSafeBase64Escape(bytes.substr(bytes.size() / 3 * 3));
+  if (!text.ends_with(last)) return std::nullopt;
   const auto stands = LoadBigEndian<uint32_t>(std::string_view(bytes).substr(size));
   bytes.resize(size);
   if (CheckOf(bytes, check) != stands) return std::nullopt;
-  // Base64 has more than one text for bytes that end within a character.
-  const bool ends_within = (size + kCheckBytes) % 3 != 0;
-  if (ends_within && EncodeOpaque(bytes, check) != text) return std::nullopt;
   return bytes;
 }
 

@@ -15,7 +15,7 @@ constexpr size_t kBytes = kCommonBytes + 4 + 8;
 
 }  // namespace
 
-std::string EncodeAckId(const AckId& id) {
+void EncodeAckId(const AckId& id, std::string* text) {
   std::string bytes;
   bytes.reserve(kBytes + 4);
   bytes.push_back(kVersion);
@@ -25,7 +25,7 @@ std::string EncodeAckId(const AckId& id) {
   AppendBigEndian(id.attempt, &bytes);
   AppendBigEndian(id.lease, &bytes);
   AppendBigEndian(id.incarnation, &bytes);
-  return EncodeOpaque(std::move(bytes), OpaqueCheck::kXxh3);
+  EncodeOpaque(std::move(bytes), OpaqueCheck::kXxh3, text);
 }
 
 absl::StatusOr<AckId> DecodeAckId(std::string_view text) {

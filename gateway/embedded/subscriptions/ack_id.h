@@ -24,8 +24,8 @@ struct AckId {
   friend bool operator==(const AckId&, const AckId&) = default;
 };
 
-// 55 characters of URL-safe base64.
-std::string EncodeAckId(const AckId& id);
+// 55 characters of URL-safe base64, into memory that `text` may have already.
+void EncodeAckId(const AckId& id, std::string* text);
 
 // InvalidArgument for what EncodeAckId did not make, nor an older gateway's.
 absl::StatusOr<AckId> DecodeAckId(std::string_view text);

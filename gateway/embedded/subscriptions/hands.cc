@@ -45,7 +45,7 @@ void Hands::Erase(StreamId stream) {
 
 void Hands::Take(StreamId stream, uint64_t event, uint32_t bytes, GroupSize group) {
   Stream& own = streams_.at(stream);
-  own.events.insert(event);
+  own.events.emplace_last(event);
   own.bytes += bytes;
   if (group == kAnyGroup) return;
   ++own.suspects;
@@ -58,6 +58,11 @@ void Hands::Drop(StreamId stream, uint64_t event, uint32_t bytes, GroupSize grou
   own.bytes -= bytes;
   if (group == kAnyGroup) return;
   if (--own.suspects == 0) own.group = kAnyGroup;
+}
+
+std::vector<uint64_t> Hands::Events(StreamId stream) const {
+  const auto& events = streams_.at(stream).events;
+  return {events.begin(), events.end()};
 }
 
 bool Hands::HasBytesLeft(StreamId stream) const {
@@ -74,7 +79,7 @@ int64_t Hands::Left(StreamId stream) const {
 }
 
 bool Hands::MayJoin(StreamId stream, GroupSize group) const {
-  return group == kAnyGroup || events(stream).size() < group;
+  return group == kAnyGroup || streams_.at(stream).events.size() < group;
 }
 
 }  // namespace mmsmo::embedded

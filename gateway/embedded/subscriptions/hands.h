@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
+#include "gateway/embedded/subscriptions/sequential.h"
 
 namespace mmsmo::embedded {
 
@@ -29,8 +31,6 @@ inline constexpr GroupSize kAnyGroup = std::numeric_limits<GroupSize>::max();
 // Not thread-safe.
 class Hands {
  public:
-  using Events = absl::flat_hash_set<uint64_t>;
-
   void Add(StreamId stream, StreamWindow window) { streams_[stream] = {.window = window}; }
   bool Has(StreamId stream) const { return streams_.contains(stream); }
   // Everything it had must have been dropped.
@@ -54,8 +54,11 @@ class Hands {
   void Take(StreamId stream, uint64_t event, uint32_t bytes, GroupSize group);
   void Drop(StreamId stream, uint64_t event, uint32_t bytes, GroupSize group);
 
-  const Events& events(StreamId stream) const { return streams_.at(stream).events; }
-  int messages(StreamId stream) const { return static_cast<int>(events(stream).size()); }
+  // In the order of the log.
+  std::vector<uint64_t> Events(StreamId stream) const;
+  int messages(StreamId stream) const {
+    return static_cast<int>(streams_.at(stream).events.size());
+  }
   bool HasBytesLeft(StreamId stream) const;
   // How many more it may take by its window and by the groups of what it has.
   int64_t Left(StreamId stream) const;
@@ -69,7 +72,7 @@ class Hands {
  private:
   struct Stream {
     StreamWindow window;
-    Events events;
+    Sequential<absl::btree_set<uint64_t>> events;
     int64_t bytes = 0;
     size_t suspects = 0;          // events of a limited group
     GroupSize group = kAnyGroup;  // the smallest since it last had none

@@ -5,6 +5,7 @@
 #include <rocksdb/write_batch.h>
 
 #include <atomic>
+#include <boost/container/deque.hpp>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -120,7 +121,7 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   };
   // What the ack ids name; nothing for those of others. Something is said of these deliveries in
   // time: their leases end no more, however long the writer takes to come to it.
-  std::vector<std::optional<AckId>> Hear(const std::vector<std::string>& ack_ids);
+  std::vector<std::optional<AckId>> Hear(const std::vector<std::string_view>& ack_ids);
   // One verdict for each. Errors: NotFound once the subscription was deleted. All but extensions
   // are for the writer.
   absl::StatusOr<std::vector<Verdict>> Apply(const std::vector<std::optional<AckId>>& ids,
@@ -189,6 +190,11 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
     int64_t ready_at = 0;
   };
   using PreparationPtr = std::shared_ptr<Preparation>;
+  // In larger blocks than std::deque has: what one thread allocates for another to free costs more
+  // than what stays on its thread.
+  using ReadQueue =
+      boost::container::deque<ReadEvent, void,
+                              boost::container::deque_options_t<boost::container::block_size<32>>>;
   struct Stream {
     PreparationPtr preparation;
     absl::Status error;       // for its next Take
@@ -232,9 +238,10 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   void ForgetEndedStreams(int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ForgetWhatIsNotTaken(int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ExpireRemoved() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  bool IsOfThisLog(const AckId& id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool IsOfThisLog(const AckId& id, Epochs::Reader* epochs) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   EpochId IncarnationOf(const AckId& id) const;
-  Verdict ApplyOne(const AckId& id, const broker::AckChange& change)
+  Verdict ApplyOne(const AckId& id, const broker::AckChange& change, int64_t now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Verdict VerdictOn(SubscriptionState::Effect effect, const AckId& id,
                     const broker::AckChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -301,7 +308,7 @@ class Subscription : public std::enable_shared_from_this<Subscription> {
   bool deleting_ ABSL_GUARDED_BY(mu_) = false;
 
   // What was read of the log from state_.next() on. One reads at a time.
-  std::deque<ReadEvent> read_ ABSL_GUARDED_BY(mu_);
+  ReadQueue read_ ABSL_GUARDED_BY(mu_);
   size_t read_bytes_ ABSL_GUARDED_BY(mu_) = 0;  // of them
   ByteBudget::Part read_part_ ABSL_GUARDED_BY(mu_);
   int64_t read_at_ ABSL_GUARDED_BY(mu_) = 0;  // when something was last read or taken of them

@@ -38,16 +38,17 @@ SubscriptionState::Lease LeaseOf(const AckId& id) {
 
 // --- What becomes of deliveries.
 
-std::vector<std::optional<AckId>> Subscription::Hear(const std::vector<std::string>& ack_ids) {
+std::vector<std::optional<AckId>> Subscription::Hear(const std::vector<std::string_view>& ack_ids) {
   std::vector<std::optional<AckId>> ids;
   ids.reserve(ack_ids.size());
-  for (const std::string& text : ack_ids) {
+  for (const std::string_view text : ack_ids) {
     const auto id = DecodeAckId(text);
     ids.push_back(id.ok() && id->subscription == id_ ? std::optional(*id) : std::nullopt);
   }
+  Epochs::Reader epochs = shared_.positions->ReadEpochs();
   MutexLock lock(&mu_);
   for (const auto& id : ids) {
-    if (id && id->epoch == progress_.epoch && IsOfThisLog(*id)) state_.Hear(LeaseOf(*id));
+    if (id && id->epoch == progress_.epoch && IsOfThisLog(*id, &epochs)) state_.Hear(LeaseOf(*id));
   }
   return ids;
 }
@@ -56,13 +57,17 @@ absl::StatusOr<std::vector<Subscription::Verdict>> Subscription::Apply(
     const std::vector<std::optional<AckId>>& ids, const broker::AckChange& change) {
   std::vector<Verdict> verdicts;
   verdicts.reserve(ids.size());
+  Epochs::Reader epochs = shared_.positions->ReadEpochs();
   MutexLock lock(&mu_);
   if (deleted_) return NotFound("subscription: there is no '{}'", name_);
+  const int64_t now = shared_.clock->MonotonicMicros();
   for (const auto& id : ids) {
     if (!id) {
       verdicts.push_back({.reason = v1::ACK_FAILURE_REASON_INVALID});
+    } else if (!IsOfThisLog(*id, &epochs)) {
+      verdicts.push_back({.reason = v1::ACK_FAILURE_REASON_EXPIRED});
     } else {
-      verdicts.push_back(ApplyOne(*id, change));
+      verdicts.push_back(ApplyOne(*id, change, now));
     }
   }
   Changed();
@@ -71,27 +76,25 @@ absl::StatusOr<std::vector<Subscription::Verdict>> Subscription::Apply(
 
 // Numbers that were given before a copy was restored, or before the end of the log was lost, are
 // other events now. The epoch of what retention has removed may be forgotten.
-bool Subscription::IsOfThisLog(const AckId& id) const {
+bool Subscription::IsOfThisLog(const AckId& id, Epochs::Reader* epochs) const {
   if (id.epoch > progress_.epoch || id.sequence > shared_.journal->head().head()) return false;
   const auto replay = replayed_.find(id.sequence);
   if (replay != replayed_.end()) return replay->second == IncarnationOf(id);
-  return id.sequence < shared_.journal->oldest() ||
-         shared_.positions->EpochOf(id.sequence) == IncarnationOf(id);
+  return id.sequence < shared_.journal->oldest() || epochs->Of(id.sequence) == IncarnationOf(id);
 }
 
 EpochId Subscription::IncarnationOf(const AckId& id) const {
   return id.incarnation != 0 ? id.incarnation : shared_.store->journal_id();
 }
 
-Subscription::Verdict Subscription::ApplyOne(const AckId& id, const broker::AckChange& change) {
+Subscription::Verdict Subscription::ApplyOne(const AckId& id, const broker::AckChange& change,
+                                             int64_t now) {
   const Verdict expired{.reason = v1::ACK_FAILURE_REASON_EXPIRED};
-  if (!IsOfThisLog(id)) return expired;
   if (id.epoch < progress_.epoch) {  // of the time before a seek
     const bool done = state_.acked().Contains(id.sequence) && !state_.IsPending(id.sequence);
     const bool counts = change.kind == Kind::kAcknowledge || change.kind == Kind::kDeadLetter;
     return done && counts ? VerdictOn(Effect::kBefore, id, change) : expired;
   }
-  const int64_t now = shared_.clock->MonotonicMicros();
   const auto lease = LeaseOf(id);
   switch (change.kind) {
     case Kind::kAcknowledge:
@@ -206,7 +209,9 @@ v1::AckFailureReason Subscription::LookUpUnscanned(const AckId& id, const broker
                                                    const v1::DeadLetter& given_up, bool replaces) {
   if (id.epoch < progress_.epoch) return v1::ACK_FAILURE_REASON_EXPIRED;  // it was sought meanwhile
   if (state_.IsPending(id.sequence)) {  // it was offered meanwhile
-    const Verdict verdict = ApplyOne(id, change);
+    Epochs::Reader epochs = shared_.positions->ReadEpochs();
+    if (!IsOfThisLog(id, &epochs)) return v1::ACK_FAILURE_REASON_EXPIRED;
+    const Verdict verdict = ApplyOne(id, change, shared_.clock->MonotonicMicros());
     return verdict.kind == Verdict::Kind::kSettled ? verdict.reason
                                                    : v1::ACK_FAILURE_REASON_TRANSIENT;
   }

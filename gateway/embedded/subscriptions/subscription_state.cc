@@ -31,7 +31,7 @@ void SubscriptionState::EndStream(StreamId stream, int64_t now) {
 
 bool SubscriptionState::Resume(StreamId from, StreamId to, uint32_t received, int64_t now) {
   if (!hands_.Has(from)) return false;
-  const Hands::Events events = hands_.events(from);
+  const std::vector<uint64_t> events = hands_.Events(from);
   for (const uint64_t sequence : events) {
     const auto it = pending_.find(sequence);
     Pending& pending = it->second;
@@ -56,7 +56,7 @@ void SubscriptionState::Leave(StreamId stream, uint32_t received) {
   hands_.Close(stream);
   cut_.erase(stream);
   if (isolating_ == stream) isolating_ = 0;
-  const Hands::Events events = hands_.events(stream);
+  const std::vector<uint64_t> events = hands_.Events(stream);
   for (const uint64_t sequence : events) {
     const auto it = pending_.find(sequence);
     if (it->second.frame > received || !it->second.sent) SetPhase(it, Phase::kReady);
@@ -76,7 +76,7 @@ int SubscriptionState::Room(StreamId stream, uint64_t unscanned) {
       isolating_until_ = now_ + policy_.ack_deadline;
     }
     if (MustIsolate(stream)) return 0;
-    if (hands_.MayJoin(stream, pending_.at(*suspects_.begin()).group))
+    if (hands_.MayJoin(stream, pending_.find(*suspects_.begin())->second.group))
       available += suspects_.size();
   }
   const auto ceiling = static_cast<uint64_t>(policy_.max_outstanding);
@@ -90,7 +90,7 @@ int SubscriptionState::Room(StreamId stream, uint64_t unscanned) {
 // Whether the stream has to have less in hand before it gets anything more.
 bool SubscriptionState::MustIsolate(StreamId stream) const {
   return isolating_ == stream && !suspects_.empty() &&
-         !hands_.MayJoin(stream, pending_.at(*suspects_.begin()).group);
+         !hands_.MayJoin(stream, pending_.find(*suspects_.begin())->second.group);
 }
 
 bool SubscriptionState::MayTake(StreamId stream) const {
@@ -144,7 +144,8 @@ std::optional<SubscriptionState::Lease> SubscriptionState::RedeliverCut(StreamId
 
 std::optional<SubscriptionState::Lease> SubscriptionState::Redeliver(StreamId stream) {
   if (!MayTake(stream)) return std::nullopt;
-  if (!suspects_.empty() && hands_.MayJoin(stream, pending_.at(*suspects_.begin()).group)) {
+  if (!suspects_.empty() &&
+      hands_.MayJoin(stream, pending_.find(*suspects_.begin())->second.group)) {
     return MakeLease(pending_.find(*suspects_.begin()), stream);
   }
   if (ready_.empty()) return std::nullopt;
@@ -158,13 +159,12 @@ std::optional<SubscriptionState::Lease> SubscriptionState::Offer(const Candidate
     return std::nullopt;
   }
   next_ = candidate.sequence + 1;
-  const auto it =
-      pending_.emplace_hint(pending_.end(), candidate.sequence,
-                            Pending{.sender = candidate.sender,
-                                    .attempts = candidate.attempts,
-                                    .bytes = candidate.bytes,
-                                    .failures = static_cast<uint16_t>(candidate.failures),
-                                    .failed = candidate.failures > 0});
+  const auto it = pending_.emplace_last(
+      candidate.sequence, Pending{.sender = candidate.sender,
+                                  .attempts = candidate.attempts,
+                                  .bytes = candidate.bytes,
+                                  .failures = static_cast<uint16_t>(candidate.failures),
+                                  .failed = candidate.failures > 0});
   // It goes out at once, or waits: so it is not among the ready ones.
   EnterQueue(it, candidate.retry_at);
   if (it->second.phase == Phase::kHeld) return std::nullopt;
@@ -334,7 +334,7 @@ void SubscriptionState::OnTime(int64_t now) {
     EndTime(pending_.find(timers_.begin()->second), now);
   }
   while (const auto over = hands_.FirstOver(now)) {
-    const Hands::Events events = hands_.events(*over);
+    const std::vector<uint64_t> events = hands_.Events(*over);
     const size_t at_end = hands_.AtEnd(*over);
     for (const uint64_t sequence : events) ReturnAtEnd(pending_.find(sequence), at_end, now);
     hands_.Erase(*over);
@@ -616,7 +616,7 @@ void SubscriptionState::SetPhase(Iterator it, Phase phase, int64_t due) {
       (pending.group == kAnyGroup ? ready_ : suspects_).insert(it->first);
       break;
     case Phase::kLeased:
-      if (due != kNever) timers_.emplace_hint(timers_.end(), due, it->first);
+      if (due != kNever) timers_.emplace_last(due, it->first);
       ++leased_;
       hands_.Take(pending.stream, it->first, pending.bytes, pending.group);
       break;
@@ -634,7 +634,7 @@ void SubscriptionState::SetDeadline(Iterator it, int64_t due) {
   int64_t& now = it->second.due;
   if (now != kNever) timers_.erase({now, it->first});
   now = due;
-  timers_.emplace_hint(timers_.end(), due, it->first);
+  timers_.emplace_last(due, it->first);
 }
 
 void SubscriptionState::Forget(Iterator it) {

@@ -33,6 +33,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "gateway/embedded/subscriptions/acked_set.h"
 #include "gateway/embedded/subscriptions/hands.h"
+#include "gateway/embedded/subscriptions/sequential.h"
 
 namespace mmsmo::embedded {
 
@@ -157,7 +158,7 @@ class SubscriptionState {
   std::optional<Lease> Redeliver(StreamId stream);
   size_t ready() const { return ready_.size() + suspects_.size(); }
   // The size of what is leased or ready.
-  uint32_t bytes(uint64_t sequence) const { return pending_.at(sequence).bytes; }
+  uint32_t bytes(uint64_t sequence) const { return pending_.find(sequence)->second.bytes; }
 
   // Whether the next event may be offered: not while too many wait for others.
   bool MayOffer() const { return held_ < kMaxHeld && pending_.size() < kMaxPending; }
@@ -252,7 +253,7 @@ class SubscriptionState {
     bool failed : 1 = false;         // the newest attempt is one of the failures
     bool failed_before : 1 = false;  // while is_new: so was the one before
   };
-  using PendingMap = absl::btree_map<uint64_t, Pending>;
+  using PendingMap = Sequential<absl::btree_map<uint64_t, Pending>>;
   using Iterator = PendingMap::iterator;
 
   Lease MakeLease(Iterator it, StreamId stream);
@@ -288,9 +289,9 @@ class SubscriptionState {
   Totals totals_;
 
   PendingMap pending_;
-  absl::btree_set<std::pair<int64_t, uint64_t>> timers_;  // of kLeased and kWaiting
-  absl::btree_set<uint64_t> ready_;                       // to anybody
-  absl::btree_set<uint64_t> suspects_;                    // ready too, but in a limited group only
+  Sequential<absl::btree_set<std::pair<int64_t, uint64_t>>> timers_;  // of kLeased and kWaiting
+  absl::btree_set<uint64_t> ready_;                                   // to anybody
+  absl::btree_set<uint64_t> suspects_;  // ready too, but in a limited group only
   // The stream that takes nothing else until it may have the first suspect, or until that takes too
   // long; and the time as OnTime has heard it.
   StreamId isolating_ = 0;

@@ -7,6 +7,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/status.h"
 #include "gateway/broker/delivery_frame.h"
+#include "gateway/broker/proto_time.h"
 #include "gateway/embedded/subscriptions/subscription.h"
 
 namespace mmsmo::embedded {
@@ -305,6 +306,7 @@ absl::StatusOr<broker::Batch> Subscription::HandOver(StreamId id, const Preparat
   broker::Batch batch;
   uint32_t epoch = 0;
   int64_t now_to_clock = 0;
+  sent.reserve(preparation->items.size());
   {
     MutexLock lock(&mu_);
     if (auto status = CheckStream(id); !status.ok()) return status;
@@ -326,20 +328,22 @@ absl::StatusOr<broker::Batch> Subscription::HandOver(StreamId id, const Preparat
     }
     batch = Nothing(id);
   }
+  size_t bytes = 0;
+  for (const Sent& out : sent) bytes += out.item->event.size() + kLeaseBytes;
+  batch.deliveries.reserve(bytes);
+  Epochs::Reader epochs = shared_.positions->ReadEpochs();
+  v1::Delivery delivery;  // one for all, so that its memory is made once
   for (const auto& [item, deadline, incarnation] : sent) {
-    const std::string ack_id = EncodeAckId(
-        {.subscription = id_,
-         .incarnation =
-             incarnation != 0 ? incarnation : shared_.positions->EpochOf(item->lease.sequence),
-         .epoch = epoch,
-         .sequence = item->lease.sequence,
-         .attempt = item->lease.attempt,
-         .lease = item->lease.number});
-    broker::AppendLeasedDelivery(item->event,
-                                 {.ack_id = ack_id,
-                                  .attempt = static_cast<int>(item->lease.attempt),
-                                  .deadline_micros = deadline + now_to_clock},
-                                 &batch.deliveries);
+    EncodeAckId({.subscription = id_,
+                 .incarnation = incarnation != 0 ? incarnation : epochs.Of(item->lease.sequence),
+                 .epoch = epoch,
+                 .sequence = item->lease.sequence,
+                 .attempt = item->lease.attempt,
+                 .lease = item->lease.number},
+                delivery.mutable_ack_id());
+    delivery.set_attempt(static_cast<int>(item->lease.attempt));
+    *delivery.mutable_ack_deadline_time() = broker::ToTimestamp(deadline + now_to_clock);
+    broker::AppendLeasedDelivery(delivery, item->event, &batch.deliveries);
   }
   batch.count = static_cast<int>(sent.size());
   if (batch.count == 0 && batch.left != broker::Batch::Left::kComing) {

@@ -30,14 +30,11 @@ constexpr int kReadersNiceness = 10;
 // Of events that were read and are not offered yet, of all subscriptions.
 constexpr int64_t kReadAheadBytes = 32 << 20;
 
-std::vector<v1::AckFailure> FailuresOf(const std::vector<std::string>& ack_ids,
-                                       const std::vector<Subscription::Verdict>& verdicts) {
-  std::vector<v1::AckFailure> failures;
+std::vector<broker::AckFailure> FailuresOf(const std::vector<Subscription::Verdict>& verdicts) {
+  std::vector<broker::AckFailure> failures;
   for (size_t i = 0; i < verdicts.size(); ++i) {
     if (verdicts[i].reason == v1::ACK_FAILURE_REASON_UNSPECIFIED) continue;
-    v1::AckFailure& failure = failures.emplace_back();
-    failure.set_ack_id(ack_ids[i]);
-    failure.set_reason(verdicts[i].reason);
+    failures.push_back({.index = i, .reason = verdicts[i].reason});
   }
   return failures;
 }
@@ -384,7 +381,8 @@ std::vector<broker::SubscriptionStats> EmbeddedSubscriptions::Stats() {
   return stats;
 }
 
-void EmbeddedSubscriptions::Change(const std::string& name, std::vector<std::string> ack_ids,
+void EmbeddedSubscriptions::Change(const std::string& name,
+                                   const std::vector<std::string_view>& ack_ids,
                                    broker::AckChange change, broker::AckDone done) {
   auto found = Find(name);
   if (!found.ok()) return std::move(done)(found.status());
@@ -392,11 +390,10 @@ void EmbeddedSubscriptions::Change(const std::string& name, std::vector<std::str
   if (change.kind == broker::AckChange::Kind::kExtend) {  // nothing of it is written
     auto verdicts = (*found)->Apply(ids, change);
     if (!verdicts.ok()) return std::move(done)(verdicts.status());
-    return std::move(done)(FailuresOf(ack_ids, *verdicts));
+    return std::move(done)(FailuresOf(*verdicts));
   }
   MutexLock lock(&mu_);
   pending_.push_back({.subscription = *std::move(found),
-                      .ack_ids = std::move(ack_ids),
                       .change = std::move(change),
                       .ids = std::move(ids),
                       .done = std::move(done)});
@@ -517,7 +514,7 @@ void EmbeddedSubscriptions::CommitChanges(std::vector<Request> requests) {
     } else if (!request.subscription->JudgeDeadLetters(&request.verdicts)) {
       dead_letters_.push_front(std::move(request));  // the next piece has more of them
     } else {
-      std::move(request.done)(FailuresOf(request.ack_ids, request.verdicts));
+      std::move(request.done)(FailuresOf(request.verdicts));
     }
   }
 }

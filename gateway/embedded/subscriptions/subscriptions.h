@@ -72,8 +72,8 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
                                              const broker::ActPtr& act = nullptr) override;
   void OpenStream(const std::string& name, const broker::StreamWish& wish,
                   broker::OpenStreamDone done) override;
-  void Change(const std::string& name, std::vector<std::string> ack_ids, broker::AckChange change,
-              broker::AckDone done) override;
+  void Change(const std::string& name, const std::vector<std::string_view>& ack_ids,
+              broker::AckChange change, broker::AckDone done) override;
   void Leave(const std::string& name, const std::string& stream_id, int64_t received_frames,
              broker::LeaveDone done) override;
   absl::StatusOr<std::vector<std::string>> EndpointsOf(const std::string& name) override;
@@ -85,7 +85,6 @@ class EmbeddedSubscriptions final : public broker::Subscriptions {
   // One Change, or a task for the thread that writes.
   struct Request {
     SubscriptionPtr subscription;
-    std::vector<std::string> ack_ids;
     broker::AckChange change;
     std::vector<std::optional<AckId>> ids;        // as Subscription::Hear has them
     std::vector<Subscription::Verdict> verdicts;  // once it is applied

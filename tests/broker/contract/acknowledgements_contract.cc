@@ -32,8 +32,10 @@ TEST_P(SubscriptionContract, RefusesForgedAndForeignAckIds) {
   ASSERT_TRUE(others.ParseFromString(TakeReady(*foreign->feed)->deliveries));
   std::string forged = taken[0].ack_id();
   forged[10] = forged[10] == 'A' ? 'B' : 'A';
-  EXPECT_THAT(FailuresOf({forged, "", "x", others.deliveries(0).ack_id()}),
+  EXPECT_THAT(FailuresOf({forged, "", "x", std::string(1 << 20, 'A'), taken[0].ack_id() + "A",
+                          others.deliveries(0).ack_id()}),
               ElementsAre(v1::ACK_FAILURE_REASON_INVALID, v1::ACK_FAILURE_REASON_INVALID,
+                          v1::ACK_FAILURE_REASON_INVALID, v1::ACK_FAILURE_REASON_INVALID,
                           v1::ACK_FAILURE_REASON_INVALID, v1::ACK_FAILURE_REASON_INVALID));
   Ack(taken);
   Ack(taken);  // again is as good

@@ -113,10 +113,10 @@ class SubscriptionVerbs : public BrokerVerbs {
 
   // --- What becomes of deliveries.
 
-  absl::StatusOr<std::vector<v1::AckFailure>> Change(const std::vector<std::string>& ack_ids,
-                                                     AckChange change) {
-    std::promise<absl::StatusOr<std::vector<v1::AckFailure>>> promise;
-    subscriptions().Change("orders", ack_ids, std::move(change),
+  absl::StatusOr<std::vector<AckFailure>> Change(const std::vector<std::string>& ack_ids,
+                                                 AckChange change) {
+    std::promise<absl::StatusOr<std::vector<AckFailure>>> promise;
+    subscriptions().Change("orders", {ack_ids.begin(), ack_ids.end()}, std::move(change),
                            [&promise](auto failures) { promise.set_value(std::move(failures)); });
     return promise.get_future().get();
   }
@@ -126,7 +126,7 @@ class SubscriptionVerbs : public BrokerVerbs {
     EXPECT_THAT(failures, IsOk());
     std::vector<v1::AckFailureReason> reasons;
     if (!failures.ok()) return reasons;
-    for (const auto& failure : *failures) reasons.push_back(failure.reason());
+    for (const auto& failure : *failures) reasons.push_back(failure.reason);
     return reasons;
   }
   void Ack(const Deliveries& deliveries) {

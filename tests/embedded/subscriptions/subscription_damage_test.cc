@@ -55,12 +55,12 @@ class SubscriptionDamageTest : public testing::Test {
     return std::vector<v1::Delivery>(parsed.deliveries().begin(), parsed.deliveries().end());
   }
   void Change(const v1::Delivery& delivery, AckChange::Kind kind) {
-    std::promise<absl::StatusOr<std::vector<v1::AckFailure>>> promise;
+    std::promise<absl::StatusOr<std::vector<broker::AckFailure>>> promise;
     subscriptions_->Change("orders", {delivery.ack_id()}, {.kind = kind, .reason = "no"},
                            [&](auto failures) { promise.set_value(std::move(failures)); });
     const auto failures = promise.get_future().get();
     ASSERT_THAT(failures, IsOk());
-    reason_ = failures->empty() ? v1::ACK_FAILURE_REASON_UNSPECIFIED : failures->at(0).reason();
+    reason_ = failures->empty() ? v1::ACK_FAILURE_REASON_UNSPECIFIED : failures->at(0).reason;
   }
   v1::Subscription Get() { return *subscriptions_->Get("orders"); }
   void Await(const std::function<bool()>& is_so) {
