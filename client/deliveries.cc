@@ -22,7 +22,7 @@ std::optional<Deliveries::Claim> Deliveries::Take() {
   std::list<Frame> done;  // freed without the lock
   std::unique_lock lock(mu_);
   const auto has_one = [&] {
-    if (std::chrono::steady_clock::now() >= drop_at_) {
+    if (drop_at_ != Time::max() && std::chrono::steady_clock::now() >= drop_at_) {
       for (std::string& ack_id : TakeBackLocked(&done)) dropped_.push_back(std::move(ack_id));
     }
     return draining_ || waiting_ != frames_.end();
@@ -60,19 +60,19 @@ void Deliveries::DropWaiting() {
   dropped_.clear();
 }
 
-void Deliveries::DropWaitingAt(std::chrono::steady_clock::time_point when) {
+void Deliveries::DropWaitingAt(Time when) {
   const std::lock_guard lock(mu_);
   drop_at_ = std::min(drop_at_, when);
 }
 
 std::vector<std::string> Deliveries::KeepWaiting() {
   const std::lock_guard lock(mu_);
-  drop_at_ = std::chrono::steady_clock::time_point::max();
+  drop_at_ = Time::max();
   return std::exchange(dropped_, {});
 }
 
 std::vector<std::string> Deliveries::TakeBackLocked(std::list<Frame>* done) {
-  drop_at_ = std::chrono::steady_clock::time_point::max();
+  drop_at_ = Time::max();
   std::vector<std::string> ack_ids;
   while (waiting_ != frames_.end()) {
     const auto frame = waiting_++;
@@ -97,7 +97,7 @@ void Deliveries::Close() {
   changed_.notify_all();
 }
 
-bool Deliveries::WaitUntilTaken(std::chrono::steady_clock::time_point deadline) {
+bool Deliveries::WaitUntilTaken(Time deadline) {
   std::unique_lock lock(mu_);
   return changed_.wait_until(lock, deadline,
                              [this] { return closed_ || waiting_ == frames_.end(); });

@@ -32,6 +32,8 @@ class Deliveries {
   };
 
  public:
+  using Time = std::chrono::steady_clock::time_point;
+
   class Claim {
    public:
     const v1::Delivery& delivery() const { return frame_->response->batch().deliveries(index_); }
@@ -56,7 +58,7 @@ class Deliveries {
   void DropWaiting();
   // Unless KeepWaiting is called before, what waits is forgotten then, or at the time that an
   // earlier call gave: nothing of it is taken any more.
-  void DropWaitingAt(std::chrono::steady_clock::time_point when);
+  void DropWaitingAt(Time when);
   // Returns the ack_ids of what was forgotten at such a time.
   std::vector<std::string> KeepWaiting();
   // Nothing comes any more.
@@ -64,7 +66,7 @@ class Deliveries {
   // And nothing is taken any more.
   void Close();
   // Whether nothing waits any more, or is not to be taken; waits for that until `deadline`.
-  bool WaitUntilTaken(std::chrono::steady_clock::time_point deadline);
+  bool WaitUntilTaken(Time deadline);
   // The ack_ids of what waits, which is forgotten.
   std::vector<std::string> TakeBack();
 
@@ -77,7 +79,7 @@ class Deliveries {
   std::condition_variable changed_;
   bool draining_ = false;
   bool closed_ = false;
-  std::chrono::steady_clock::time_point drop_at_ = std::chrono::steady_clock::time_point::max();
+  Time drop_at_ = Time::max();
   std::vector<std::string> dropped_;  // at its time, and perhaps not lost
   std::list<Frame> frames_;
   std::list<Frame>::iterator waiting_ = frames_.end();  // the first frame of which some wait

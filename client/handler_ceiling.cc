@@ -24,20 +24,40 @@ HandlerCeiling::~HandlerCeiling() {
 }
 
 HandlerCeiling::Running::Running(HandlerCeiling* ceiling, const Deliveries::Claim& claim)
-    : ceiling_(*ceiling) {
-  std::list<Entry> added(1);
-  added.front() = {.claim = claim, .over_at = steady_clock::now() + ceiling_.limit_};
-  entry_ = added.begin();
-  const std::lock_guard lock(ceiling_.mu_);
-  if (ceiling_.told_all_) entry_->source.request_stop();
-  ceiling_.running_.splice(ceiling_.running_.end(), added);
-  if (ceiling_.running_.size() == 1) ceiling_.changed_.notify_one();
+    : ceiling_(*ceiling), claim_(claim) {
+  if (ceiling_.limit_ > milliseconds(0)) Register(std::stop_source(std::nostopstate));
 }
 
 HandlerCeiling::Running::~Running() {
+  if (!entry_) return;
   std::list<Entry> ended;  // freed without the lock
   const std::lock_guard lock(ceiling_.mu_);
-  ended.splice(ended.end(), ceiling_.running_, entry_);
+  ended.splice(ended.end(), ceiling_.running_, *entry_);
+}
+
+std::stop_token HandlerCeiling::Running::token() {
+  std::stop_source source;
+  if (!entry_) {
+    Register(source);
+    return source.get_token();
+  }
+  const std::lock_guard lock(ceiling_.mu_);
+  Entry& entry = **entry_;
+  entry.source = source;
+  if (ceiling_.told_all_ || entry.is_over) source.request_stop();
+  return source.get_token();
+}
+
+void HandlerCeiling::Running::Register(std::stop_source source) {
+  std::list<Entry> added;
+  added.push_back({.claim = claim_,
+                   .over_at = steady_clock::now() + ceiling_.limit_,
+                   .source = std::move(source)});
+  entry_ = added.begin();
+  const std::lock_guard lock(ceiling_.mu_);
+  if (ceiling_.told_all_) added.front().source.request_stop();
+  ceiling_.running_.splice(ceiling_.running_.end(), added);
+  if (ceiling_.running_.size() == 1) ceiling_.changed_.notify_one();
 }
 
 void HandlerCeiling::TellAll() {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <list>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <thread>
 
@@ -20,7 +21,7 @@ class HandlerCeiling {
   struct Entry {
     Deliveries::Claim claim;
     std::chrono::steady_clock::time_point over_at;
-    std::stop_source source;
+    std::stop_source source;  // without a state, where nobody listens
     bool is_over = false;
   };
 
@@ -33,7 +34,8 @@ class HandlerCeiling {
   HandlerCeiling(const HandlerCeiling&) = delete;
   HandlerCeiling& operator=(const HandlerCeiling&) = delete;
 
-  // One handler, while it runs: its claim is not finished before this ends.
+  // One handler, while it runs: its claim is not finished before this ends. Costs nothing where its
+  // time has no limit and nobody asks for the token.
   class Running {
    public:
     Running(HandlerCeiling* ceiling, const Deliveries::Claim& claim);
@@ -41,12 +43,15 @@ class HandlerCeiling {
     Running(const Running&) = delete;
     Running& operator=(const Running&) = delete;
 
-    // Is told when its time is over.
-    std::stop_token token() const { return entry_->source.get_token(); }
+    // Is told when its time is over. Asked for once.
+    std::stop_token token();
 
    private:
+    void Register(std::stop_source source);
+
     HandlerCeiling& ceiling_;
-    std::list<Entry>::iterator entry_;
+    const Deliveries::Claim& claim_;
+    std::optional<std::list<Entry>::iterator> entry_;
   };
 
   // Tells all that run, and all that begin from now on.

@@ -132,24 +132,26 @@ absl::Status Subscriber::Run(const v1::StartPosition& start, const Handler& hand
   return sink.failure().ok() ? status : sink.failure();
 }
 
-absl::Status Subscriber::Run(const std::string& subscription, const DeliveryHandler& handler) {
-  return Run(subscription,
-             StoppableHandler([&handler](const v1::Delivery& delivery, const std::stop_token&) {
-               return handler(delivery);
-             }));
-}
-
-absl::Status Subscriber::Run(const std::string& subscription, const StoppableHandler& handler) {
+template <typename AnyHandler>
+absl::Status Subscriber::RunNamed(const std::string& subscription, const AnyHandler& handler) {
   if (auto status = CheckToken(options_.target, options_.credentials != nullptr,
                                options_.token.get(), options_.send_token_unencrypted);
       !status.ok()) {
     return status;
   }
-  SubscriptionRun run(options_, subscription, handler, &state_->failed_acks);
+  SubscriptionRun run(options_, subscription, &handler, &state_->failed_acks);
   const Running running(state_.get(), [&run](StopMode mode, std::chrono::milliseconds timeout) {
     run.Stop(mode, timeout);
   });
   return run.Run();
+}
+
+absl::Status Subscriber::Run(const std::string& subscription, const DeliveryHandler& handler) {
+  return RunNamed(subscription, handler);
+}
+
+absl::Status Subscriber::Run(const std::string& subscription, const StoppableHandler& handler) {
+  return RunNamed(subscription, handler);
 }
 
 }  // namespace mmsmo

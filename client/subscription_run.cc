@@ -21,8 +21,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 SubscriptionRun::SubscriptionRun(const SubscriberOptions& options, const std::string& subscription,
-                                 const Subscriber::StoppableHandler& handler,
-                                 std::atomic<int64_t>* failed_acks)
+                                 Handler handler, std::atomic<int64_t>* failed_acks)
     : options_(options),
       subscription_(subscription),
       handler_(handler),
@@ -127,20 +126,21 @@ std::optional<v1::ModifyAckDeadlineRequest> SubscriptionRun::NextLeave() const {
 
 void SubscriptionRun::HandleDeliveries() {
   while (const std::optional<Deliveries::Claim> claim = deliveries_.Take()) {
-    Update update;
-    {
-      const HandlerCeiling::Running running(&ceiling_, *claim);
-      update = Handle(claim->delivery(), running.token());
-    }
+    const Update update = Handle(*claim);
     std::string ack_id = deliveries_.Finish(*claim);
     if (!ack_id.empty()) acknowledger_.Add(update, std::move(ack_id));
   }
 }
 
-Update SubscriptionRun::Handle(const v1::Delivery& delivery, const std::stop_token& token) {
+Update SubscriptionRun::Handle(const Deliveries::Claim& claim) {
+  using Stoppable = const Subscriber::StoppableHandler*;
+  HandlerCeiling::Running running(&ceiling_, claim);
   Verdict verdict;
   try {
-    verdict = handler_(delivery, token);
+    const auto* const stoppable = std::get_if<Stoppable>(&handler_);
+    verdict = stoppable
+                  ? (**stoppable)(claim.delivery(), running.token())
+                  : (*std::get<const Subscriber::DeliveryHandler*>(handler_))(claim.delivery());
   } catch (...) {
     verdict = Retry();
   }

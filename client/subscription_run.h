@@ -9,6 +9,7 @@
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <variant>
 
 #include "client/acknowledger.h"
 #include "client/deliveries.h"
@@ -21,9 +22,12 @@ namespace mmsmo {
 
 class SubscriptionRun : private StreamLoop::Sink {
  public:
-  // The references must outlive it.
+  using Handler =
+      std::variant<const Subscriber::DeliveryHandler*, const Subscriber::StoppableHandler*>;
+
+  // The references must outlive it, and the handler.
   SubscriptionRun(const SubscriberOptions& options, const std::string& subscription,
-                  const Subscriber::StoppableHandler& handler, std::atomic<int64_t>* failed_acks);
+                  Handler handler, std::atomic<int64_t>* failed_acks);
 
   // Called once.
   absl::Status Run();
@@ -37,7 +41,7 @@ class SubscriptionRun : private StreamLoop::Sink {
 
   void HandleDeliveries();
   // What the handler says, and what that comes to.
-  Update Handle(const v1::Delivery& delivery, const std::stop_token& token);
+  Update Handle(const Deliveries::Claim& claim);
   void UntilStopped();
   void WaitUntilAllHasBegun();
   void Leave(Outbox::Time give_up);
@@ -45,7 +49,7 @@ class SubscriptionRun : private StreamLoop::Sink {
 
   const SubscriberOptions& options_;
   const std::string& subscription_;
-  const Subscriber::StoppableHandler& handler_;
+  const Handler handler_;
   GatewayStub stub_;
   Deliveries deliveries_;
   Acknowledger acknowledger_;

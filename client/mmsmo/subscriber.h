@@ -135,6 +135,8 @@ class Subscriber {
   struct State;
   class PositionSink;
   class Running;
+  template <typename AnyHandler>
+  absl::Status RunNamed(const std::string& subscription, const AnyHandler& handler);
 
   const SubscriberOptions options_;
   const std::unique_ptr<State> state_;
