@@ -21,15 +21,17 @@ export class Handlers {
   readonly #deliveries: Deliveries;
   readonly #handler: Handler;
   readonly #listener: Listener;
+  readonly #takesSignal: boolean;
+  readonly #all = new AbortController(); // for those that take none
   readonly #signals = new Set<AbortController>(); // of those that run
   #workers = 0;
-  #areEnded = false;
 
   constructor(settings: Settings, deliveries: Deliveries, handler: Handler, listener: Listener) {
     this.#settings = settings;
     this.#deliveries = deliveries;
     this.#handler = handler;
     this.#listener = listener;
+    this.#takesSignal = settings.maxHandlerTimeMs > 0 || handler.length !== 1;
   }
 
   /** To be called when there may be more. */
@@ -49,7 +51,7 @@ export class Handlers {
 
   /** Aborts the signals of those that run, and of those that begin from now on. */
   endAll(): void {
-    this.#areEnded = true;
+    this.#all.abort();
     for (const controller of this.#signals) controller.abort();
   }
 
@@ -65,9 +67,7 @@ export class Handlers {
   }
 
   async #handle(delivery: Delivery): Promise<void> {
-    const controller = new AbortController();
-    if (this.#areEnded) controller.abort();
-    this.#signals.add(controller);
+    const controller = this.#takesSignal ? this.#begin() : this.#all;
     const ceiling = this.#limit(delivery, controller);
     try {
       const verdict = checkVerdict(await this.#call(delivery, controller.signal));
@@ -77,6 +77,14 @@ export class Handlers {
     }
     clearTimeout(ceiling);
     this.#signals.delete(controller);
+  }
+
+  /** To make a signal takes longer than all the rest. */
+  #begin(): AbortController {
+    const controller = new AbortController();
+    if (this.#all.signal.aborted) controller.abort();
+    this.#signals.add(controller);
+    return controller;
   }
 
   async #call(delivery: Delivery, signal: AbortSignal): Promise<Verdict> {
