@@ -57,11 +57,11 @@ interface Details {
 export function toGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
   if (!isServiceError(error)) return new GatewayError("UNKNOWN", String(error));
+  const code = (status[error.code] ?? "UNKNOWN") as Code;
   const details = detailsOf(error.metadata);
-  if (error.code === status.OUT_OF_RANGE && details.earliestCursor !== undefined) {
+  if (code === "OUT_OF_RANGE" && details.earliestCursor !== undefined) {
     return new CursorExpiredError(error.details, details.earliestCursor);
   }
-  const code = (status[error.code] ?? "UNKNOWN") as Code;
   return new GatewayError(code, error.details, code === "UNAVAILABLE" ? details.retryDelayMs : 0);
 }
 
@@ -90,7 +90,7 @@ function detailsOf(metadata: Metadata | undefined): Details {
 function addDetail(found: Details, typeUrl: string, value: Uint8Array): void {
   if (typeUrl.endsWith("/google.rpc.ErrorInfo")) {
     const info = ErrorInfo.decode(value);
-    if (info.reason === "CURSOR_EXPIRED") found.earliestCursor = info.metadata["earliest_cursor"] ?? "";
+    if (info.reason === "CURSOR_EXPIRED") found.earliestCursor = info.metadata.earliest_cursor ?? "";
   } else if (typeUrl.endsWith("/google.rpc.RetryInfo")) {
     const delay = RetryInfo.decode(value).retryDelay;
     const ms = (delay?.seconds ?? 0) * 1000 + (delay?.nanos ?? 0) / 1e6;

@@ -57,7 +57,7 @@ export class Handlers {
 
   async #work(first: Delivery): Promise<void> {
     let count = 0;
-    for (let delivery: Delivery | undefined = first; delivery !== undefined; ) {
+    for (let delivery: Delivery | undefined = first; delivery !== undefined;) {
       await this.#handle(delivery);
       if (++count % IN_A_TURN === 0) await nextTurn();
       delivery = this.#deliveries.take(performance.now());
@@ -88,10 +88,10 @@ export class Handlers {
   }
 
   async #call(delivery: Delivery, signal: AbortSignal): Promise<Verdict> {
-    const handling = this.#settings.hooks.handling;
-    if (handling === undefined) return await this.#handler(delivery, signal);
+    const { hooks } = this.#settings;
+    if (hooks.handling === undefined) return await this.#handler(delivery, signal);
     // It is to see what the handler's failure is, also of one that is not async.
-    return await handling(delivery, async () => checkVerdict(await this.#handler(delivery, signal)));
+    return await hooks.handling(delivery, async () => checkVerdict(await this.#handler(delivery, signal)));
   }
 
   /** A handler that does not heed its signal keeps its place, but not its delivery. */

@@ -5,8 +5,7 @@ import { AckFailureReason, type AckFailure } from "./generated/mmsmo/v1/mms_mo_s
 import type { Verdict } from "./verdict.js";
 
 /** One change of a delivery's state; "extend" and "release" are said by no handler. */
-export type Update =
-  Verdict | { readonly kind: "extend"; readonly byMs: number } | { readonly kind: "release" };
+export type Update = Verdict | { readonly kind: "extend"; readonly byMs: number } | { readonly kind: "release" };
 
 /** At most MAX_ACK_IDS. */
 export interface UpdateCall {

@@ -28,7 +28,7 @@ export async function* readStreams(
   stopping: AbortSignal,
 ): AsyncGenerator<SubscribeResponse, void, undefined> {
   const backoff = new Backoff(settings);
-  while (!stopping.aborted) {
+  do {
     const stream = new Stream(settings, connection, stopping);
     let failure: GatewayError;
     try {
@@ -47,7 +47,7 @@ export async function* readStreams(
     settings.logger.warn("mmsmo: the stream is replaced", { target: settings.target, why: failure.message });
     tell(settings.logger, () => settings.hooks.disconnected?.(failure));
     await sleep(failure.retryDelayMs + backoff.next(), stopping);
-  }
+  } while (!stopping.aborted);
 }
 
 /** One of them. */

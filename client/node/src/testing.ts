@@ -28,16 +28,14 @@ export interface GatewayOptions {
   readonly flags?: readonly string[];
 }
 
-type SubscriptionSettings = NonNullable<
-  Parameters<Services["subscriptions"]["createSubscription"]>[0]["subscription"]
->;
+type SubscriptionSettings = NonNullable<Parameters<Services["subscriptions"]["createSubscription"]>[0]["subscription"]>;
 
 /**
  * Starts `mmsmo-gateway --ephemeral` and waits until it serves: its journal is temporary, its ports are free ones of
  * this machine, and it ends with the test, or with this program.
  */
 export async function startGateway(t: Test, options: GatewayOptions = {}): Promise<Gateway> {
-  const binary = options.binary ?? (process.env["MMSMO_GATEWAY"] || "mmsmo-gateway");
+  const binary = options.binary ?? process.env.MMSMO_GATEWAY ?? "mmsmo-gateway";
   const child = spawn(binary, ["--ephemeral", ...(options.flags ?? [])], { stdio: "pipe" });
   let log = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (log += text));

@@ -13,7 +13,7 @@ const ends: (() => Promise<void>)[] = [];
 async function filled(events: number): Promise<Gateway> {
   const gateway = await startGateway({ after: (end) => ends.push(end) });
   await gateway.subscribe("bench");
-  const command = process.env["MMSMO_COMMAND"] ?? "mmsmo";
+  const command = process.env.MMSMO_COMMAND ?? "mmsmo";
   await promisify(execFile)(command, [
     "send",
     ...["--url", gateway.url, "--count", events.toString(), "--connections", "64"],
@@ -28,7 +28,8 @@ async function eventsASecond(): Promise<number> {
   const begin = performance.now();
   const cpu = process.cpuUsage();
   // eslint-disable-next-line @typescript-eslint/require-await -- as most handlers are
-  await subscriber.run("bench", async (_delivery) => {
+  await subscriber.run("bench", async ({ attempt }) => {
+    if (attempt > 1) throw new Error("it comes again");
     if (++handled === count) subscriber.stop();
     return ack();
   });

@@ -125,7 +125,9 @@ test("acks and dead letters without effect are told, and nothing else", () => {
   assert.deepEqual(told({ kind: "dead_letter", reason: "" }), ["1 EXPIRED", "2 INVALID"]);
   assert.deepEqual(told({ kind: "retry" }), []);
   const denied = new GatewayError("PERMISSION_DENIED", "");
-  assert.deepEqual(outbox().onError({ update: ACK, ackIds: ["1"] }, denied, 0), [{ ackId: "1", why: "PERMISSION_DENIED" }]);
+  assert.deepEqual(outbox().onError({ update: ACK, ackIds: ["1"] }, denied, 0), [
+    { ackId: "1", why: "PERMISSION_DENIED" },
+  ]);
   assert.deepEqual(outbox().onError({ update: { kind: "release" }, ackIds: ["1"] }, denied, 0), []);
 });
 

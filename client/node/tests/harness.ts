@@ -75,6 +75,7 @@ export class Consumer {
   readonly disconnected: GatewayError[] = [];
   readonly failedAcks: FailedAck[] = [];
   readonly logged: [string, object][] = [];
+  hasEnded = false;
   connected = 0;
   caughtUp = 0;
   ended: Promise<unknown> = Promise.resolve(); // with what it failed with
@@ -102,7 +103,10 @@ export class Consumer {
       this.attempts.set(id, [...(this.attempts.get(id) ?? []), delivery.attempt]);
       return verdict;
     };
-    this.ended = this.subscriber.run(NAME, handle).then(
+    const run = this.subscriber.run(NAME, handle).finally(() => {
+      this.hasEnded = true;
+    });
+    this.ended = run.then(
       () => undefined,
       (error: unknown) => error,
     );

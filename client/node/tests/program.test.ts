@@ -26,7 +26,9 @@ const printsWhenItEnds = `
   process.on("exit", () => console.log(performance.now() - ended));`;
 
 async function endsAtOnce(module: string): Promise<void> {
-  const lateMs = Number(await output(`import { Subscriber, ack } from "@mmsmo/gateway-client"; ${module} ${printsWhenItEnds}`));
+  const lateMs = Number(
+    await output(`import { Subscriber, ack } from "@mmsmo/gateway-client"; ${module} ${printsWhenItEnds}`),
+  );
   assert.ok(lateMs < 500, `it ended ${lateMs.toString()} ms after its run`);
 }
 
@@ -43,23 +45,27 @@ test("a program ends when its run has", async (t) => {
     subscriber.stop();`);
 });
 
-test("a program ends when its run has, also in a black hole", async (t) => {
-  const gateway = await startGateway(t);
-  await gateway.subscribe(NAME);
-  const way = await Way.to(t, gateway.target);
-  const ending = endsAtOnce(`
-    const subscriber = new Subscriber({ target: "${way.address}", heartbeatIntervalMs: 200, logger: { warn() {} }, hooks: {
-      disconnected: () => subscriber.stop({ timeoutMs: 0 }),
-    } });
-    await subscriber.run("${NAME}", () => ack());`);
-  await until("it is there", async () => (await subscriptionOf(gateway)).streamCount === 1);
-  way.digHole();
-  await ending;
-});
+for (const notices of [true, false]) {
+  test(`a program ends when its run has, in a black hole that it ${notices ? "notices" : "does not notice"}`, async (t) => {
+    const gateway = await startGateway(t);
+    await gateway.subscribe(NAME);
+    const way = await Way.to(t, gateway.target);
+    const ending = endsAtOnce(`
+      const subscriber = new Subscriber({ target: "${way.address}", heartbeatIntervalMs: ${notices ? "200" : "0"},
+        logger: { warn() {} }, hooks: { disconnected: () => subscriber.stop({ timeoutMs: 0 }) } });
+      if (${String(!notices)}) setTimeout(() => subscriber.stop({ timeoutMs: 0 }), 1000);
+      await subscriber.run("${NAME}", () => ack());`);
+    await until("it is there", async () => (await subscriptionOf(gateway)).streamCount === 1);
+    way.digHole();
+    await ending;
+  });
+}
 
 test("CommonJS can import it", async () => {
   const module = `import("@mmsmo/gateway-client").then(({ ack }) => console.log(ack().kind));`;
-  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=commonjs", "-e", module], { cwd: ROOT });
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=commonjs", "-e", module], {
+    cwd: ROOT,
+  });
   assert.equal(stdout.trim(), "ack");
 });
 
@@ -80,6 +86,9 @@ test("goes past the proxies of the environment to this machine", async (t) => {
         console.log("handled");
         return ack();
       });`;
-    assert.equal((await output(module, { grpc_proxy: proxy, http_proxy: proxy, https_proxy: proxy })).trim(), "handled");
+    assert.equal(
+      (await output(module, { grpc_proxy: proxy, http_proxy: proxy, https_proxy: proxy })).trim(),
+      "handled",
+    );
   }
 });

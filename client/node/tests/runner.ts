@@ -130,7 +130,7 @@ class Scene {
 function optionsOf(command: Command, hooks: Hooks): SubscriberOptions {
   const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
   const options = Object.entries(command.options ?? {}).map(([name, value]) => [camel(name), value]);
-  return { ...Object.fromEntries(options), target: command.target ?? "", hooks };
+  return { ...(Object.fromEntries(options) as object), target: command.target ?? "", hooks };
 }
 
 function startOf({ boundary, cursor }: NonNullable<Command["start"]>) {

@@ -9,6 +9,7 @@ import { AckFailureReason } from "../dist/generated/mmsmo/v1/mms_mo_service.js";
 import { Gate, consume, until } from "./harness.js";
 import { Failure, Scripted, batchFrame, deliver, startedFrame } from "./scripted.js";
 
+const UNSPECIFIED = AckFailureReason.ACK_FAILURE_REASON_UNSPECIFIED;
 const REASONS = new Map([
   ["passing", AckFailureReason.ACK_FAILURE_REASON_TRANSIENT],
   ["expired", AckFailureReason.ACK_FAILURE_REASON_EXPIRED],
@@ -50,7 +51,7 @@ test("acknowledgements are tried until known", async (t) => {
   let tries = 0;
   scripted.acknowledge = ({ ackIds }) => {
     const failing = ackIds.filter((ackId) => REASONS.has(ackId) && !(ackId === "passing" && ++tries === 3));
-    const failures = failing.map((ackId) => ({ ackId, reason: REASONS.get(ackId) ?? 0 }));
+    const failures = failing.map((ackId) => ({ ackId, reason: REASONS.get(ackId) ?? UNSPECIFIED }));
     return { failures };
   };
   const consumer = consume(t, { target: scripted.target });
@@ -77,7 +78,11 @@ test("a frame of an unknown kind is ignored, and counts", async (t) => {
   const consumer = consume(t, { target: scripted.target });
   await until("what comes after it is handled", () => consumer.handled === 1);
   await consumer.finish();
-  const left = scripted.modified.map(({ streamId, receivedFrames, release }) => ({ streamId, receivedFrames, release }));
+  const left = scripted.modified.map(({ streamId, receivedFrames, release }) => ({
+    streamId,
+    receivedFrames,
+    release,
+  }));
   assert.deepEqual(left, [{ streamId: "stream", receivedFrames: 3, release: {} }]);
 });
 
@@ -99,7 +104,9 @@ test("what comes after a stop was not received", async (t) => {
   const consumer = consume(t, { target: scripted.target, minBackoffMs: 50, maxBackoffMs: 50 });
   await until("it has arrived", () => consumer.handled === 1);
   await consumer.finish();
-  const left = new Set(scripted.modified.map(({ streamId, receivedFrames }) => `${streamId} ${receivedFrames.toString()}`));
+  const left = new Set(
+    scripted.modified.map(({ streamId, receivedFrames }) => `${streamId} ${receivedFrames.toString()}`),
+  );
   assert.deepEqual([...left], ["stream 2"]);
   assert.equal(leaves, 5);
   assert.deepEqual([...consumer.attempts.keys()], ["in hand"]);
@@ -120,7 +127,7 @@ test("a token that was exchanged is tried again", async (t) => {
     await deliver(stream, "a");
   };
   const tokens = ["old"];
-  const consumer = consume(t, { target: scripted.target, token: async () => tokens.shift() ?? "new" });
+  const consumer = consume(t, { target: scripted.target, token: () => Promise.resolve(tokens.shift() ?? "new") });
   await until("it is handled", () => consumer.handled === 1);
   assert.deepEqual(
     consumer.disconnected.map(({ message }) => message),

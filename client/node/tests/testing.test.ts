@@ -20,7 +20,7 @@ test("a gateway for a test", async (t) => {
 test("it ends with its test", async (t) => {
   let gateway: Gateway | undefined;
   await t.test("a test", async (inner) => {
-    gateway = await startGateway(inner, { binary: process.env["MMSMO_GATEWAY"] ?? "mmsmo-gateway" });
+    gateway = await startGateway(inner, { binary: process.env.MMSMO_GATEWAY ?? "mmsmo-gateway" });
     assert.equal((await fetch(`${gateway.adminUrl}/readyz`)).status, 200);
   });
   await assert.rejects(fetch(`${gateway?.adminUrl ?? ""}/readyz`));

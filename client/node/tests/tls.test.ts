@@ -51,7 +51,17 @@ class Authority {
 
   async #request(name: string, ...more: string[]): Promise<void> {
     const files = ["-out", this.file(`${name}.pem`), "-keyout", this.file(`${name}.key`)];
-    await promisify(execFile)("openssl", ["req", "-x509", ...NEW_KEY, "-days", "1", "-subj", `/CN=${name}`, ...files, ...more]);
+    await promisify(execFile)("openssl", [
+      "req",
+      "-x509",
+      ...NEW_KEY,
+      "-days",
+      "1",
+      "-subj",
+      `/CN=${name}`,
+      ...files,
+      ...more,
+    ]);
   }
 }
 
