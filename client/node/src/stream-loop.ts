@@ -28,7 +28,8 @@ export async function* readStreams(
   stopping: AbortSignal,
 ): AsyncGenerator<SubscribeResponse, void, undefined> {
   const backoff = new Backoff(settings);
-  do {
+  const isOver = () => stopping.aborted;
+  while (!isOver()) {
     const stream = new Stream(settings, connection, stopping);
     let failure: GatewayError;
     try {
@@ -38,7 +39,7 @@ export async function* readStreams(
       failure = toGatewayError(error);
     }
     source.onStreamEnd?.();
-    if (stopping.aborted) return;
+    if (isOver()) return;
     if (isFinal(failure)) throw failure;
     if (stream.hadFrame) backoff.reset();
     // What nothing comes over would not carry the next stream either, and what has failed would wait for a time of its
@@ -47,7 +48,7 @@ export async function* readStreams(
     settings.logger.warn("mmsmo: the stream is replaced", { target: settings.target, why: failure.message });
     tell(settings.logger, () => settings.hooks.disconnected?.(failure));
     await sleep(failure.retryDelayMs + backoff.next(), stopping);
-  } while (!stopping.aborted);
+  }
 }
 
 /** One of them. */
