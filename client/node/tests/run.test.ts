@@ -256,7 +256,7 @@ test("each attempt is an attempt", async (t) => {
 });
 
 test("a stop ends soon without a gateway", async (t) => {
-  const hole = await Way.to(t, (await Way.to(t, "127.0.0.1:1")).address);
+  const hole = await Way.to(t, (await startGateway(t)).target);
   hole.digHole();
   const ignored = consume(t, { target: hole.address });
   const refused = consume(t, { target: "127.0.0.1:1" });
@@ -267,6 +267,7 @@ test("a stop ends soon without a gateway", async (t) => {
     await consumer.finish();
     assert.ok(performance.now() - began < 1000);
   }
+  assert.deepEqual(ignored.disconnected, []);
 });
 
 test("a handler has no more than its time", async (t) => {
