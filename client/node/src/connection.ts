@@ -18,7 +18,7 @@ import { tokenOf } from "./token.js";
 const SUBSCRIBE = "/mmsmo.v1.MmsMoService/Subscribe";
 const FLOW_CONTROL_WINDOW = 4 << 20; // a frame, however large: else each takes a round trip for every 64 KiB
 
-/** A message's code, as the generated stubs have it. */
+/** How a message is written and read, as the generated stubs have it. */
 export interface Codec<T> {
   encode(message: T): { finish(): Uint8Array };
   decode(bytes: Uint8Array): T;

@@ -126,6 +126,7 @@ const NUMBERS = {
   maxHandlerTimeMs: defaults.MAX_HANDLER_TIME_MS,
 };
 const COUNTS = new Set(["maxBatchSize", "concurrency", "maxOutstandingMessages", "maxOutstandingBytes"]);
+const LARGEST = 2 ** 31 - 1; // of the contract's counts
 
 /** Throws a GatewayError that names the option. */
 export function settingsOf(options: SubscriberOptions): Settings {
@@ -134,11 +135,16 @@ export function settingsOf(options: SubscriberOptions): Settings {
   for (const name of Object.keys(NUMBERS) as (keyof typeof NUMBERS)[]) {
     const value = options[name] ?? NUMBERS[name];
     if (Number.isNaN(value) || value < 0) throw invalidOption(name, "it is no number of 0 or more");
-    if (COUNTS.has(name) && !Number.isInteger(value)) throw invalidOption(name, "it is no whole number");
+    if (COUNTS.has(name)) checkCount(name, value);
     numbers[name] = value;
   }
   if (numbers.concurrency === 0) throw invalidOption("concurrency", "it is 0");
   return { ...options, ...numbers, logger: options.logger ?? console, hooks: options.hooks ?? {} };
+}
+
+function checkCount(name: string, value: number): void {
+  const largest = name === "maxOutstandingBytes" ? Number.MAX_SAFE_INTEGER : LARGEST;
+  if (!Number.isInteger(value) || value > largest) throw invalidOption(name, `it is no whole number up to ${largest}`);
 }
 
 /** Throws a GatewayError that names the option. */

@@ -1,3 +1,5 @@
+import { inspect } from "node:util";
+
 /** What a handler says of a delivery; made by `ack`, `retry`, `retryAfter` and `deadLetter`. */
 export type Verdict =
   | { readonly kind: "ack" }
@@ -7,7 +9,8 @@ export type Verdict =
 
 const ACK: Verdict = Object.freeze({ kind: "ack" });
 const RETRY: Verdict = Object.freeze({ kind: "retry" });
-const KINDS: ReadonlySet<string> = new Set(["ack", "retry", "retry_after", "dead_letter"]);
+// As long as the contract can say.
+const LONGEST_DELAY_MS = 315_576_000_000_000;
 
 /** The event is done with. */
 export function ack(): Verdict {
@@ -21,8 +24,7 @@ export function retry(): Verdict {
 
 /** Deliver it again after so many milliseconds; 0 or less: at once. */
 export function retryAfter(delayMs: number): Verdict {
-  if (Number.isNaN(delayMs)) throw new RangeError("retryAfter: the delay is not a number");
-  return { kind: "retry_after", delayMs: Math.max(0, Math.round(delayMs)) };
+  return { kind: "retry_after", delayMs: Math.round(Math.min(Math.max(0, delayMs), LONGEST_DELAY_MS)) };
 }
 
 /** Do not deliver it again. It becomes a dead letter, which says `reason`. */
@@ -31,9 +33,16 @@ export function deadLetter(reason: string): Verdict {
 }
 
 /** Of what a handler in JavaScript may have returned instead; throws where it is none. */
-export function checkVerdict(said: unknown): Verdict {
-  if (typeof said === "object" && said !== null && "kind" in said && KINDS.has(said.kind as string)) {
-    return said as Verdict;
+export function checkVerdict(said: Verdict | null | undefined): Verdict {
+  switch (said?.kind) {
+    case "ack":
+    case "retry":
+      return said;
+    case "retry_after":
+      if (Number.isFinite(said.delayMs)) return said;
+      break;
+    case "dead_letter":
+      if (typeof said.reason === "string") return said;
   }
-  throw new TypeError(`a handler returns ack(), retry(), retryAfter() or deadLetter(), not ${String(said)}`);
+  throw new TypeError(`a handler returns ack(), retry(), retryAfter(ms) or deadLetter(reason), not ${inspect(said)}`);
 }
