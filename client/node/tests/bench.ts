@@ -1,4 +1,5 @@
-// Measures one core: taskset -c 1 node dist-tests/bench.js [COUNT]. MMSMO_GATEWAY and MMSMO_COMMAND name the programs.
+// Measures this program on one core, the gateway being on another: node --expose-gc dist-tests/bench.js [COUNT].
+// MMSMO_GATEWAY and MMSMO_COMMAND name the programs.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
@@ -10,18 +11,24 @@ const HELD = 10_000;
 const count = Number(process.argv[2] ?? "50000");
 const ends: (() => Promise<void>)[] = [];
 
+const execute = promisify(execFile);
+
+/** What it starts from now on is there, too. */
+async function moveTo(core: number): Promise<void> {
+  await execute("taskset", ["-acp", core.toString(), process.pid.toString()]);
+}
+
 async function filled(events: number): Promise<Gateway> {
+  await moveTo(0);
   const gateway = await startGateway({ after: (end) => ends.push(end) });
   await gateway.subscribe("bench");
   const command = process.env.MMSMO_COMMAND ?? "mmsmo";
-  await promisify(execFile)(command, [
-    "send",
-    ...["--url", gateway.url, "--count", events.toString(), "--connections", "64"],
-  ]);
+  await execute(command, ["send", ...["--url", gateway.url, "--count", events.toString(), "--connections", "64"]]);
+  await moveTo(1);
   return gateway;
 }
 
-async function eventsASecond(): Promise<number> {
+async function measure(): Promise<void> {
   const gateway = await filled(count);
   const subscriber = new Subscriber({ target: gateway.target });
   let handled = 0;
@@ -35,14 +42,14 @@ async function eventsASecond(): Promise<number> {
   });
   const took = performance.now() - begin;
   const { user, system } = process.cpuUsage(cpu);
-  console.log(`${((user + system) / count).toFixed(1)} us of processor an event`);
   if (subscriber.stats.failedAcks > 0) throw new Error("acknowledgements had no effect");
   await gateway.stop();
-  return (count / took) * 1000;
+  const perSecond = ((count / took) * 1000).toFixed(0);
+  console.log(`${perSecond} events/s, each ${((user + system) / count).toFixed(1)} us of its core`);
 }
 
 function residentMegabytes(): number {
-  globalThis.gc?.(); // with node --expose-gc
+  globalThis.gc?.();
   return process.memoryUsage().rss / 1e6;
 }
 
@@ -63,4 +70,4 @@ async function megabytesInHand(): Promise<number> {
 
 const held = await megabytesInHand();
 console.log(`${held.toFixed(0)} MB for ${HELD.toString()} in hand`);
-for (let round = 0; round < ROUNDS; round++) console.log(`${(await eventsASecond()).toFixed(0)} events/s`);
+for (let round = 0; round < ROUNDS; round++) await measure();
