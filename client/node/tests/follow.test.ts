@@ -2,14 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { CursorExpiredError, Subscriber, afterCursor, fromEarliest, fromTime } from "@mmsmo/gateway-client";
-import { startGateway } from "@mmsmo/gateway-client/testing";
-
-import { Consumer, Way, until } from "./harness.js";
+import { Consumer, Way, newGateway, until } from "./harness.js";
 
 const ids = Array.from({ length: 30 }, (_, i) => i.toString());
 
 test("follows over a cut connection, and from where it was", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   for (const id of ids) await gateway.post(id);
   const way = await Way.to(t, gateway.target);
   const consumer = new Consumer({ target: way.address, maxBatchSize: 3 });
@@ -33,7 +31,7 @@ test("follows over a cut connection, and from where it was", async (t) => {
 });
 
 test("ends with its handler's failure, before its event", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   const first = await gateway.post("good");
   const second = await gateway.post("bad");
   const { subscriber } = new Consumer({ target: gateway.target });
@@ -46,7 +44,7 @@ test("ends with its handler's failure, before its event", async (t) => {
 });
 
 test("a loop that is left has not handled its last event", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   const first = await gateway.post("1");
   await gateway.post("2");
   const { subscriber } = new Consumer({ target: gateway.target });
@@ -57,7 +55,7 @@ test("a loop that is left has not handled its last event", async (t) => {
 });
 
 test("has its filter, and passes what that keeps out", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.post("a");
   const last = await gateway.post("b");
   const { subscriber } = new Consumer({ target: gateway.target, filter: { recipients: ["1"] } });
@@ -68,9 +66,9 @@ test("has its filter, and passes what that keeps out", async (t) => {
 });
 
 test("is told of an expired cursor", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.post("here");
-  const foreign = await (await startGateway(t)).post("elsewhere");
+  const foreign = await (await newGateway(t)).post("elsewhere");
   const { subscriber } = new Consumer({ target: gateway.target });
   await assert.rejects(
     subscriber.follow(afterCursor(foreign), () => {}),
@@ -79,7 +77,7 @@ test("is told of an expired cursor", async (t) => {
 });
 
 test("a handler whose time is over is told", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.post("1");
   const { subscriber } = new Consumer({ target: gateway.target });
   await subscriber.follow(fromEarliest(), async (_, signal) => {
@@ -89,7 +87,7 @@ test("a handler whose time is over is told", async (t) => {
 });
 
 test("goes no further than its handler", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   for (const id of ids) await gateway.post(id);
   const { subscriber } = new Consumer({ target: gateway.target });
   let underWay = 0;

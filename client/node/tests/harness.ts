@@ -13,10 +13,33 @@ import {
   type SubscriberOptions,
   type Verdict,
 } from "@mmsmo/gateway-client";
-import type { Gateway } from "@mmsmo/gateway-client/testing";
+import { startGateway, type Gateway, type GatewayOptions } from "@mmsmo/gateway-client/testing";
 
 export const PATIENCE_MS = 20_000;
 export const NAME = "work";
+
+const ends = new WeakMap<TestContext, (() => unknown)[]>();
+
+/** At the test's end, what was begun last ends first; node:test has it the other way round. */
+export function atEnd(t: TestContext, end: () => unknown): void {
+  const known = ends.get(t);
+  if (known !== undefined) {
+    known.push(end);
+    return;
+  }
+  const stack = [end];
+  ends.set(t, stack);
+  t.after(async () => {
+    for (const last of stack.reverse()) await last();
+  });
+}
+
+export async function newGateway(t: TestContext, options: GatewayOptions = {}): Promise<Gateway> {
+  const after = (end: () => Promise<void>) => {
+    atEnd(t, end);
+  };
+  return await startGateway({ after }, options);
+}
 
 /** Waits for what will be so soon. */
 export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
@@ -136,7 +159,7 @@ export class Consumer {
 export function consume(t: TestContext, options: SubscriberOptions, handler: Handler = () => ack()): Consumer {
   const consumer = new Consumer(options);
   consumer.run(handler);
-  t.after(async () => {
+  atEnd(t, async () => {
     consumer.subscriber.stop({ mode: "release", timeoutMs: 0 });
     await consumer.ended;
   });
@@ -167,7 +190,7 @@ export class Way {
   static async to(t: TestContext, target: string): Promise<Way> {
     const way = new Way(target);
     await new Promise<void>((resolve) => way.#server.listen(0, "127.0.0.1", resolve));
-    t.after(() => {
+    atEnd(t, () => {
       way.cut();
       way.#server.close();
     });

@@ -7,9 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 
-import { startGateway } from "@mmsmo/gateway-client/testing";
-
-import { NAME, Way, subscriptionOf, until } from "./harness.js";
+import { NAME, Way, newGateway, subscriptionOf, until } from "./harness.js";
 
 const ROOT = join(import.meta.dirname, "..");
 const NEVER = 20_000;
@@ -33,7 +31,7 @@ async function endsAtOnce(module: string): Promise<void> {
 }
 
 test("a program ends when its run has", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME);
   await gateway.post("1");
   await endsAtOnce(`
@@ -47,7 +45,7 @@ test("a program ends when its run has", async (t) => {
 
 for (const notices of [true, false]) {
   test(`a program ends when its run has, in a black hole that it ${notices ? "notices" : "does not notice"}`, async (t) => {
-    const gateway = await startGateway(t);
+    const gateway = await newGateway(t);
     await gateway.subscribe(NAME);
     const way = await Way.to(t, gateway.target);
     const ending = endsAtOnce(`
@@ -75,7 +73,7 @@ test("goes past the proxies of the environment to this machine", async (t) => {
   const socket = `unix:${join(directory, "grpc")}`;
   const proxy = "http://127.0.0.1:1";
   for (const flags of [[], ["--grpc-listen", socket]]) {
-    const gateway = await startGateway(t, { flags });
+    const gateway = await newGateway(t, { flags });
     await gateway.subscribe(NAME);
     await gateway.post("1");
     const module = `

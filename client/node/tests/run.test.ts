@@ -13,7 +13,7 @@ import {
   stopOnSignals,
 } from "@mmsmo/gateway-client";
 import type { Verdict } from "@mmsmo/gateway-client";
-import { sample, startGateway } from "@mmsmo/gateway-client/testing";
+import { sample } from "@mmsmo/gateway-client/testing";
 
 import {
   Consumer,
@@ -23,6 +23,7 @@ import {
   Way,
   consume,
   idOf,
+  newGateway,
   post,
   subscriptionOf,
   until,
@@ -33,7 +34,7 @@ import {
 const SOON = { minimumBackoff: { seconds: 0, nanos: 10e6 }, maximumBackoff: { seconds: 0, nanos: 10e6 } };
 
 test("verdicts become what they say", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME, { retryPolicy: SOON });
   for (const id of ["acked", "retried", "delayed", "dead"]) await gateway.post(id);
   const began = new Map<string, number[]>();
@@ -57,7 +58,7 @@ test("verdicts become what they say", async (t) => {
 });
 
 test("resumes over a cut connection", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME);
   const ids = await post(gateway, 100);
   const way = await Way.to(t, gateway.target);
@@ -75,7 +76,7 @@ test("resumes over a cut connection", async (t) => {
 });
 
 test("a stop that finishes handles what has arrived of 1,000 in hand", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME, { maxAttempts: 1 });
   const ids = await post(gateway, 3000);
   const gate = new Gate();
@@ -95,7 +96,7 @@ test("a stop that finishes handles what has arrived of 1,000 in hand", async (t)
 });
 
 test("a stop that releases gives the rest of 1,000 in hand to others at once", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME, { maxAttempts: 1 });
   const ids = await post(gateway, 1000);
   const gate = new Gate();
@@ -120,7 +121,7 @@ test("a stop that releases gives the rest of 1,000 in hand to others at once", a
 });
 
 test("a stop leaves the stream that replaces another, too", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME);
   const ids = await post(gateway, 500);
   const way = await Way.to(t, gateway.target);
@@ -141,7 +142,7 @@ test("a stop leaves the stream that replaces another, too", async (t) => {
 });
 
 test("the signal of the options releases", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME);
   await post(gateway, 20);
   const controller = new AbortController();
@@ -163,7 +164,7 @@ test("the signal of the options releases", async (t) => {
 });
 
 test("a stop that is over its time tells the handlers", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME);
   await post(gateway, 20);
   const consumer = consume(t, { target: gateway.target }, async (_, signal) => {
@@ -179,7 +180,7 @@ test("a stop that is over its time tells the handlers", async (t) => {
 });
 
 test("a handler that heeds nothing holds no stop up", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME);
   await gateway.post("stuck");
   const gate = new Gate();
@@ -198,7 +199,7 @@ test("a handler that heeds nothing holds no stop up", async (t) => {
 });
 
 test("a black hole is noticed and left", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME);
   const ids = await post(gateway, 100);
   const way = await Way.to(t, gateway.target);
@@ -223,7 +224,7 @@ test("a black hole is noticed and left", async (t) => {
 });
 
 test("a black hole at the beginning is noticed", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME);
   await gateway.post("late");
   const way = await Way.to(t, gateway.target);
@@ -235,7 +236,7 @@ test("a black hole at the beginning is noticed", async (t) => {
 });
 
 test("a program that computes takes its gateway for silent no more than it is", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME);
   await gateway.post("long");
   const consumer = consume(t, { target: gateway.target, heartbeatIntervalMs: 100 }, async () => {
@@ -256,7 +257,7 @@ test("each attempt is an attempt", async (t) => {
 });
 
 test("a stop ends soon without a gateway", async (t) => {
-  const hole = await Way.to(t, (await startGateway(t)).target);
+  const hole = await Way.to(t, (await newGateway(t)).target);
   hole.digHole();
   const ignored = consume(t, { target: hole.address });
   const refused = consume(t, { target: "127.0.0.1:1" });
@@ -271,7 +272,7 @@ test("a stop ends soon without a gateway", async (t) => {
 });
 
 test("a handler has no more than its time", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME, { retryPolicy: SOON });
   const heeding = 20;
   for (let i = 0; i < heeding; i++) await gateway.post(`heeds ${i.toString()}`);
@@ -294,7 +295,7 @@ test("a handler has no more than its time", async (t) => {
 });
 
 test("a handler that fails is a retry, logged and counted", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME, { retryPolicy: SOON });
   for (const id of ["throws", "rejects", "returns nothing"]) await gateway.post(id);
   const failures: Record<string, () => Promise<Verdict> | Verdict> = {
@@ -315,7 +316,7 @@ test("a handler that fails is a retry, logged and counted", async (t) => {
 });
 
 test("leases are prolonged", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME, { ackDeadline: { seconds: 1, nanos: 0 } });
   const ids = await post(gateway, 3);
   const consumer = consume(t, { target: gateway.target }, async () => {
@@ -327,7 +328,7 @@ test("leases are prolonged", async (t) => {
 });
 
 test("an acknowledgement without effect is told", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME);
   await gateway.post("moved");
   const gate = new Gate();
@@ -341,12 +342,12 @@ test("an acknowledgement without effect is told", async (t) => {
 });
 
 test("an unknown subscription ends the run", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await consume(t, { target: gateway.target }).endsWith("NOT_FOUND");
 });
 
 test("a subscriber runs once, and not after a stop", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME);
   const { subscriber } = new Consumer({ target: gateway.target });
   subscriber.stop();
@@ -358,7 +359,7 @@ test("a subscriber runs once, and not after a stop", async (t) => {
 });
 
 test("a large event arrives", async (t) => {
-  const gateway = await startGateway(t, { flags: ["--max-body-bytes", "1MiB"] });
+  const gateway = await newGateway(t, { flags: ["--max-body-bytes", "1MiB"] });
   await gateway.subscribe(NAME);
   const note = "x".repeat(1000 << 10);
   await gateway.postBody(sample("large").replace("<content>", `<note>${note}</note><content>`));
@@ -372,7 +373,7 @@ test("a large event arrives", async (t) => {
 });
 
 test("signals stop: the first finishes, the second releases", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME);
   await post(gateway, 10);
   const gate = new Gate();
@@ -393,7 +394,7 @@ test("signals stop: the first finishes, the second releases", async (t) => {
 });
 
 test("handling is told, and a hook that fails harms nobody", async (t) => {
-  const gateway = await startGateway(t);
+  const gateway = await newGateway(t);
   await gateway.subscribe(NAME, { retryPolicy: SOON });
   await gateway.post("traced");
   const told: string[] = [];

@@ -25,6 +25,8 @@ import {
   SubscribeResponse,
 } from "../dist/generated/mmsmo/v1/mms_mo_service.js";
 
+import { atEnd } from "./harness.js";
+
 export type Stream = ServerWritableStream<SubscribeRequest, SubscribeResponse>;
 type Answer<T> = T | Promise<T>;
 
@@ -54,7 +56,7 @@ export class Scripted {
 
   static async start(t: TestContext): Promise<Scripted> {
     const scripted = new Scripted();
-    const server = new Server({ "grpc.max_send_message_length": -1 });
+    const server = new Server({ "grpc.max_receive_message_length": -1 });
     server.addService(SERVICE, {
       subscribe: (stream: Stream) => {
         stream.on("error", () => {});
@@ -80,7 +82,7 @@ export class Scripted {
         else reject(error);
       });
     });
-    t.after(() => {
+    atEnd(t, () => {
       server.forceShutdown();
     });
     scripted.target = `127.0.0.1:${port.toString()}`;

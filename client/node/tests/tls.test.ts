@@ -7,9 +7,7 @@ import { test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 
 import { connect, fromEarliest, tokenFile, type SubscriberOptions, type TlsOptions } from "@mmsmo/gateway-client";
-import { startGateway } from "@mmsmo/gateway-client/testing";
-
-import { NAME, consume, until } from "./harness.js";
+import { NAME, consume, newGateway, until } from "./harness.js";
 
 const SECRET = "a-token-that-is-long-enough-to-be-secret";
 const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
@@ -78,7 +76,7 @@ async function secureGateway(t: TestContext, authority: Authority) {
     const [name = "", file = ""] = flag.split("=");
     return [`--grpc-tls-${name}`, authority.file(file)];
   });
-  return await startGateway(t, { flags: ["--config", config, ...tls] });
+  return await newGateway(t, { flags: ["--config", config, ...tls] });
 }
 
 test("who may over TLS", async (t) => {
