@@ -28,7 +28,9 @@ struct Context {
   bool send_secret_unencrypted = false;
   // That of the file or of MMSMO_TOKEN, once the command line is read; null: none.
   std::shared_ptr<Token> token;
-  // Set by the command that was chosen; returns the exit code.
+  // Set by the command that was chosen: whether it calls a gateway over gRPC, and what to run,
+  // which returns the exit code.
+  bool calls = true;
   std::function<int()> run;
 };
 
@@ -45,6 +47,7 @@ void AddRaw(CLI::App* app, Context* context);
 void AddQuarantine(CLI::App* app, Context* context);
 void AddSubscription(CLI::App* app, Context* context);
 void AddSubscribe(CLI::App* app, Context* context);
+void AddForward(CLI::App* app, Context* context);
 void AddDeadLetters(CLI::App* app, Context* context);
 void AddAudit(CLI::App* app, Context* context);
 

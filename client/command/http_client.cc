@@ -3,9 +3,11 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/use_future.hpp>
 #include <boost/beast/http.hpp>
 #include <charconv>
 #include <ctime>
@@ -170,11 +172,13 @@ asio::awaitable<absl::Status> HttpClient::ShakeHands() {
 }
 
 asio::awaitable<absl::StatusOr<Answer>> HttpClient::Exchange(std::string content_type,
-                                                             std::string body) {
+                                                             std::string body,
+                                                             const HttpFields& fields) {
   http::request<http::string_body> request(http::verb::post, url_.path, 11, std::move(body));
   request.set(http::field::host, fmt::format("{}:{}", url_.host, url_.port));
-  request.set(http::field::content_type, content_type);
+  if (!content_type.empty()) request.set(http::field::content_type, content_type);
   request.set(http::field::user_agent, "mmsmo");
+  for (const auto& [name, value] : fields) request.set(name, value);
   for (const auto& [name, value] : secrets_.FieldsFor(request.body(), std::time(nullptr)))
     request.set(name, value);
   request.prepare_payload();
@@ -197,14 +201,29 @@ asio::awaitable<absl::StatusOr<Answer>> HttpClient::Exchange(std::string content
                    .retry_after = RetryAfter(response)};
 }
 
-asio::awaitable<absl::StatusOr<Answer>> HttpClient::Post(std::string content_type,
-                                                         std::string body) {
+asio::awaitable<absl::StatusOr<Answer>> HttpClient::Post(std::string content_type, std::string body,
+                                                         HttpFields fields) {
   if (connected_) {
-    auto answer = co_await Exchange(content_type, body);
+    auto answer = co_await Exchange(content_type, body, fields);
     if (answer.status().code() != absl::StatusCode::kUnavailable) co_return answer;
   }
   if (auto status = co_await Connect(); !status.ok()) co_return status;
-  co_return co_await Exchange(std::move(content_type), std::move(body));
+  co_return co_await Exchange(std::move(content_type), std::move(body), fields);
+}
+
+BlockingHttpClient::BlockingHttpClient(Url url, std::chrono::milliseconds timeout, Https https,
+                                       PostSecrets secrets)
+    : client_(context_.get_executor(), std::move(url), timeout, std::move(https),
+              std::move(secrets)) {}
+
+absl::StatusOr<Answer> BlockingHttpClient::Post(std::string content_type, std::string body,
+                                                HttpFields fields) {
+  auto answer = asio::co_spawn(
+      context_, client_.Post(std::move(content_type), std::move(body), std::move(fields)),
+      asio::use_future);
+  context_.run();
+  context_.restart();
+  return answer.get();
 }
 
 }  // namespace mmsmo::command

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -12,6 +13,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "client/command/post_secrets.h"
@@ -54,6 +57,9 @@ struct Https {
   std::string server_name;  // that the certificate must have; empty: the URL's host
 };
 
+// Names and values.
+using HttpFields = std::vector<std::pair<std::string, std::string>>;
+
 // Not thread-safe; one Post at a time.
 class HttpClient {
  public:
@@ -66,14 +72,17 @@ class HttpClient {
   // Connects first where that is needed. Unavailable where no connection was made or it broke,
   // DeadlineExceeded after the timeout; the next call connects anew. A kept connection that turns
   // out to be closed is replaced once.
-  boost::asio::awaitable<absl::StatusOr<Answer>> Post(std::string content_type, std::string body);
+  // `fields` are further header fields.
+  boost::asio::awaitable<absl::StatusOr<Answer>> Post(std::string content_type, std::string body,
+                                                      HttpFields fields = {});
 
  private:
   using TlsStream = boost::asio::ssl::stream<boost::beast::tcp_stream&>;
 
   boost::asio::awaitable<absl::Status> ShakeHands();
   boost::asio::awaitable<absl::StatusOr<Answer>> Exchange(std::string content_type,
-                                                          std::string body);
+                                                          std::string body,
+                                                          const HttpFields& fields);
 
   const Url url_;
   const std::chrono::milliseconds timeout_;
@@ -83,6 +92,18 @@ class HttpClient {
   std::optional<TlsStream> tls_;  // over stream_
   boost::beast::flat_buffer buffer_;
   bool connected_ = false;
+};
+
+// The same for whoever waits for the answer. Not thread-safe.
+class BlockingHttpClient {
+ public:
+  BlockingHttpClient(Url url, std::chrono::milliseconds timeout, Https https = {},
+                     PostSecrets secrets = {});
+  absl::StatusOr<Answer> Post(std::string content_type, std::string body, HttpFields fields = {});
+
+ private:
+  boost::asio::io_context context_;
+  HttpClient client_;
 };
 
 }  // namespace mmsmo::command

@@ -33,6 +33,7 @@ int Run(int argc, char** argv) {
   command::AddQuarantine(&app, &context);
   command::AddSubscription(&app, &context);
   command::AddSubscribe(&app, &context);
+  command::AddForward(&app, &context);
   command::AddDeadLetters(&app, &context);
   command::AddAudit(&app, &context);
   try {
@@ -44,8 +45,7 @@ int Run(int argc, char** argv) {
     command::Say(err.str());
     return ok ? command::kOk : command::kUsage;
   }
-  const bool calls = !app.got_subcommand("send");
-  if (calls && !(command::PrepareTls(&context) && command::PrepareToken(&context)))
+  if (context.calls && !(command::PrepareTls(&context) && command::PrepareToken(&context)))
     return command::kUsage;
   return context.run();
 }

@@ -1,9 +1,8 @@
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <map>
+#include <optional>
 #include <thread>
 
+#include "client/command/call.h"
 #include "client/command/command.h"
 #include "client/command/load.h"
 #include "client/command/output.h"
@@ -11,12 +10,14 @@
 #include "client/command/tls.h"
 #include "client/connection.h"
 #include "fmt/format.h"
+#include "mmsmo/v1/mms_mo_service.grpc.pb.h"
 
 namespace mmsmo::command {
 namespace {
 
 struct SendOptions {
   std::string url = "http://127.0.0.1:8080/postbacks/mms-mo";
+  std::string from_event;
   bool print = false;
   double timeout_seconds = 10;
   double retry_seconds = 0;
@@ -28,20 +29,37 @@ std::chrono::milliseconds Millis(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
 }
 
+// What is posted.
+struct Posting {
+  std::string content_type;
+  std::string body;
+  HttpFields fields;
+};
+
+Posting SampleOf(const LoadOptions& load) {
+  return {.content_type = load.json ? "application/json" : "application/xml",
+          .body = load.json ? ToJson(load.sample) : ToXml(load.sample)};
+}
+
+// The body that an event came in, as it came. Nothing, with the reason on stderr, where the gateway
+// has none.
+std::optional<Posting> BodyOf(const Context& command, const std::string& cursor) {
+  v1::GetRawPostbackRequest request;
+  request.set_cursor(cursor);
+  const auto raw = Call(StubOf<v1::MmsMoService>(command).get(),
+                        &v1::MmsMoService::Stub::GetRawPostback, request);
+  if (!raw) return std::nullopt;
+  Posting posting{.content_type = raw->content_type(), .body = raw->body()};
+  if (!raw->content_encoding().empty()) {
+    posting.fields.emplace_back("Content-Encoding", raw->content_encoding());
+  }
+  return posting;
+}
+
 // Prints the gateway's answer as it is.
-int SendOne(const LoadOptions& load) {
-  boost::asio::io_context context;
-  HttpClient client(context.get_executor(), load.url, load.timeout, load.https, load.secrets);
-  const auto post = [&] {
-    auto result =
-        boost::asio::co_spawn(context,
-                              client.Post(load.json ? "application/json" : "application/xml",
-                                          load.json ? ToJson(load.sample) : ToXml(load.sample)),
-                              boost::asio::use_future);
-    context.run();
-    context.restart();
-    return result.get();
-  };
+int SendOne(const LoadOptions& load, const Posting& posting) {
+  BlockingHttpClient client(load.url, load.timeout, load.https, load.secrets);
+  const auto post = [&] { return client.Post(posting.content_type, posting.body, posting.fields); };
   const auto give_up = std::chrono::steady_clock::now() + load.retry_for;
   absl::StatusOr<Answer> answer = post();
   for (auto pause = PauseBeforeRetry(answer);
@@ -81,45 +99,40 @@ int SendMany(const LoadOptions& load) {
 
 int Send(const Context& command, SendOptions options) {
   LoadOptions& load = options.load;
-  const absl::StatusOr<Url> url = ParseUrl(options.url);
-  if (!url.ok()) {
-    Complain(fmt::format("--url: {}", std::string(url.status().message())));
-    return kUsage;
-  }
-  load.url = *url;
-  if (url->tls) {
-    auto https = HttpsContext(command.tls_options);
-    if (!https.ok()) {
-      Complain(fmt::format("--{}", std::string(https.status().message())));
-      return kUsage;
-    }
-    load.https = {.context = *std::move(https), .server_name = command.server_name};
-  }
+  if (!PrepareUrl(command, "--url", options.url, &load.url, &load.https)) return kUsage;
   auto secrets = PostSecrets::Read(options.secrets);
   if (!secrets.ok()) {
     Complain(std::string(secrets.status().message()));
     return kUsage;
   }
-  if (!secrets->empty() && !url->tls && !command.send_secret_unencrypted &&
-      !IsLocal(fmt::format("[{}]", url->host))) {
+  if (!secrets->empty() && !load.url.tls && !command.send_secret_unencrypted &&
+      !IsLocal(fmt::format("[{}]", load.url.host))) {
     Complain(fmt::format(
         "--send-secret-unencrypted: the secret would go to '{}' without encryption, where others "
         "can read it; use https, or say that it is to be sent unencrypted",
-        url->host));
+        load.url.host));
     return kUsage;
   }
   load.secrets = *std::move(secrets);
   load.timeout = Millis(options.timeout_seconds);
   load.retry_for = Millis(options.retry_seconds);
+  if (!options.from_event.empty()) {
+    const auto posting = BodyOf(command, options.from_event);
+    if (!posting) return kFailed;
+    if (!options.print) return SendOne(load, *posting);
+    Write(posting->body);
+    return kOk;
+  }
   if (load.sample.tracking_id.empty()) load.sample.tracking_id = NewTrackingId();
   if (options.print) {
     Write(load.json ? ToJson(load.sample) : ToXml(load.sample));
     return kOk;
   }
-  return load.count == 1 && load.answers_file.empty() ? SendOne(load) : SendMany(load);
+  return load.count == 1 && load.answers_file.empty() ? SendOne(load, SampleOf(load))
+                                                      : SendMany(load);
 }
 
-void AddFields(CLI::App* send, Sample* sample) {
+CLI::Option_group* AddFields(CLI::App* send, Sample* sample) {
   CLI::Option_group* fields =
       send->add_option_group("Fields of the postback", "an empty one is left out");
   fields->add_option("--tracking-id", sample->tracking_id,
@@ -132,6 +145,7 @@ void AddFields(CLI::App* send, Sample* sample) {
   fields->add_option("--subject", sample->subject);
   fields->add_option("--file", sample->files, "A URL; may be repeated")->capture_default_str();
   fields->add_option("--copy-to", sample->copy_to, "A number; may be repeated");
+  return fields;
 }
 
 }  // namespace
@@ -143,17 +157,22 @@ void AddSend(CLI::App* app, Context* context) {
   send->add_option("--url", options->url, "Where the gateway takes postbacks")
       ->envname("MMSMO_URL")
       ->capture_default_str();
-  send->add_flag("--json,!--xml", load.json, "As JSON; otherwise as XML");
+  CLI::Option* from_event =
+      send->add_option("--from-event", options->from_event,
+                       "Post the body that the event with this cursor came in, byte for byte, "
+                       "instead of a sample; --grpc says which gateway has it");
+  send->add_flag("--json,!--xml", load.json, "As JSON; otherwise as XML")->excludes(from_event);
   send->add_flag("--print", options->print, "Print the postback instead of sending it");
   send->add_option("--timeout", options->timeout_seconds, "Seconds to wait for an answer")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  AddFields(send, &load.sample);
+  AddFields(send, &load.sample)->excludes(from_event);
   AddSecrets(send, &options->secrets);
   CLI::Option_group* many = send->add_option_group("Load");
   many->add_option("--count", load.count, "How many to send")
       ->check(CLI::Range(int64_t{1}, int64_t{100'000'000}))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->excludes(from_event);
   many->add_option("--rate", load.rate, "Postbacks a second; 0: as fast as they are answered")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -167,6 +186,7 @@ void AddSend(CLI::App* app, Context* context) {
   many->add_option("--answers", load.answers_file,
                    "Write a line for each answer: tracking id, status, outcome, cursor");
   send->callback([options, context] {
+    context->calls = !options->from_event.empty();
     context->run = [options, context] { return Send(*context, *options); };
   });
 }

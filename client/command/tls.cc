@@ -65,4 +65,22 @@ absl::StatusOr<std::shared_ptr<asio::ssl::context>> HttpsContext(const TlsOption
   return context;
 }
 
+bool PrepareUrl(const Context& context, std::string_view option, std::string_view text, Url* url,
+                Https* https) {
+  auto parsed = ParseUrl(text);
+  if (!parsed.ok()) {
+    Complain(fmt::format("{}: {}", option, std::string(parsed.status().message())));
+    return false;
+  }
+  *url = *std::move(parsed);
+  if (!url->tls) return true;
+  auto made = HttpsContext(context.tls_options);
+  if (!made.ok()) {
+    Complain(fmt::format("--{}", std::string(made.status().message())));
+    return false;
+  }
+  *https = {.context = *std::move(made), .server_name = context.server_name};
+  return true;
+}
+
 }  // namespace mmsmo::command

@@ -118,7 +118,7 @@ rocksdb::ColumnFamilyOptions LogFamily(const std::shared_ptr<rocksdb::Cache>& ca
 rocksdb::ColumnFamilyOptions IdFamily(const std::shared_ptr<rocksdb::Cache>& cache,
                                       const std::atomic<uint64_t>& oldest) {
   rocksdb::ColumnFamilyOptions options;
-  options.write_buffer_size = 1 << 20;
+  options.write_buffer_size = 4 << 20;
   options.compression = rocksdb::kNoCompression;
   // Ids are hashes, so that every file overlaps every other: fewer rewrites matter more than less
   // space.

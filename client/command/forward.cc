@@ -1,0 +1,236 @@
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "client/command/call.h"
+#include "client/command/command.h"
+#include "client/command/duration.h"
+#include "client/command/http_client.h"
+#include "client/command/keyboard.h"
+#include "client/command/output.h"
+#include "client/command/print.h"
+#include "client/command/stop_on_signal.h"
+#include "client/command/tls.h"
+#include "fmt/chrono.h"
+#include "fmt/format.h"
+#include "google/protobuf/util/time_util.h"
+#include "mmsmo/start.h"
+#include "mmsmo/subscriber.h"
+#include "mmsmo/v1/mms_mo_service.grpc.pb.h"
+#include "mmsmo/v1/subscription_service.grpc.pb.h"
+
+namespace mmsmo::command {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+using std::chrono::steady_clock;
+
+// A subscription that this makes is removed after so long without use.
+constexpr int64_t kExpirationHours = 7 * 24;
+// How many deliveries wait here at most. The rest can be had by others.
+constexpr int kMaxOutstanding = 16;
+
+struct Options {
+  std::string url;
+  std::string subscription;
+  std::string since;
+  bool json = false;
+  bool quiet = false;
+  double timeout_seconds = 30;
+  int64_t count = 0;
+};
+
+// Makes the subscription, unless there is one. False, with the reason on stderr, where that fails.
+bool PrepareSubscription(const Context& context, const Options& options) {
+  const auto stub = StubOf<v1::SubscriptionService>(context);
+  v1::GetSubscriptionRequest get;
+  get.set_name(options.subscription);
+  v1::GetSubscriptionResponse found;
+  grpc::ClientContext call;
+  const grpc::Status status = stub->GetSubscription(&call, get, &found);
+  if (status.ok() && options.since.empty()) return true;
+  if (status.ok()) {
+    Complain(
+        fmt::format("--since: subscription {0} exists, and goes on where it stands; to move it "
+                    "say: mmsmo subscription seek {0} --to …",
+                    options.subscription));
+    return false;
+  }
+  // Whoever may not look may still receive.
+  if (status.error_code() == grpc::StatusCode::PERMISSION_DENIED) return true;
+  v1::CreateSubscriptionRequest create;
+  v1::Subscription& subscription = *create.mutable_subscription();
+  subscription.set_name(options.subscription);
+  *subscription.mutable_start_position() = FromLatest();
+  if (!options.since.empty()) {
+    const auto ago =
+        std::chrono::duration_cast<std::chrono::milliseconds>(*ParseDuration(options.since));
+    *subscription.mutable_start_position()->mutable_accept_time() =
+        TimeUtil::GetCurrentTime() - TimeUtil::MillisecondsToDuration(ago.count());
+  }
+  *subscription.mutable_expiration_ttl() = TimeUtil::HoursToDuration(kExpirationHours);
+  return Call(stub.get(), &v1::SubscriptionService::Stub::CreateSubscription, create).has_value();
+}
+
+// Posts events to the server that was named, and says what became of each. Thread-safe.
+class Forwarder {
+ public:
+  Forwarder(const Context& context, const Options& options, BlockingHttpClient* client)
+      : options_(options), client_(*client), stub_(StubOf<v1::MmsMoService>(context)) {}
+
+  Verdict Handle(const v1::Delivery& delivery, Subscriber* subscriber) {
+    const std::lock_guard lock(mu_);
+    if (options_.count > 0 && posted_ == options_.count) return RetryAfter({});
+    last_ = delivery;
+    const bool taken = Post(delivery);
+    if (++posted_ == options_.count) subscriber->Stop();
+    return taken ? Ack() : Retry();
+  }
+
+  // Posts the last one once more, whatever became of it.
+  void PostAgain() {
+    const std::lock_guard lock(mu_);
+    if (last_) Post(*last_);
+  }
+
+  bool failed() const {
+    const std::lock_guard lock(mu_);
+    return failed_;
+  }
+
+ private:
+  struct Body {
+    std::string content_type;
+    std::string bytes;
+    HttpFields fields;
+  };
+
+  bool Post(const v1::Delivery& delivery) {
+    const v1::Event& event = delivery.event();
+    const auto begin = steady_clock::now();
+    absl::StatusOr<Body> body = BodyOf(event);
+    const absl::StatusOr<Answer> answer =
+        body.ok() ? client_.Post(body->content_type, std::move(body->bytes),
+                                 FieldsOf(delivery, std::move(body->fields)))
+                  : body.status();
+    const bool taken = answer.ok() && answer->status / 100 == 2;
+    failed_ = failed_ || !taken;
+    if (taken && options_.quiet) return true;
+    const auto took =
+        std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - begin);
+    const std::string line =
+        fmt::format("{:%H:%M:%S}  {}  {:>5} ms  {}  {}{}", fmt::localtime(std::time(nullptr)),
+                    answer.ok() ? fmt::to_string(answer->status) : "---", took.count(),
+                    Visible(event.mms_mo().tracking_id()), event.cursor(),
+                    delivery.attempt() > 1 ? fmt::format("  attempt {}", delivery.attempt()) : "");
+    if (taken) return Print(line + "\n");
+    Complain(answer.ok() ? line
+                         : fmt::format("{}  {}", line, std::string(answer.status().message())));
+    return false;
+  }
+
+  static HttpFields FieldsOf(const v1::Delivery& delivery, HttpFields fields) {
+    const v1::Event& event = delivery.event();
+    fields.emplace_back("Mmsmo-Cursor", event.cursor());
+    fields.emplace_back("Mmsmo-Attempt", fmt::to_string(delivery.attempt()));
+    if (!event.trace_parent().empty()) fields.emplace_back("traceparent", event.trace_parent());
+    return fields;
+  }
+
+  absl::StatusOr<Body> BodyOf(const v1::Event& event) {
+    if (options_.json) return Body{.content_type = "application/json", .bytes = JsonLine(event)};
+    v1::GetRawPostbackRequest request;
+    request.set_cursor(event.cursor());
+    grpc::ClientContext call;
+    call.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    v1::GetRawPostbackResponse raw;
+    if (const auto status = stub_->GetRawPostback(&call, request, &raw); !status.ok()) {
+      return absl::UnavailableError(
+          fmt::format("its original body cannot be had: {}; --json forwards what was decoded",
+                      status.error_message()));
+    }
+    Body body{.content_type = raw.content_type(), .bytes = std::move(*raw.mutable_body())};
+    if (!raw.content_encoding().empty()) {
+      body.fields.emplace_back("Content-Encoding", raw.content_encoding());
+    }
+    return body;
+  }
+
+  const Options& options_;
+  mutable std::mutex mu_;  // one post at a time
+  BlockingHttpClient& client_;
+  const std::unique_ptr<v1::MmsMoService::Stub> stub_;
+  std::optional<v1::Delivery> last_;
+  int64_t posted_ = 0;
+  bool failed_ = false;
+};
+
+int Forward(const Context& context, const Options& options) {
+  Url url;
+  Https https;
+  if (!PrepareUrl(context, "url", options.url, &url, &https)) return kUsage;
+  const sigset_t signals = BlockSignals();
+  if (!PrepareSubscription(context, options)) return kFailed;
+  BlockingHttpClient client(
+      url, std::chrono::milliseconds(static_cast<int64_t>(options.timeout_seconds * 1000)), https);
+  Forwarder forwarder(context, options, &client);
+  SubscriberOptions subscriber_options{.target = context.grpc,
+                                       .credentials = context.credentials,
+                                       .server_name = context.server_name,
+                                       .token = context.token,
+                                       .send_token_unencrypted = context.send_secret_unencrypted,
+                                       .client_id = "mmsmo forward",
+                                       .max_outstanding_messages = kMaxOutstanding};
+  subscriber_options.on_disconnected = [](const absl::Status& status) {
+    Complain(fmt::format("{}; trying again", std::string(status.message())));
+  };
+  Subscriber subscriber(std::move(subscriber_options));
+  const StopOnSignal stop_on_signal(signals, &subscriber);
+  const Keyboard keyboard([&forwarder](char key) {
+    if (key == 'r') forwarder.PostAgain();
+  });
+  if (keyboard.works() && !options.quiet) {
+    Complain("r posts the last one again, Ctrl-C ends this");
+  }
+  const absl::Status status = subscriber.Run(
+      options.subscription,
+      [&](const v1::Delivery& delivery) { return forwarder.Handle(delivery, &subscriber); });
+  if (!status.ok()) Complain(std::string(status.message()));
+  return status.ok() && !forwarder.failed() ? kOk : kFailed;
+}
+
+}  // namespace
+
+void AddForward(CLI::App* app, Context* context) {
+  auto options = std::make_shared<Options>();
+  CLI::App* forward = app->add_subcommand(
+      "forward",
+      "POST the events of a named subscription to an HTTP server as they arrive. One that is "
+      "answered 2xx is acknowledged, any other is delivered again. Exit code 1 where a post "
+      "failed");
+  forward->add_option("url", options->url, "Where to, as http://localhost:3000/hook")->required();
+  forward
+      ->add_option("--subscription", options->subscription,
+                   "Its name; it is made where there is none, and removed after a week without use")
+      ->required();
+  forward
+      ->add_option(
+          "--since", options->since,
+          "Begin with what was accepted so long ago, as 1h; otherwise with what comes now. "
+          "Only for a subscription that is made")
+      ->check(IsDuration());
+  forward->add_flag("--json", options->json,
+                    "Post the decoded event as JSON instead of the original body");
+  forward->add_flag("--quiet", options->quiet, "Print only what failed");
+  forward->add_option("--timeout", options->timeout_seconds, "Seconds to wait for an answer")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  forward->add_option("--count", options->count, "End after so many posts")
+      ->check(CLI::PositiveNumber);
+  forward->callback([options, context] {
+    context->run = [options, context] { return Forward(*context, *options); };
+  });
+}
+
+}  // namespace mmsmo::command
