@@ -1,0 +1,33 @@
+package io.github.mmsmo.gateway;
+
+import java.util.concurrent.Future;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+
+/** Does what is to be done later, by a thread of its own, which there is only if it is used. */
+final class Timers {
+  private final ScheduledThreadPoolExecutor executor;
+
+  Timers() {
+    executor =
+        new ScheduledThreadPoolExecutor(
+            1,
+            task -> {
+              Thread thread = new Thread(task, "mmsmo-timer");
+              thread.setDaemon(true);
+              return thread;
+            },
+            (task, closed) -> {}); // what comes after close is too late
+    executor.setRemoveOnCancelPolicy(true);
+    executor.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
+  }
+
+  /** In nanoseconds. */
+  Future<?> after(long wait, Runnable task) {
+    return executor.schedule(task, wait, TimeUnit.NANOSECONDS);
+  }
+
+  void close() {
+    executor.shutdown();
+  }
+}
