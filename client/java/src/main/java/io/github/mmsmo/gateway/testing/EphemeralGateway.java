@@ -103,6 +103,7 @@ public final class EphemeralGateway
       log = Files.createTempFile("mmsmo-gateway-", ".log");
       process = new ProcessBuilder(command).redirectError(log.toFile()).start();
     } catch (IOException e) {
+      deleteLog();
       throw new UncheckedIOException("give the gateway's path as binary or MMSMO_GATEWAY", e);
     }
     BufferedReader output =
@@ -160,17 +161,24 @@ public final class EphemeralGateway
     }
     process.destroyForcibly().onExit().join();
     process = null;
+    deleteLog();
+  }
+
+  private void deleteLog() {
     try {
-      Files.delete(log);
+      if (log != null) {
+        Files.delete(log);
+        log = null;
+      }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
   }
 
-  /** What it has logged. */
+  /** What it has logged; empty unless it runs. */
   public String log() {
     try {
-      return Files.readString(log);
+      return log == null ? "" : Files.readString(log);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
