@@ -143,25 +143,26 @@ final class Acknowledger {
         if (isIdle()) {
           idle.signalAll();
         }
-        awaitNextTurn();
+        long wait = untilNextTurn();
+        if (wait > 0 && !isClosing) {
+          changed.awaitNanos(wait);
+        }
       }
+    } catch (InterruptedException e) {
+      throw new AssertionError("nobody has this thread to interrupt it", e);
     } finally {
       lock.unlock();
     }
   }
 
-  private void awaitNextTurn() {
+  /** In nanoseconds. */
+  private long untilNextTurn() {
+    if (!answered.isEmpty()) {
+      return 0;
+    }
     boolean hasRoom = underWay < Defaults.MAX_ACKS_UNDER_WAY;
     long next = Math.min(extendAt, hasRoom ? outbox.due() : Ticks.NEVER);
-    long wait = next == Ticks.NEVER ? Long.MAX_VALUE : next - Ticks.now();
-    if (wait <= 0 || !answered.isEmpty() || isClosing) {
-      return;
-    }
-    try {
-      changed.awaitNanos(wait);
-    } catch (InterruptedException e) {
-      // Nobody has this thread to interrupt it.
-    }
+    return next == Ticks.NEVER ? Long.MAX_VALUE : next - Ticks.now();
   }
 
   private void takeAnswers() {
@@ -227,8 +228,7 @@ final class Acknowledger {
       AcknowledgeRequest.Builder request =
           AcknowledgeRequest.newBuilder().setSubscription(subscription).addAllAckIds(call.ackIds);
       stub()
-          .acknowledge(
-              request.build(), new Exchange<>(call, AcknowledgeResponse::getFailuresList));
+          .acknowledge(request.build(), new Exchange<>(call, AcknowledgeResponse::getFailuresList));
     } else {
       ModifyAckDeadlineRequest.Builder request =
           call.update.toRequest().setSubscription(subscription).addAllAckIds(call.ackIds);
@@ -283,8 +283,7 @@ final class Acknowledger {
 
     @Override
     public void onError(Throwable thrown) {
-      error =
-          Status.fromThrowable(thrown).asRuntimeException(Status.trailersFromThrowable(thrown));
+      error = Status.fromThrowable(thrown).asRuntimeException(Status.trailersFromThrowable(thrown));
       onCompleted();
     }
 

@@ -42,8 +42,7 @@ public final class Delivery {
 
   /**
    * Has {@code callback} run when the handler is to end, at once where that is so already, and
-   * never after the handler has returned. It must not wait for anything,
-   * nor throw.
+   * never after the handler has returned. It must not wait for anything, nor throw.
    */
   public void onCancelled(Runnable callback) {
     synchronized (this) {

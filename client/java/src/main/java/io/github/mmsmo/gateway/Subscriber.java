@@ -62,8 +62,11 @@ public final class Subscriber implements AutoCloseable {
     SubscriptionRun subscriptionRun =
         new SubscriptionRun(options, Objects.requireNonNull(subscription), handler, counters);
     if (begin(subscriptionRun)) {
-      try (StopSignals signals = stopSignals()) {
+      StopSignals signals = stopSignals();
+      try {
         subscriptionRun.run();
+      } finally {
+        signals.close();
       }
     }
   }
@@ -85,8 +88,11 @@ public final class Subscriber implements AutoCloseable {
     Objects.requireNonNull(handler);
     FollowRun<E> followRun = new FollowRun<>(options, Objects.requireNonNull(start), handler);
     if (begin(followRun)) {
-      try (StopSignals signals = stopSignals()) {
+      StopSignals signals = stopSignals();
+      try {
         followRun.run();
+      } finally {
+        signals.close();
       }
     }
   }
@@ -292,6 +298,8 @@ public final class Subscriber implements AutoCloseable {
     }
 
     /**
+     * Makes a subscriber, which does nothing yet.
+     *
      * @throws IllegalArgumentException that names the option that is wrong
      */
     public Subscriber build() {

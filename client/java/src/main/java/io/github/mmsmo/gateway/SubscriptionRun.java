@@ -8,7 +8,6 @@ import java.lang.System.Logger.Level;
 import java.text.MessageFormat;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.Condition;
@@ -174,9 +173,7 @@ final class SubscriptionRun implements StreamLoop.Sink<RuntimeException>, Run {
     acks.addAll(Update.RELEASE, deliveries.drain());
   }
 
-  /**
-   * Tells the gateway that nothing more is to come on the stream, nor on those that replace it.
-   */
+  /** Tells the gateway that nothing more is to come on the stream, nor on those that replace it. */
   private void leaveStreams() {
     Backoff backoff = options.newBackoff();
     while (await(() -> !streamId.equals(leftId), loop::isStopped)) {
@@ -216,8 +213,7 @@ final class SubscriptionRun implements StreamLoop.Sink<RuntimeException>, Run {
    * connection.
    */
   private boolean hasLeft() {
-    return isLoopDone
-        || (leftId.equals(streamId) && !(isOpening && connection.isReady()));
+    return isLoopDone || (leftId.equals(streamId) && !(isOpening && connection.isReady()));
   }
 
   @Override
@@ -293,13 +289,13 @@ final class SubscriptionRun implements StreamLoop.Sink<RuntimeException>, Run {
     if (isOver) {
       delivery.cancel(false);
     }
-    Future<?> ceiling =
+    Runnable callOff =
         maxHandlerTime > 0 ? timers.after(maxHandlerTime, () -> onTimeIsUp(delivery)) : null;
     Verdict verdict = call(delivery);
     boolean wasOver = delivery.end();
     Thread.interrupted(); // what the next handler would find
-    if (ceiling != null) {
-      ceiling.cancel(false);
+    if (callOff != null) {
+      callOff.run();
     }
     return wasOver ? timeIsUp() : verdict;
   }

@@ -7,7 +7,8 @@ import java.util.regex.Pattern;
 final class Target {
   private static final Pattern FOUR = Pattern.compile("127(\\.\\d{1,3}){3}");
   private static final Pattern SIX =
-      Pattern.compile("(0{0,4}:)+0{0,3}1|(0{0,4}:)+ffff:(127(\\.\\d{1,3}){3}|7f[0-9a-f]{2}:[0-9a-f]{1,4})");
+      Pattern.compile(
+          "(0{0,4}:)+0{0,3}1|(0{0,4}:)+ffff:(127(\\.\\d{1,3}){3}|7f[0-9a-f]{2}:[0-9a-f]{1,4})");
 
   /** Whether it is a unix socket, or names this machine by its loopback address. */
   static boolean isLocal(String target) {

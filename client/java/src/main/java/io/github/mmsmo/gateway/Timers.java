@@ -22,9 +22,10 @@ final class Timers {
     executor.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
   }
 
-  /** In nanoseconds. */
-  Future<?> after(long wait, Runnable task) {
-    return executor.schedule(task, wait, TimeUnit.NANOSECONDS);
+  /** In nanoseconds. What it returns calls it off. */
+  Runnable after(long wait, Runnable task) {
+    Future<?> timer = executor.schedule(task, wait, TimeUnit.NANOSECONDS);
+    return () -> timer.cancel(false);
   }
 
   void close() {

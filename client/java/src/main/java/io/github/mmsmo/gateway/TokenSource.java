@@ -10,6 +10,8 @@ import java.nio.file.Path;
 @FunctionalInterface
 public interface TokenSource {
   /**
+   * The token of the call that begins.
+   *
    * @throws IOException to fail the call, which is tried again; so does what else it throws
    */
   String get() throws IOException;

@@ -44,9 +44,7 @@ final class Update {
     return new Update(Kind.DEAD_LETTER, 0, reason);
   }
 
-  /**
-   * That another update had no effect harms nobody, since its event is delivered again anyway.
-   */
+  /** That another update had no effect harms nobody, since its event is delivered again anyway. */
   boolean isReported() {
     return kind == Kind.ACK || kind == Kind.DEAD_LETTER;
   }

@@ -22,8 +22,14 @@ public final class Bench {
   private void post(int count) throws IOException, InterruptedException {
     Process send =
         new ProcessBuilder(
-                System.getenv("MMSMO_COMMAND"), "send", "--url", gateway.url(),
-                "--count", Integer.toString(count), "--connections", "64")
+                System.getenv("MMSMO_COMMAND"),
+                "send",
+                "--url",
+                gateway.url(),
+                "--count",
+                Integer.toString(count),
+                "--connections",
+                "64")
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .redirectOutput(ProcessBuilder.Redirect.DISCARD)
             .start();
@@ -57,7 +63,8 @@ public final class Bench {
     gateway.createSubscription("hold");
     long before = residentKilobytes();
     CountDownLatch release = new CountDownLatch(1);
-    try (Subscriber subscriber = Subscriber.builder().target(gateway.target()).maxOutstandingMessages(IN_HAND).build()) {
+    try (Subscriber subscriber =
+        Subscriber.builder().target(gateway.target()).maxOutstandingMessages(IN_HAND).build()) {
       Thread thread =
           new Thread(
               () -> {
@@ -79,9 +86,10 @@ public final class Bench {
       System.gc();
       System.out.printf(
           "%d in hand: %.1f MB more than without, heap %.1f MB%n",
-          IN_HAND, (residentKilobytes() - before) / 1e3,
+          IN_HAND,
+          (residentKilobytes() - before) / 1e3,
           (Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory()) / 1e6);
-      subscriber.close();
+      subscriber.stop(StopMode.RELEASE, Duration.ofSeconds(10));
       release.countDown();
       thread.join();
     }

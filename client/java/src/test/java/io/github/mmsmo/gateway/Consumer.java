@@ -39,7 +39,8 @@ final class Consumer implements Hooks, AutoCloseable {
             .logger(new Silence())
             .hooks(this);
     subscriber = set.apply(builder).build();
-    end = new FutureTask<>(
+    end =
+        new FutureTask<>(
             () -> {
               subscriber.run(NAME, noting(handler));
               return null;

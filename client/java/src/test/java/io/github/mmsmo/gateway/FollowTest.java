@@ -52,8 +52,7 @@ class FollowTest {
     Subscriber first = builder().build();
     assertEquals("", first.cursor());
     assertEquals(List.of("1", "2"), follow(first, Start.earliest(), 2));
-    assertEquals(
-        List.of("3"), follow(builder().build(), Start.afterCursor(first.cursor()), 1));
+    assertEquals(List.of("3"), follow(builder().build(), Start.afterCursor(first.cursor()), 1));
     assertEquals(List.of("1"), follow(builder().build(), Start.at(before), 1));
   }
 
@@ -135,8 +134,7 @@ class FollowTest {
             () -> builder().build().follow(Start.afterCursor(first.cursor()), event -> {}));
     assertEquals(Status.Code.OUT_OF_RANGE, expired.getStatus().getCode());
     assertEquals(
-        List.of("2"),
-        follow(builder().build(), Start.afterCursor(expired.earliestCursor()), 1));
+        List.of("2"), follow(builder().build(), Start.afterCursor(expired.earliestCursor()), 1));
   }
 
   @Test

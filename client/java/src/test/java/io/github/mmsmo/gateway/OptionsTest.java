@@ -38,8 +38,17 @@ class OptionsTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "localhost:9090", "LOCALHOST.", "127.0.0.1:1", "127.9.9.9", "[::1]:1", "::1", "unix:/tmp/s",
-        "dns:///localhost:1", "dns://8.8.8.8/127.0.0.1:1", "a.localhost:1", "[::ffff:127.0.0.1]:1",
+        "localhost:9090",
+        "LOCALHOST.",
+        "127.0.0.1:1",
+        "127.9.9.9",
+        "[::1]:1",
+        "::1",
+        "unix:/tmp/s",
+        "dns:///localhost:1",
+        "dns://8.8.8.8/127.0.0.1:1",
+        "a.localhost:1",
+        "[::ffff:127.0.0.1]:1",
         "[0:0:0:0:0:0:0:1]:1"
       })
   void aTokenGoesToThisMachine(String target) {
@@ -49,8 +58,15 @@ class OptionsTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "example.com:9090", "128.0.0.1:1", "127.0.0.1.example.com", "[::2]:1", "localhost.com:1",
-        "dns:///example.com", "dns://127.0.0.1/example.com:1", "1270.0.0.1", "[::1:1]:1"
+        "example.com:9090",
+        "128.0.0.1:1",
+        "127.0.0.1.example.com",
+        "[::2]:1",
+        "localhost.com:1",
+        "dns:///example.com",
+        "dns://127.0.0.1/example.com:1",
+        "1270.0.0.1",
+        "[::1:1]:1"
       })
   void aTokenGoesNowhereElseUnencrypted(String target) {
     Subscriber.Builder builder = Subscriber.builder().target(target).token(TokenSource.of("x"));

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Test;
 class OutboxTest {
   private static final long NOW = Ticks.ofMillis(1_000_000);
   private static final long LINGER = Ticks.ofMillis(10);
-  private static final StatusRuntimeException PASSING = Errors.unavailable("for now");
+  private final StatusRuntimeException passing = Errors.unavailable("for now");
 
   // Waits the whole ceiling after a failure: 100 ms, then 200 ms, then 400 ms.
   private final Outbox outbox =
@@ -106,17 +106,17 @@ class OutboxTest {
   void whatMayPassIsTriedAgainLaterAndLater() {
     outbox.addAll(Update.ACK, List.of("a", "b"), NOW);
     UpdateCall call = outbox.take(NOW);
-    assertTrue(outbox.onError(call, PASSING, NOW).isEmpty());
+    assertTrue(outbox.onError(call, passing, NOW).isEmpty());
     assertEquals(NOW + Ticks.ofMillis(100), outbox.due());
     assertNull(outbox.take(NOW + Ticks.ofMillis(100) - 1));
     call = outbox.take(NOW + Ticks.ofMillis(100));
     assertEquals(List.of("a", "b"), call.ackIds);
-    outbox.onError(call, PASSING, NOW + Ticks.ofMillis(100));
+    outbox.onError(call, passing, NOW + Ticks.ofMillis(100));
     assertEquals(NOW + Ticks.ofMillis(300), outbox.due());
     call = outbox.take(NOW + Ticks.ofMillis(300));
     outbox.onAnswer(call, List.of(), NOW);
     outbox.addAll(Update.ACK, List.of("c"), NOW + Ticks.ofMillis(300));
-    outbox.onError(outbox.take(NOW + Ticks.ofMillis(300)), PASSING, NOW + Ticks.ofMillis(300));
+    outbox.onError(outbox.take(NOW + Ticks.ofMillis(300)), passing, NOW + Ticks.ofMillis(300));
     assertEquals(NOW + Ticks.ofMillis(400), outbox.due());
   }
 
@@ -125,14 +125,15 @@ class OutboxTest {
     outbox.addAll(Update.ACK, ids(2000), NOW);
     UpdateCall first = outbox.take(NOW);
     UpdateCall second = outbox.take(NOW);
-    outbox.onError(first, PASSING, NOW);
-    outbox.onError(second, PASSING, NOW + 1);
+    outbox.onError(first, passing, NOW);
+    outbox.onError(second, passing, NOW + 1);
     assertEquals(NOW + Ticks.ofMillis(100), outbox.due());
   }
 
   @Test
   void itWaitsAsLongAsTheGatewayAsks() {
-    RetryInfo info = RetryInfo.newBuilder().setRetryDelay(Ticks.toProto(Ticks.ofMillis(500))).build();
+    RetryInfo info =
+        RetryInfo.newBuilder().setRetryDelay(Ticks.toProto(Ticks.ofMillis(500))).build();
     StatusRuntimeException busy =
         StatusProto.toStatusRuntimeException(
             com.google.rpc.Status.newBuilder()
@@ -162,8 +163,7 @@ class OutboxTest {
     StatusRuntimeException gone = Status.NOT_FOUND.asRuntimeException();
     for (Update update : List.of(Update.ACK, Update.deadLetter("x"))) {
       outbox.addAll(update, List.of("a"), NOW);
-      assertEquals(
-          List.of("a NOT_FOUND"), told(outbox.onError(outbox.take(NOW), gone, NOW)));
+      assertEquals(List.of("a NOT_FOUND"), told(outbox.onError(outbox.take(NOW), gone, NOW)));
     }
     for (Update update : List.of(Update.RETRY, Update.RELEASE, Update.redeliverAfter(1))) {
       outbox.addAll(update, List.of("a"), NOW);

@@ -52,7 +52,7 @@ class ScriptedTest {
   }
 
   @AfterEach
-  void end() throws InterruptedException {
+  void end() {
     consumers.forEach(Consumer::close);
     gateway.close();
     until("the client's threads are gone", () -> Wait.threads("mmsmo-").isEmpty());
@@ -275,8 +275,7 @@ class ScriptedTest {
     until("it is handled", () -> consumer.handled() == 1);
     assertEquals(List.of(Status.Code.UNAUTHENTICATED), consumer.disconnected);
     consumer.finish();
-    consume(builder -> builder.token(TokenSource.of("old")))
-        .endsWith(Status.Code.UNAUTHENTICATED);
+    consume(builder -> builder.token(TokenSource.of("old"))).endsWith(Status.Code.UNAUTHENTICATED);
     consume().endsWith(Status.Code.UNAUTHENTICATED);
   }
 
@@ -318,8 +317,12 @@ class ScriptedTest {
   @ParameterizedTest
   @EnumSource(
       names = {
-        "INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED", "UNIMPLEMENTED",
-        "FAILED_PRECONDITION", "OUT_OF_RANGE"
+        "INVALID_ARGUMENT",
+        "NOT_FOUND",
+        "PERMISSION_DENIED",
+        "UNIMPLEMENTED",
+        "FAILED_PRECONDITION",
+        "OUT_OF_RANGE"
       })
   void finalCodesEndTheRun(Status.Code code) {
     gateway.subscribe =

@@ -143,7 +143,8 @@ class SubscriberTest {
     List<String> ids = post(100);
     FaultyProxy way = proxy();
     Gate gate = new Gate();
-    Consumer consumer = closed(new Consumer(way.target(), builder -> builder.maxBatchSize(10), gate));
+    Consumer consumer =
+        closed(new Consumer(way.target(), builder -> builder.maxBatchSize(10), gate));
     for (int i = 1; i <= 3; ++i) {
       int cuts = i;
       until("it has connected", () -> consumer.connected.get() == cuts);
@@ -368,8 +369,7 @@ class SubscriberTest {
             new Consumer(
                 shut.target(),
                 builder ->
-                    builder.backoff(
-                        java.time.Duration.ofMillis(1), java.time.Duration.ofMillis(1)),
+                    builder.backoff(java.time.Duration.ofMillis(1), java.time.Duration.ofMillis(1)),
                 delivery -> Verdict.ack()));
     int failures = 20;
     until("it has failed often", () -> consumer.disconnected.size() >= failures);
@@ -402,8 +402,7 @@ class SubscriberTest {
         closed(
             new Consumer(
                 gateway.target(),
-                builder ->
-                    builder.concurrency(12).maxHandlerTime(java.time.Duration.ofMillis(50)),
+                builder -> builder.concurrency(12).maxHandlerTime(java.time.Duration.ofMillis(50)),
                 delivery -> {
                   if (delivery.attempt() > 1) {
                     again.incrementAndGet();

@@ -58,27 +58,65 @@ class TlsTest {
 
   private void issue(String name) throws IOException, InterruptedException {
     openssl(
-        "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-        "/CN=" + name, "-addext", "subjectAltName=DNS:" + name, "-keyout", name + ".key", "-out",
+        "req",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=" + name,
+        "-addext",
+        "subjectAltName=DNS:" + name,
+        "-keyout",
+        name + ".key",
+        "-out",
         name + ".csr");
     openssl(
-        "x509", "-req", "-in", name + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-        "-CAcreateserial", "-copy_extensions", "copy", "-days", "1", "-out", name + ".pem");
+        "x509",
+        "-req",
+        "-in",
+        name + ".csr",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-copy_extensions",
+        "copy",
+        "-days",
+        "1",
+        "-out",
+        name + ".pem");
   }
 
   @BeforeEach
   void start() throws IOException, InterruptedException {
     openssl(
-        "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-        "/CN=authority", "-days", "1", "-keyout", "ca.key", "-out", "ca.pem");
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=authority",
+        "-days",
+        "1",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem");
     issue("gateway.example");
     issue("consumer");
     Files.writeString(file("token"), TOKEN);
-    Files.setPosixFilePermissions(
-        file("token"), PosixFilePermissions.fromString("rw-------"));
+    Files.setPosixFilePermissions(file("token"), PosixFilePermissions.fromString("rw-------"));
     Files.writeString(
         file("gateway.toml"),
-        "[[identity]]\nname = \"token\"\ntoken-file = [\"" + file("token") + "\"]\n"
+        "[[identity]]\nname = \"token\"\ntoken-file = [\""
+            + file("token")
+            + "\"]\n"
             + "allow = [\"admin\"]\n"
             + "[[identity]]\nname = \"certificate\"\nsan = [\"consumer\"]\n"
             + "allow = [\"consume\"]\n");
@@ -143,8 +181,7 @@ class TlsTest {
             .trustManager(file("ca.pem").toFile())
             .keyManager(file("consumer.pem").toFile(), file("consumer.key").toFile())
             .build();
-    Consumer consumer =
-        consume(builder -> builder.credentials(tls).serverName("gateway.example"));
+    Consumer consumer = consume(builder -> builder.credentials(tls).serverName("gateway.example"));
     until("it is handled", () -> consumer.handled() == 1);
   }
 
@@ -158,8 +195,7 @@ class TlsTest {
   @Test
   void aGatewayOfAnotherNameIsNotTrusted() throws IOException {
     ChannelCredentials tls = tls();
-    Consumer consumer =
-        consume(builder -> builder.credentials(tls).token(TokenSource.of(TOKEN)));
+    Consumer consumer = consume(builder -> builder.credentials(tls).token(TokenSource.of(TOKEN)));
     until("it is refused", () -> !consumer.disconnected.isEmpty());
     assertEquals(Status.Code.UNAVAILABLE, consumer.disconnected.get(0));
     assertEquals(0, consumer.handled());

@@ -107,8 +107,7 @@ public final class EphemeralGateway
       throw new UncheckedIOException("give the gateway's path as binary or MMSMO_GATEWAY", e);
     }
     BufferedReader output =
-        new BufferedReader(
-            new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
+        new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
     try {
       addresses =
           CompletableFuture.supplyAsync(() -> readLine(output))

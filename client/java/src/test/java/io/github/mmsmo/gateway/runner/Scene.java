@@ -41,7 +41,11 @@ final class Scene implements Hooks {
         set(builder, option.getKey(), option.getValue());
       }
     }
-    subscriber = builder.backoff(time("min_backoff_ms", 100), time("max_backoff_ms", 10_000)).hooks(this).build();
+    subscriber =
+        builder
+            .backoff(time("min_backoff_ms", 100), time("max_backoff_ms", 10_000))
+            .hooks(this)
+            .build();
     thread.start();
   }
 

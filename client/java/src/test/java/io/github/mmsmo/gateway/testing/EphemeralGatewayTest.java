@@ -42,8 +42,7 @@ class EphemeralGatewayTest {
   @Test
   void saysWhatIsWrongWithAPostback() {
     byte[] body = "<postback>".getBytes(StandardCharsets.UTF_8);
-    AssertionError refusal =
-        assertThrows(AssertionError.class, () -> gateway.postBody(body));
+    AssertionError refusal = assertThrows(AssertionError.class, () -> gateway.postBody(body));
     assertTrue(refusal.getMessage().contains("bad_xml"), refusal.getMessage());
   }
 
