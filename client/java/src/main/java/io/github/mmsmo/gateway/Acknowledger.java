@@ -60,8 +60,24 @@ final class Acknowledger {
     thread.start();
   }
 
-  /** Gives up what is not answered. */
+  /** Gives up what is not answered. Nothing is called back after it. */
   void close() {
+    giveUp();
+    boolean wasInterrupted = Thread.interrupted();
+    while (thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        wasInterrupted = true;
+      }
+    }
+    if (wasInterrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Lets {@link #flush} return. */
+  void giveUp() {
     lock.lock();
     try {
       isClosing = true;

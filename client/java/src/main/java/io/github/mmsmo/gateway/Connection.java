@@ -1,8 +1,9 @@
 package io.github.mmsmo.gateway;
 
 import io.grpc.ConnectivityState;
+import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
-import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
+import io.grpc.ManagedChannelBuilder;
 import java.util.concurrent.TimeUnit;
 
 /** The channel that a run has at the moment. For several threads. */
@@ -18,9 +19,9 @@ final class Connection {
     channel = open();
   }
 
-  static NettyChannelBuilder builderFor(Options options) {
-    NettyChannelBuilder builder =
-        NettyChannelBuilder.forTarget(options.target, options.credentials)
+  static ManagedChannelBuilder<?> builderFor(Options options) {
+    ManagedChannelBuilder<?> builder =
+        Grpc.newChannelBuilder(options.target, options.credentials)
             // Bodies and events are as large as the gateway lets in.
             .maxInboundMessageSize(Integer.MAX_VALUE)
             .keepAliveTime(Defaults.KEEPALIVE_TIME_MS, TimeUnit.MILLISECONDS)

@@ -150,7 +150,7 @@ final class SubscriptionRun implements StreamLoop.Sink<RuntimeException>, Run {
 
   private void giveUp() {
     update(() -> hasGivenUp = true);
-    acks.close();
+    acks.giveUp();
   }
 
   private void beginLeaving() {
