@@ -91,6 +91,9 @@ final class FollowRun<E extends Exception> implements StreamLoop.Sink<E>, Run {
     } finally {
       synchronized (lock) {
         handling = null;
+        if (isOver) {
+          Thread.interrupted(); // which was the handler's
+        }
       }
     }
   }

@@ -5,7 +5,7 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.util.function.Consumer;
 
-/** Hooks whose failures are logged, and nothing else. */
+/** Hooks whose failures, of any kind, are logged, and nothing else. */
 final class GuardedHooks implements Hooks {
   private final Hooks hooks;
   private final Logger logger;
@@ -40,7 +40,7 @@ final class GuardedHooks implements Hooks {
     try {
       Consumer<Verdict> done = hooks.handling(delivery);
       return verdict -> guard(() -> done.accept(verdict));
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       onFailed(e);
       return verdict -> {};
     }
@@ -49,12 +49,12 @@ final class GuardedHooks implements Hooks {
   private void guard(Runnable hook) {
     try {
       hook.run();
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       onFailed(e);
     }
   }
 
-  private void onFailed(RuntimeException failure) {
+  private void onFailed(Throwable failure) {
     logger.log(Level.ERROR, "a hook failed", failure);
   }
 }

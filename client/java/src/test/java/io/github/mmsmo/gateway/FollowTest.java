@@ -169,6 +169,17 @@ class FollowTest {
                   hasty.stop(StopMode.FINISH, Duration.ofMillis(10));
                   new CountDownLatch(1).await();
                 }));
+
+    Subscriber heedless = builder().build();
+    heedless.follow(
+        Start.earliest(),
+        event -> {
+          heedless.stop(StopMode.FINISH, Duration.ofMillis(10));
+          while (!Thread.currentThread().isInterrupted()) {
+            Thread.onSpinWait();
+          }
+        });
+    assertFalse(Thread.currentThread().isInterrupted());
     Wait.until("its threads are gone", () -> Wait.threads("mmsmo-").isEmpty());
   }
 

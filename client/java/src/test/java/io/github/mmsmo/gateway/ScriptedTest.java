@@ -213,11 +213,12 @@ class ScriptedTest {
     Gate gate = new Gate();
     gateway.subscribe =
         (request, frames) -> {
-          frames.onNext(started());
           if (request.getResumeStreamId().isEmpty()) {
-            frames.onNext(batch("a", "b"));
+            deliver(frames, "a", "b");
             throw passing();
           }
+          gate.begun.acquireUninterruptibly();
+          frames.onNext(started());
         };
     Consumer consumer = consume(builder -> builder, gate);
     until("it has connected again", () -> consumer.connected.get() == 2);
@@ -230,7 +231,7 @@ class ScriptedTest {
   }
 
   @Test
-  void whatWaitsIsDroppedIfNoStreamFollowsInTime() {
+  void whatWaitsIsDroppedIfNoStreamFollowsInTime() throws InterruptedException {
     Gate gate = new Gate();
     AtomicInteger streams = new AtomicInteger();
     gateway.subscribe =
@@ -242,7 +243,8 @@ class ScriptedTest {
           throw passing();
         };
     Consumer consumer = consume(builder -> builder, gate);
-    until("one has begun", () -> consumer.held() == 2);
+    gate.begun.acquire();
+    until("both have arrived", () -> consumer.held() == 2);
     Wait.millis(Defaults.RESUME_WINDOW_MS + 100);
     gate.open();
     until("it is handled", () -> consumer.handled() == 1);
