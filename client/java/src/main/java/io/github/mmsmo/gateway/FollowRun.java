@@ -74,8 +74,9 @@ final class FollowRun<E extends Exception> implements StreamLoop.Sink<E>, Run {
       handle(delivery.getEvent());
       cursor = delivery.getEvent().getCursor();
     }
-    if (!frame.getCursor().isEmpty()) {
-      cursor = frame.getCursor(); // which filtered events may have moved on
+    // Which filtered events may have moved on; but not beyond what a stop has left out.
+    if (!loop.isStopped() && !frame.getCursor().isEmpty()) {
+      cursor = frame.getCursor();
     }
   }
 

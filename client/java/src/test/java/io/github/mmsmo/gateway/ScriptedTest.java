@@ -352,6 +352,27 @@ class ScriptedTest {
   }
 
   @Test
+  void theCursorDoesNotGoBeyondWhatAStopHasLeftOut() throws InterruptedException {
+    gateway.subscribe =
+        (request, frames) -> {
+          frames.onNext(started());
+          SubscribeResponse.Builder both = batch("1", "2").toBuilder();
+          both.getBatchBuilder().getDeliveriesBuilder(0).getEventBuilder().setCursor("after 1");
+          both.getBatchBuilder().getDeliveriesBuilder(1).getEventBuilder().setCursor("after 2");
+          frames.onNext(both.setCursor("after 2").build());
+          frames.onNext(SubscribeResponse.newBuilder().setCursor("beyond").build());
+        };
+    Subscriber subscriber = Subscriber.builder().target(gateway.target()).build();
+    subscriber.follow(
+        Start.earliest(),
+        event -> {
+          Wait.millis(50); // so that what comes next has arrived
+          subscriber.stop(StopMode.FINISH, Duration.ofSeconds(10));
+        });
+    assertEquals("after 1", subscriber.cursor());
+  }
+
+  @Test
   void whatIsAskedForIsTold() {
     Consumer consumer =
         consume(
