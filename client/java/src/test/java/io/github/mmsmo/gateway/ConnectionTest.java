@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.mmsmo.gateway.testing.EphemeralGateway;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Proxy;
 import java.net.ProxySelector;
@@ -54,7 +55,7 @@ class ConnectionTest {
           @Override
           public List<Proxy> select(URI target) {
             asked.add(target);
-            InetSocketAddress nobody = new InetSocketAddress("127.0.0.1", 1);
+            InetSocketAddress nobody = new InetSocketAddress(InetAddress.getLoopbackAddress(), 1);
             return List.of(new Proxy(Proxy.Type.HTTP, nobody));
           }
 
