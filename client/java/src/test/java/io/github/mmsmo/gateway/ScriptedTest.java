@@ -250,6 +250,10 @@ class ScriptedTest {
     until("it is handled", () -> consumer.handled() == 1);
     consumer.finish();
     assertEquals(1, consumer.handled(), "what has waited too long does not begin");
+    assertTrue(
+        gateway.modified.stream()
+            .anyMatch(request -> request.hasRelease() && request.getAckIdsList().contains("b")),
+        "and is handed back");
   }
 
   @Test
