@@ -79,7 +79,9 @@ func (r *followRun) onFrame(frame *mmsmov1.SubscribeResponse) error {
 		}
 		r.setCursor(delivery.GetEvent().GetCursor())
 	}
-	r.setCursor(frame.GetCursor()) // which filtered events may have moved on
+	if r.stopping.Err() == nil { // else the rest of a frame before may not have been handed over
+		r.setCursor(frame.GetCursor()) // which filtered events may have moved on
+	}
 	return nil
 }
 
