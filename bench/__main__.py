@@ -6,6 +6,7 @@ import signal
 import sys
 
 from bench import decode, document
+from bench.clients import clients
 from bench.delivery import delivery
 from bench.growth import growth
 from bench.ingest import ingest
@@ -15,7 +16,7 @@ from bench.security import security
 from bench.server import ROOT, WORK
 
 PARTS = {"ingest": ingest, "delivery": delivery, "growth": growth, "latency": latency, "decode": decode,
-         "security": security}
+         "security": security, "clients": clients}
 FULL = {"rounds": 5, "seconds": 2, "connections": [1, 16, 64, 256, 1024], "events": 1_000_000,
         "growth_events": [10_000, 1_000_000, 10_000_000], "growth_streams": [1, 100, 1_000, 10_000],
         "growth_subscriptions": [1, 100, 10_000], "growth_full_mib": 2_048,

@@ -224,6 +224,21 @@ class Run {
   std::thread thread_;
 };
 
+void Measure(const Object& command) {
+  const int64_t count = command.Number("count", 0);
+  Subscriber subscriber(OptionsOf(command));
+  int64_t handled = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  const absl::Status status =
+      subscriber.Run(command.Text("subscription"), [&](const v1::Delivery&) {
+        if (++handled == count) subscriber.Stop(StopMode::kFinish);
+        return Ack();
+      });
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  Say("measured", {{"code", absl::StatusCodeToString(status.code())},
+                   {"seconds", std::to_string(took.count())}});
+}
+
 // Under the names that client/defaults.toml has for them.
 void SayDefaults() {
   const SubscriberOptions options;
@@ -263,6 +278,7 @@ int main() {
     const mmsmo::Object command(parsed);
     const std::string what = command.Text("do");
     if (what == "defaults") mmsmo::SayDefaults();
+    if (what == "measure") mmsmo::Measure(command);
     if (what == "run" || what == "follow") {
       run = nullptr;
       run = std::make_unique<mmsmo::Run>(command);

@@ -6,13 +6,14 @@ Commands:
   {"do": "stop", "mode": "finish" | "release", "timeout_ms": 10000}
   {"do": "go"}         handlers that hold return
   {"do": "defaults"}   what client/defaults.toml has, as this language has it
+  {"do": "measure", "subscription", "target", "count": 100000, "options"}   acknowledges so many as fast as it can
 
 RULE: {"id", "attempt", "verdict": "ack" | "retry" | "retry_after" | "dead_letter" | "throw" | "exit", "after_ms",
 "reason", "work_ms", "hold": true}. The first whose id and attempt are the delivery's, or are absent, counts; without
 one it is acknowledged. "exit" ends the process with code 3.
 
 Events: connected; disconnected (code); begin and end (id, attempt, end with the verdict); told (id), where a handler's
-time was over before its work; ack_failed (why); caught_up; ended (code, earliest_cursor, cursor); defaults (each by its name).
+time was over before its work; ack_failed (why); caught_up; ended (code, earliest_cursor, cursor); defaults (each by its name); measured (seconds).
 The process ends with 0 at the end of its standard input.
 """
 import contextlib

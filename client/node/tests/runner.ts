@@ -33,7 +33,7 @@ interface Rule {
 }
 
 interface Command {
-  do: "defaults" | "run" | "follow" | "stop" | "go";
+  do: "defaults" | "run" | "follow" | "measure" | "stop" | "go";
   subscription?: string;
   start?: { boundary?: string; cursor?: string };
   target?: string;
@@ -41,6 +41,7 @@ interface Command {
   options?: Record<string, string | number>;
   mode?: StopMode;
   timeout_ms?: number;
+  count?: number;
 }
 
 const EXIT_OF_HANDLER = 3;
@@ -73,7 +74,6 @@ async function either(...signals: AbortSignal[]): Promise<void> {
 /** One run or follow, and what its handler does. */
 class Scene {
   readonly #plan: Rule[];
-  readonly #ids = new Map<string, string>(); // tracking ids by ack id
 
   constructor(plan: Rule[]) {
     this.#plan = plan;
@@ -89,14 +89,13 @@ class Scene {
     caughtUp: () => {
       say("caught_up");
     },
-    ackFailed: ({ ackId, why }) => {
-      say("ack_failed", { id: this.#ids.get(ackId) ?? "", why });
+    ackFailed: ({ why }) => {
+      say("ack_failed", { why });
     },
   };
 
-  async handle({ event, attempt, ackId }: Delivery, signal: AbortSignal): Promise<Verdict> {
+  async handle({ event, attempt }: Pick<Delivery, "event" | "attempt">, signal: AbortSignal): Promise<Verdict> {
     const id = event.mmsMo?.trackingId ?? "";
-    this.#ids.set(ackId, id);
     say("begin", { id, attempt });
     const rule = this.#ruleFor(id, attempt);
     const isTold = await work(rule, signal);
@@ -119,7 +118,7 @@ class Scene {
   }
 
   async follow(event: Event, signal: AbortSignal): Promise<void> {
-    await this.handle({ event, attempt: 0, ackId: "" }, signal);
+    await this.handle({ event, attempt: 0 }, signal);
   }
 
   #ruleFor(id: string, attempt: number): Rule {
@@ -172,6 +171,19 @@ function begin(command: Command): void {
   }
 }
 
+async function measure(command: Command): Promise<void> {
+  const subscriber = new Subscriber(optionsOf(command, {}));
+  let handled = 0;
+  const begin = performance.now();
+  // eslint-disable-next-line @typescript-eslint/require-await -- as most handlers are
+  await subscriber.run(command.subscription ?? "", async ({ attempt }) => {
+    if (attempt > 1) throw new Error("it comes again");
+    if (++handled === command.count) subscriber.stop({ mode: "finish" });
+    return ack();
+  });
+  say("measured", { code: "OK", seconds: (performance.now() - begin) / 1000 });
+}
+
 function stop(mode: StopMode, timeoutMs: number): void {
   for (const subscriber of subscribers) subscriber.stop({ mode, timeoutMs });
 }
@@ -185,6 +197,9 @@ for await (const line of createInterface({ input: process.stdin })) {
     case "run":
     case "follow":
       begin(command);
+      break;
+    case "measure":
+      await measure(command);
       break;
     case "stop":
       stop(command.mode ?? "release", command.timeout_ms ?? defaults.STOP_TIMEOUT_MS);

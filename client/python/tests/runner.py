@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import threading
+import time
 
 import mmsmo
 import mmsmo.aio
@@ -148,6 +149,41 @@ class ThreadsRun:
         self._thread.join()
 
 
+class Counting:
+    """Stops after so many."""
+
+    def __init__(self, command, subscriber):
+        self._left, self._subscriber = command["count"], subscriber
+        self._begin = time.perf_counter()
+
+    def count(self):
+        self._left -= 1
+        if self._left == 0:
+            self._subscriber.stop(mmsmo.StopMode.FINISH)
+        return mmsmo.Ack
+
+    def say(self):
+        say("measured", code="OK", seconds=time.perf_counter() - self._begin)
+
+
+def measure(command):
+    subscriber = mmsmo.Subscriber(command["target"])
+    counting = Counting(command, subscriber)
+    subscriber.run(command["subscription"], lambda delivery: counting.count())
+    counting.say()
+
+
+async def measure_asyncio(command):
+    subscriber = mmsmo.aio.Subscriber(command["target"])
+    counting = Counting(command, subscriber)
+
+    async def handle(delivery):
+        return counting.count()
+
+    await subscriber.run(command["subscription"], handle)
+    counting.say()
+
+
 def main():
     run = None
     for line in sys.stdin:
@@ -155,6 +191,8 @@ def main():
         what = command["do"]
         if what == "defaults":
             say_defaults()
+        elif what == "measure":
+            measure(command)
         elif what in ("run", "follow"):
             if run:
                 run.close()
@@ -224,6 +262,8 @@ async def main_asyncio():
         what = command["do"]
         if what == "defaults":
             say_defaults()
+        elif what == "measure":
+            await measure_asyncio(command)
         elif what in ("run", "follow"):
             if run:
                 await run.close()

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ type command struct {
 	Options      settings `json:"options"`
 	Mode         string   `json:"mode"`
 	TimeoutMs    *int64   `json:"timeout_ms"`
+	Count        int64    `json:"count"`
 }
 
 type event map[string]any
@@ -62,6 +64,8 @@ func (r *runner) do(c command) error {
 		r.out.write(said)
 	case "run", "follow":
 		return r.begin(c)
+	case "measure":
+		r.measure(c)
 	case "stop":
 		r.stop(c)
 	case "go":
@@ -86,6 +90,20 @@ func (r *runner) begin(c command) error {
 		r.out.write(s.run(subscriber, c))
 	}()
 	return nil
+}
+
+func (r *runner) measure(c command) {
+	subscriber, err := mmsmo.NewSubscriber(c.Options.of(c.Target, mmsmo.Hooks{}))
+	begin, handled := time.Now(), int64(0)
+	if err == nil {
+		err = subscriber.Run(context.Background(), c.Subscription, func(context.Context, *mmsmo.Delivery) mmsmo.Verdict {
+			if handled++; handled == c.Count {
+				subscriber.Stop(mmsmo.Finish, defaults.StopTimeoutMs*time.Millisecond)
+			}
+			return mmsmo.Ack()
+		})
+	}
+	r.out.write(event{"event": "measured", "code": codeOf(err), "seconds": time.Since(begin).Seconds()})
 }
 
 func (r *runner) stop(c command) {

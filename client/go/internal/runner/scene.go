@@ -80,13 +80,10 @@ type scene struct {
 	out  *output
 	held *held
 	plan []rule
-
-	mu  sync.Mutex
-	ids map[string]string // tracking ids by ack id
 }
 
 func newScene(out *output, held *held, plan []rule) *scene {
-	return &scene{out: out, held: held, plan: plan, ids: map[string]string{}}
+	return &scene{out: out, held: held, plan: plan}
 }
 
 func (s *scene) run(subscriber *mmsmo.Subscriber, c command) event {
@@ -111,20 +108,12 @@ func (s *scene) hooks() mmsmo.Hooks {
 		Connected:    func() { s.out.write(event{"event": "connected"}) },
 		Disconnected: func(why error) { s.out.write(event{"event": "disconnected", "code": codeOf(why)}) },
 		CaughtUp:     func() { s.out.write(event{"event": "caught_up"}) },
-		AckFailed: func(ackID string, why error) {
-			s.mu.Lock()
-			id := s.ids[ackID]
-			s.mu.Unlock()
-			s.out.write(event{"event": "ack_failed", "id": id, "why": whyOf(why)})
-		},
+		AckFailed:    func(_ string, why error) { s.out.write(event{"event": "ack_failed", "why": whyOf(why)}) },
 	}
 }
 
 func (s *scene) handle(ctx context.Context, d *mmsmo.Delivery) (verdict mmsmo.Verdict) {
 	id := d.Event.GetMmsMo().GetTrackingId()
-	s.mu.Lock()
-	s.ids[d.AckID] = id
-	s.mu.Unlock()
 	s.out.write(event{"event": "begin", "id": id, "attempt": d.Attempt})
 	does := ruleFor(s.plan, id, d.Attempt)
 	if s.work(ctx, id, does) {

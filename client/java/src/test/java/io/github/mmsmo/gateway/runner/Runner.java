@@ -4,6 +4,8 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import io.github.mmsmo.gateway.Defaults;
 import io.github.mmsmo.gateway.StopMode;
+import io.github.mmsmo.gateway.Subscriber;
+import io.github.mmsmo.gateway.Verdict;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -14,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * The consumer that tests/clients drives: commands on standard input, events on standard output, a
@@ -24,7 +27,7 @@ public final class Runner {
   private final CountDownLatch held = new CountDownLatch(1);
   private final List<Scene> scenes = new ArrayList<>();
 
-  private void perform(JsonObject command) throws IllegalAccessException {
+  private void perform(JsonObject command) throws IllegalAccessException, InterruptedException {
     String what = command.get("do").getAsString();
     switch (what) {
       case "defaults":
@@ -33,6 +36,9 @@ public final class Runner {
       case "run":
       case "follow":
         scenes.add(new Scene(command, output, held));
+        break;
+      case "measure":
+        measure(command);
         break;
       case "stop":
         stop(command);
@@ -43,6 +49,27 @@ public final class Runner {
       default:
         throw new IllegalArgumentException("there is no command " + what);
     }
+  }
+
+  private void measure(JsonObject command) throws InterruptedException {
+    long count = command.get("count").getAsLong();
+    AtomicLong handled = new AtomicLong();
+    long begin = System.nanoTime();
+    try (Subscriber subscriber =
+        Subscriber.builder().target(command.get("target").getAsString()).build()) {
+      subscriber.run(
+          command.get("subscription").getAsString(),
+          delivery -> {
+            if (handled.incrementAndGet() == count) {
+              subscriber.stop(StopMode.FINISH, Duration.ofMillis(Defaults.STOP_TIMEOUT_MS));
+            }
+            return Verdict.ack();
+          });
+    }
+    JsonObject measured = new JsonObject();
+    measured.addProperty("code", "OK");
+    measured.addProperty("seconds", (System.nanoTime() - begin) / 1e9);
+    output.write("measured", measured);
   }
 
   private static JsonObject defaults() throws IllegalAccessException {

@@ -15,7 +15,6 @@ import io.mmsmo.v1.Event;
 import io.mmsmo.v1.StartPosition;
 import java.time.Duration;
 import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 
 /** One run or follow, and what its handler does. */
@@ -27,7 +26,6 @@ final class Scene implements Hooks {
   private final JsonObject command;
   private final Output output;
   private final CountDownLatch held;
-  private final Map<String, String> ids = new ConcurrentHashMap<>(); // tracking ids by ack id
   private final Subscriber subscriber;
   private final Thread thread = new Thread(this::run);
 
@@ -129,9 +127,7 @@ final class Scene implements Hooks {
   }
 
   private Verdict handle(Delivery delivery) {
-    String id = delivery.event().getMmsMo().getTrackingId();
-    ids.put(delivery.ackId(), id);
-    return perform(id, delivery.attempt());
+    return perform(delivery.event().getMmsMo().getTrackingId(), delivery.attempt());
   }
 
   private void follow(Event event) {
@@ -183,6 +179,6 @@ final class Scene implements Hooks {
 
   @Override
   public void ackFailed(String ackId, String why) {
-    output.write("ack_failed", "id", ids.getOrDefault(ackId, ""), "why", why);
+    output.write("ack_failed", "why", why);
   }
 }
