@@ -27,7 +27,7 @@ using google::protobuf::util::TimeUtil;
 using std::chrono::steady_clock;
 
 // A subscription that this makes is removed after so long without use.
-constexpr int64_t kExpirationHours = 7 * 24;
+constexpr int kExpirationHours = 7 * 24;
 // How many deliveries wait here at most. The rest can be had by others.
 constexpr int kMaxOutstanding = 16;
 
