@@ -8,6 +8,7 @@
 #include "client/command/duration.h"
 #include "client/command/http_client.h"
 #include "client/command/keyboard.h"
+#include "client/command/original_body.h"
 #include "client/command/output.h"
 #include "client/command/print.h"
 #include "client/command/stop_on_signal.h"
@@ -100,20 +101,14 @@ class Forwarder {
   }
 
  private:
-  struct Body {
-    std::string content_type;
-    std::string bytes;
-    HttpFields fields;
-  };
-
   bool Post(const v1::Delivery& delivery) {
     const v1::Event& event = delivery.event();
     const auto begin = steady_clock::now();
-    absl::StatusOr<Body> body = BodyOf(event);
+    absl::StatusOr<Posting> posting = PostingOf(event);
     const absl::StatusOr<Answer> answer =
-        body.ok() ? client_.Post(body->content_type, std::move(body->bytes),
-                                 FieldsOf(delivery, std::move(body->fields)))
-                  : body.status();
+        posting.ok() ? client_.Post(posting->content_type, std::move(posting->body),
+                                    FieldsOf(delivery, std::move(posting->fields)))
+                     : posting.status();
     const bool taken = answer.ok() && answer->status / 100 == 2;
     failed_ = failed_ || !taken;
     if (taken && options_.quiet) return true;
@@ -138,23 +133,14 @@ class Forwarder {
     return fields;
   }
 
-  absl::StatusOr<Body> BodyOf(const v1::Event& event) {
-    if (options_.json) return Body{.content_type = "application/json", .bytes = JsonLine(event)};
-    v1::GetRawPostbackRequest request;
-    request.set_cursor(event.cursor());
-    grpc::ClientContext call;
-    call.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
-    v1::GetRawPostbackResponse raw;
-    if (const auto status = stub_->GetRawPostback(&call, request, &raw); !status.ok()) {
-      return absl::UnavailableError(
-          fmt::format("its original body cannot be had: {}; --json forwards what was decoded",
-                      status.error_message()));
-    }
-    Body body{.content_type = raw.content_type(), .bytes = std::move(*raw.mutable_body())};
-    if (!raw.content_encoding().empty()) {
-      body.fields.emplace_back("Content-Encoding", raw.content_encoding());
-    }
-    return body;
+  absl::StatusOr<Posting> PostingOf(const v1::Event& event) {
+    if (options_.json) return Posting{.content_type = "application/json", .body = JsonLine(event)};
+    auto posting = OriginalBody(stub_.get(), event.cursor());
+    if (posting.ok()) return posting;
+    return absl::Status(
+        posting.status().code(),
+        fmt::format("its original body cannot be had: {}; --json forwards what was decoded",
+                    std::string(posting.status().message())));
   }
 
   const Options& options_;

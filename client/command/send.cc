@@ -1,16 +1,15 @@
 #include <map>
-#include <optional>
 #include <thread>
 
 #include "client/command/call.h"
 #include "client/command/command.h"
 #include "client/command/load.h"
+#include "client/command/original_body.h"
 #include "client/command/output.h"
 #include "client/command/post_secrets.h"
 #include "client/command/tls.h"
 #include "client/connection.h"
 #include "fmt/format.h"
-#include "mmsmo/v1/mms_mo_service.grpc.pb.h"
 
 namespace mmsmo::command {
 namespace {
@@ -29,31 +28,9 @@ std::chrono::milliseconds Millis(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
 }
 
-// What is posted.
-struct Posting {
-  std::string content_type;
-  std::string body;
-  HttpFields fields;
-};
-
 Posting SampleOf(const LoadOptions& load) {
   return {.content_type = load.json ? "application/json" : "application/xml",
           .body = load.json ? ToJson(load.sample) : ToXml(load.sample)};
-}
-
-// The body that an event came in, as it came. Nothing, with the reason on stderr, where the gateway
-// has none.
-std::optional<Posting> BodyOf(const Context& command, const std::string& cursor) {
-  v1::GetRawPostbackRequest request;
-  request.set_cursor(cursor);
-  const auto raw = Call(StubOf<v1::MmsMoService>(command).get(),
-                        &v1::MmsMoService::Stub::GetRawPostback, request);
-  if (!raw) return std::nullopt;
-  Posting posting{.content_type = raw->content_type(), .body = raw->body()};
-  if (!raw->content_encoding().empty()) {
-    posting.fields.emplace_back("Content-Encoding", raw->content_encoding());
-  }
-  return posting;
 }
 
 // Prints the gateway's answer as it is.
@@ -117,8 +94,11 @@ int Send(const Context& command, SendOptions options) {
   load.timeout = Millis(options.timeout_seconds);
   load.retry_for = Millis(options.retry_seconds);
   if (!options.from_event.empty()) {
-    const auto posting = BodyOf(command, options.from_event);
-    if (!posting) return kFailed;
+    const auto posting = OriginalBody(StubOf<v1::MmsMoService>(command).get(), options.from_event);
+    if (!posting.ok()) {
+      Complain(std::string(posting.status().message()));
+      return kFailed;
+    }
     if (!options.print) return SendOne(load, *posting);
     Write(posting->body);
     return kOk;
