@@ -11,12 +11,12 @@
 #include "client/command/original_body.h"
 #include "client/command/output.h"
 #include "client/command/print.h"
-#include "client/command/stop_on_signal.h"
 #include "client/command/tls.h"
 #include "fmt/chrono.h"
 #include "fmt/format.h"
 #include "google/protobuf/util/time_util.h"
 #include "mmsmo/start.h"
+#include "mmsmo/stop_on_signal.h"
 #include "mmsmo/subscriber.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
 #include "mmsmo/v1/subscription_service.grpc.pb.h"
@@ -156,7 +156,7 @@ int Forward(const Context& context, const Options& options) {
   Url url;
   Https https;
   if (!PrepareUrl(context, "url", options.url, &url, &https)) return kUsage;
-  const sigset_t signals = BlockSignals();
+  StopOnSignal::Block();
   if (!PrepareSubscription(context, options)) return kFailed;
   BlockingHttpClient client(
       url, std::chrono::milliseconds(static_cast<int64_t>(options.timeout_seconds * 1000)), https);
@@ -172,7 +172,7 @@ int Forward(const Context& context, const Options& options) {
     Complain(fmt::format("{}; trying again", std::string(status.message())));
   };
   Subscriber subscriber(std::move(subscriber_options));
-  const StopOnSignal stop_on_signal(signals, &subscriber);
+  const StopOnSignal stop_on_signal(&subscriber, StopMode::kRelease);
   const Keyboard keyboard([&forwarder](char key) {
     if (key == 'r') forwarder.PostAgain();
   });

@@ -5,8 +5,8 @@
 #include "client/command/output.h"
 #include "client/command/print.h"
 #include "client/command/shell.h"
-#include "client/command/stop_on_signal.h"
 #include "fmt/format.h"
+#include "mmsmo/stop_on_signal.h"
 #include "mmsmo/subscriber.h"
 
 namespace mmsmo::command {
@@ -66,7 +66,7 @@ class Consumer {
 };
 
 int Subscribe(const Context& context, const Options& options) {
-  const sigset_t signals = BlockSignals();
+  StopOnSignal::Block();
   SubscriberOptions subscriber_options{.target = context.grpc,
                                        .credentials = context.credentials,
                                        .server_name = context.server_name,
@@ -80,7 +80,7 @@ int Subscribe(const Context& context, const Options& options) {
   };
   Subscriber subscriber(std::move(subscriber_options));
   Consumer consumer(options, &subscriber);
-  const StopOnSignal stop_on_signal(signals, &subscriber);
+  const StopOnSignal stop_on_signal(&subscriber, StopMode::kRelease);
   const absl::Status status = subscriber.Run(
       options.name, [&](const v1::Delivery& delivery) { return consumer.Handle(delivery); });
   if (subscriber.failed_acks() > 0) {

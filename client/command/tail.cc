@@ -4,8 +4,8 @@
 #include "client/command/filter_options.h"
 #include "client/command/output.h"
 #include "client/command/print.h"
-#include "client/command/stop_on_signal.h"
 #include "fmt/format.h"
+#include "mmsmo/stop_on_signal.h"
 #include "mmsmo/subscriber.h"
 
 namespace mmsmo::command {
@@ -25,7 +25,7 @@ int Tail(const Context& context, const TailOptions& options) {
     Complain(fmt::format("--from: {}", std::string(start.status().message())));
     return kUsage;
   }
-  const sigset_t signals = BlockSignals();
+  StopOnSignal::Block();
 
   Subscriber* running = nullptr;  // what on_caught_up stops
   SubscriberOptions subscriber_options{.target = context.grpc,
@@ -43,7 +43,7 @@ int Tail(const Context& context, const TailOptions& options) {
   };
   Subscriber subscriber(std::move(subscriber_options));
   running = &subscriber;
-  const StopOnSignal stop_on_signal(signals, &subscriber);
+  const StopOnSignal stop_on_signal(&subscriber, StopMode::kRelease);
   int64_t printed = 0;
   bool failed = false;
   const absl::Status status = subscriber.Run(*start, [&](const v1::Event& event) {
