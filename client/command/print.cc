@@ -47,7 +47,7 @@ class Lines {
   std::string out_;
 };
 
-constexpr std::string_view kQuarantineColumns = "{:<12}  {:<20}  {:<22}  {:>6}  {:>10}  {}\n";
+constexpr std::string_view kQuarantineColumns = "{:<20}  {:<20}  {:<22}  {:>6}  {:>10}  {}\n";
 
 }  // namespace
 

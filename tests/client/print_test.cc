@@ -61,7 +61,7 @@ TEST(JsonLine, EscapesWhatTurnsDirectionsOfText) {
 
 v1::QuarantinedPostback AQuarantinedPostback() {
   v1::QuarantinedPostback postback;
-  postback.set_id("AgAAAAAAAAAB");
+  postback.set_id("AgAAAAAAAAABzt5aU11h");
   postback.mutable_accept_time()->set_seconds(1391444389);
   postback.mutable_accept_time()->set_nanos(123456000);
   postback.set_reason("id_conflict");
@@ -74,7 +74,7 @@ v1::QuarantinedPostback AQuarantinedPostback() {
 
 TEST(Pretty, ShowsWhatIsKnownOfAQuarantinedPostback) {
   EXPECT_EQ(Pretty(AQuarantinedPostback()),
-            "2014-02-03T16:19:49.123456Z  AgAAAAAAAAAB\n"
+            "2014-02-03T16:19:49.123456Z  AgAAAAAAAAABzt5aU11h\n"
             "  reason    id_conflict\n"
             "  answered  200\n"
             "  tracking  MMS 1\n"
@@ -84,12 +84,14 @@ TEST(Pretty, ShowsWhatIsKnownOfAQuarantinedPostback) {
 }
 
 TEST(QuarantineRow, StandsUnderItsHeading) {
-  EXPECT_EQ(QuarantineHeading(),
-            "ID            ACCEPTED              REASON                  STATUS       BYTES  "
-            "TRACKING ID\n");
-  EXPECT_EQ(QuarantineRow(AQuarantinedPostback()),
-            "AgAAAAAAAAAB  2014-02-03T16:19:49Z  id_conflict                200         321  "
-            "MMS 1\n");
+  EXPECT_EQ(
+      QuarantineHeading(),
+      "ID                    ACCEPTED              REASON                  STATUS       BYTES  "
+      "TRACKING ID\n");
+  EXPECT_EQ(
+      QuarantineRow(AQuarantinedPostback()),
+      "AgAAAAAAAAABzt5aU11h  2014-02-03T16:19:49Z  id_conflict                200         321  "
+      "MMS 1\n");
 }
 
 TEST(ReprocessedRow, SaysWhereOrWhy) {
