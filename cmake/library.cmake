@@ -30,21 +30,27 @@ target_compile_features(mmsmo_library PUBLIC cxx_std_20)
 # By name: gRPC::grpc++ is the static one in this build.
 target_link_libraries(mmsmo_library PUBLIC protobuf::libprotobuf absl::status absl::statusor absl::cord grpc++ grpc gpr PRIVATE fmt::fmt)
 
-set(library COMPONENT library EXCLUDE_FROM_ALL)
-install(TARGETS mmsmo_library EXPORT mmsmo LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ${library})
-install(DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/mmsmo/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/mmsmo ${library})
-install(DIRECTORY ${MMSMO_GENERATED_DIR}/mmsmo/v1 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/mmsmo ${library}
-  FILES_MATCHING PATTERN "*.h")
 set(config ${CMAKE_INSTALL_LIBDIR}/cmake/mmsmo)
-install(EXPORT mmsmo NAMESPACE mmsmo:: FILE mmsmo-targets.cmake DESTINATION ${config} ${library})
 file(WRITE ${PROJECT_BINARY_DIR}/mmsmo-config.cmake "include(CMakeFindDependencyMacro)
 find_dependency(Protobuf)
 find_dependency(absl)
 include(\${CMAKE_CURRENT_LIST_DIR}/mmsmo-targets.cmake)
 ")
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/mmsmo-config-version.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/mmsmo-config.cmake ${PROJECT_BINARY_DIR}/mmsmo-config-version.cmake
-  DESTINATION ${config} ${library})
 file(RELATIVE_PATH MMSMO_UP_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${CMAKE_CURRENT_SOURCE_DIR}/mmsmo.pc.in ${PROJECT_BINARY_DIR}/mmsmo.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/mmsmo.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig ${library})
+
+# Debian has what programs run with and what they are built with in packages of their own: `runtime` and `development`.
+install(TARGETS mmsmo_library EXPORT mmsmo LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library EXCLUDE_FROM_ALL)
+install(TARGETS mmsmo_library LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_SKIP EXCLUDE_FROM_ALL)
+install(TARGETS mmsmo_library LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development NAMELINK_ONLY EXCLUDE_FROM_ALL)
+foreach(component library development)
+  set(part COMPONENT ${component} EXCLUDE_FROM_ALL)
+  install(DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/mmsmo/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/mmsmo ${part})
+  install(DIRECTORY ${MMSMO_GENERATED_DIR}/mmsmo/v1 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/mmsmo ${part}
+    FILES_MATCHING PATTERN "*.h")
+  install(EXPORT mmsmo NAMESPACE mmsmo:: FILE mmsmo-targets.cmake DESTINATION ${config} ${part})
+  install(FILES ${PROJECT_BINARY_DIR}/mmsmo-config.cmake ${PROJECT_BINARY_DIR}/mmsmo-config-version.cmake
+    DESTINATION ${config} ${part})
+  install(FILES ${PROJECT_BINARY_DIR}/mmsmo.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig ${part})
+endforeach()

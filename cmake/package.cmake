@@ -58,3 +58,15 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${debian}/conffiles ${debian}/postinst ${debian}/prerm ${debian}/postrm)
 include(CPack)
+
+# The C++ library's, by `cpack --config CPackLibrary.cmake`: one that programs run with, which the library's ABI is in the
+# name of, and one that they are built with.
+set(name_of_runtime libmmsmo${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+set(name_of_development libmmsmo-dev)
+foreach(component runtime development)
+  install(FILES ${debian}/copyright ${pages}/changelog.gz ${pages}/changelog.Debian.gz
+    DESTINATION share/doc/${name_of_${component}} COMPONENT ${component} EXCLUDE_FROM_ALL)
+endforeach()
+file(WRITE ${pages}/shlibs "libmmsmo ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR} ${name_of_runtime} (>= ${PROJECT_VERSION})\n")
+file(WRITE ${pages}/triggers "activate-noawait ldconfig\n")
+configure_file(${PROJECT_SOURCE_DIR}/cmake/CPackLibrary.cmake.in ${PROJECT_BINARY_DIR}/CPackLibrary.cmake @ONLY)
