@@ -9,18 +9,6 @@ from tests.kubernetes.trial import check, scenario
 
 DOCUMENT = "docs/kubernetes.md"
 ELSEWHERE = ("script/image",)  # what script/kubernetes has done already
-# There is no DNS, of which the test of the chart knows its host.
-PRELUDE = r"""
-set -euo pipefail
-helm() {
-  if [ "${3:-}" = test ]; then
-    command helm -n "$2" upgrade "$4" deploy/helm/mmsmo-gateway --reuse-values \
-      --set "test.host=$(kubectl -n "$2" get pod "$4-0" -o jsonpath='{.status.podIP}')" \
-      --set "test.serverName=$4-grpc.$2.svc"
-  fi
-  command helm "$@"
-}
-"""
 # Once secrets and certificate are exchanged: both are in force, and what was before is not.
 EXCHANGED = r"""
 address=$(kubectl -n mms get pod mmsmo-gateway-0 -o jsonpath='{.status.podIP}')
@@ -69,7 +57,7 @@ def document(trial):
     os.symlink(here + "/deploy", folder + "/deploy")
     followed = steps()
     for step in followed:
-        done = subprocess.run(["bash", "-c", f"{PRELUDE}set -x\n{step}"], cwd=folder, stdout=subprocess.PIPE, text=True,
+        done = subprocess.run(["bash", "-c", f"set -euxo pipefail\n{step}"], cwd=folder, stdout=subprocess.PIPE, text=True,
                               stderr=subprocess.STDOUT, timeout=300)
         check(done.returncode == 0, f"{step}ended with {done.returncode}:\n{done.stdout}")
     shutil.rmtree(folder)

@@ -1,9 +1,8 @@
 """The cluster's provisioner: every claim gets a folder of the node, which goes when the claim is deleted."""
 import os
 import shutil
-import threading
 
-from tests.kubernetes.cluster import STATE, Watch, apply, kubectl
+from tests.kubernetes.cluster import STATE, Watch, apply, end_with_threads, kubectl
 
 
 def folder_of(volume):
@@ -32,12 +31,6 @@ def take_back(_, volume):
         shutil.rmtree(folder_of(name), ignore_errors=True)
 
 
-def end_with_it(failure):
-    """Without volumes nothing starts: the cluster ends with a thread of this, and says so."""
-    threading.__excepthook__(failure)
-    os._exit(1)
-
-
-threading.excepthook = end_with_it
+end_with_threads()
 for watch in (Watch("/api/v1/persistentvolumeclaims", provide), Watch("/api/v1/persistentvolumes", take_back)):
     watch.join()
