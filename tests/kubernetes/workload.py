@@ -10,6 +10,7 @@ from collections import Counter
 import yaml
 
 from tests.kubernetes.cluster import STATE, Watch, apply, kubectl, until
+from tests.kubernetes.credentials import secret
 
 NAME = "mms-consumer"
 GATEWAY, APPLICATION = "mmsmo-gateway", "application"
@@ -35,7 +36,7 @@ class Workload:
         self.namespace = namespace
         self.handled_folder = f"{STATE}/handled/{namespace}"
         with open(MANIFEST) as file:
-            self.documents = list(yaml.safe_load_all(file))
+            self.documents = [secret(NAME, {"password": "change-me"}), *yaml.safe_load_all(file)]
         self.pods = {}  # by uid, as they were seen last
         config = self.document("ConfigMap")["data"]
         config["gateway.toml"] = config["gateway.toml"].replace(
