@@ -292,6 +292,16 @@ std::string UrlOf(const http::Server& server, std::string_view path) {
                      IsUnixAddress(server.address()) ? ":" : "", path);
 }
 
+// What --insecure allows at an address that other machines can reach.
+void WarnOf(std::string_view address, std::string_view what, bool open, bool encrypted) {
+  if (open) {
+    Log()->warn("everybody who can reach {} may {} there: --insecure", address, what);
+  } else if (!encrypted) {
+    Log()->warn("{} is not encrypted: --insecure; let nobody reach it but what encrypts in front",
+                address);
+  }
+}
+
 void Serve(const Config& config, Parts& parts) {
   parts.admin->Start();
   parts.postbacks->Start();
@@ -306,12 +316,15 @@ void Serve(const Config& config, Parts& parts) {
         "only this machine can reach this gateway; --http-listen and --grpc-listen open it to "
         "others, with TLS and checks of who they are");
   }
-  if (!parts.postbacks->loopback() && config.insecure_http)
-    Log()->warn("everybody who can reach {} may post there: --insecure",
-                parts.postbacks->address());
+  if (!parts.postbacks->loopback() && config.insecure_http) {
+    WarnOf(parts.postbacks->address(), "post",
+           std::any_of(config.endpoints.begin(), config.endpoints.end(),
+                       [](const access::EndpointSettings& one) { return one.IsOpen(); }),
+           config.http_tls.enabled());
+  }
   if (!parts.grpc->loopback() && config.insecure_grpc)
-    Log()->warn("everybody who can reach {} may subscribe there: --insecure",
-                parts.grpc->address());
+    WarnOf(parts.grpc->address(), "subscribe", config.identities.empty(),
+           config.grpc_tls.enabled());
 }
 
 // For the program that has started it.

@@ -144,7 +144,20 @@ class StartTest(TestCase):
                                    for a in command] + ["--insecure"]
         gateway.start()
         self.assertEqual(gateway.stop(), 0)
-        self.assertIn(f"everybody who can reach 0.0.0.0:{gateway.http} may post there: --insecure", gateway.log_text())
+        open_to_all = f"everybody who can reach 0.0.0.0:{gateway.http} may post there: --insecure"
+        self.assertEqual(gateway.log_text().count(open_to_all), 1)
+        self.assertNotIn("is not encrypted", gateway.log_text())
+
+        # Behind something that encrypts: not everybody may post.
+        path = os.path.join(self.directory, "checked.toml")
+        with open(path, "w") as file:
+            file.write('[[endpoint]]\nname = "e"\npath = "/"\nallow-from = ["192.0.2.0/24"]\n')
+        before = gateway.command
+        gateway.command = lambda: before() + ["--config", path]
+        gateway.start()
+        self.assertEqual(gateway.stop(), 0)
+        self.assertEqual(gateway.log_text().count(open_to_all), 1)
+        self.assertIn(f"0.0.0.0:{gateway.http} is not encrypted: --insecure", gateway.log_text())
 
 
 class AdminTest(TestCase):

@@ -55,9 +55,7 @@ def secrets_rotated(trial):
     served = lambda: ssl.get_server_certificate(trial.load.addresses.all()[0])
     before = served()
     begin = time.monotonic()
-    changed = workload.document("Secret")
-    changed["stringData"]["password"] = "changed"
-    apply(trial.name, [changed, certificate(2)])
+    apply(trial.name, [secret("mms-consumer", {"password": "changed"}), certificate(2)])
     until("the new certificate is served", lambda: served() != before, 120)
     until("only the new password is valid", lambda: trial.load.refused[401] > 0, 120)
     trial.note(f"both were in force {time.monotonic() - begin:.0f} s after they had changed")

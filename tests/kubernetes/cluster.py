@@ -77,6 +77,14 @@ class Watch(threading.Thread):
         self.stopping = True
 
 
+def end_with_threads():
+    """A thread that fails ends its process: the cluster's own programs are not to go on half."""
+    def end(failure):
+        threading.__excepthook__(failure)
+        os._exit(1)
+    threading.excepthook = end
+
+
 def seconds_of(timestamp):
     """RFC 3339 as seconds since 1970, with its fraction."""
     whole, fraction = re.fullmatch(r"([0-9T:-]+)(\.[0-9]+)?Z", timestamp).groups()

@@ -4,23 +4,11 @@ import re
 import shutil
 import subprocess
 
-from tests.kubernetes.cluster import STATE, apply, kubectl, Watch
+from tests.kubernetes.cluster import STATE, kubectl
 from tests.kubernetes.trial import check, scenario
 
 DOCUMENT = "docs/kubernetes.md"
-ELSEWHERE = ("script/image",)  # what script/kubernetes has done already
-# There is no DNS, of which the test of the chart knows its host.
-PRELUDE = r"""
-set -euo pipefail
-helm() {
-  if [ "${3:-}" = test ]; then
-    command helm -n "$2" upgrade "$4" deploy/helm/mmsmo-gateway --reuse-values \
-      --set "test.host=$(kubectl -n "$2" get pod "$4-0" -o jsonpath='{.status.podIP}')" \
-      --set "test.serverName=$4-grpc.$2.svc"
-  fi
-  command helm "$@"
-}
-"""
+ELSEWHERE = ("script/", "mkdir -p build/mms")  # what script/kubernetes has done already, and where this is
 # Once secrets and certificate are exchanged: both are in force, and what was before is not.
 EXCHANGED = r"""
 address=$(kubectl -n mms get pod mmsmo-gateway-0 -o jsonpath='{.status.podIP}')
@@ -39,40 +27,17 @@ exit 1
 """
 
 
-class Volumes:
-    """A folder of the node for every claim, as a provisioner makes them."""
-    namespace = "document"
+class Namespaces:
+    """Those that the document makes."""
+    namespace = "mms"  # which is looked at when something fails
 
-    def __init__(self):
-        self.folders, self.made = f"{STATE}/volumes", set()
-        self.watch = Watch("/api/v1/persistentvolumeclaims", self.seen)
-
-    def seen(self, kind, claim):
-        meta = claim["metadata"]
-        name = f"{meta['namespace']}-{meta['name']}"[:60] + "-" + meta["uid"][:8]
-        is_of_document = meta["namespace"].startswith("mms")
-        if not is_of_document or name in self.made or claim["status"].get("phase") != "Pending":
-            return
-        self.made.add(name)
-        folder = f"{self.folders}/{name}"
-        os.makedirs(folder)
-        os.chown(folder, 65532, 65532)
-        apply("default", [{
-            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name},
-            "spec": {"capacity": claim["spec"]["resources"]["requests"], "accessModes": claim["spec"]["accessModes"],
-                     "hostPath": {"path": folder}, "claimRef": {"namespace": meta["namespace"], "name": meta["name"]}}}])
-
-    def log(self, _):
-        return ""
+    def log(self, container):
+        return kubectl("logs", "--namespace", self.namespace, "mmsmo-gateway-0", "-c", container, check=False)
 
     def delete(self):
-        self.watch.stop()
         for name in kubectl("get", "namespaces", "-o", "name").split():
             if name.startswith("namespace/mms"):
                 kubectl("delete", name, "--wait=false", check=False)
-        for name in self.made:
-            kubectl("delete", "persistentvolume", name, "--wait=false", check=False)
-            shutil.rmtree(f"{self.folders}/{name}", ignore_errors=True)
 
 
 def steps():
@@ -85,18 +50,15 @@ def steps():
 
 @scenario
 def document(trial):
-    trial.workload = Volumes()
+    trial.workload = Namespaces()
     folder, here = f"{STATE}/document", os.getcwd()
     shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder + "/bin")
-    for program in ("script/helm", "build/release/client/mmsmo"):
-        os.symlink(f"{here}/{program}", f"{folder}/bin/{os.path.basename(program)}")
+    os.makedirs(folder)
     os.symlink(here + "/deploy", folder + "/deploy")
-    environment = {**os.environ, "PATH": f"{folder}/bin:" + os.environ["PATH"]}
     followed = steps()
     for step in followed:
-        done = subprocess.run(["bash", "-c", f"{PRELUDE}set -x\n{step}"], cwd=folder, stdout=subprocess.PIPE, text=True,
-                              stderr=subprocess.STDOUT, timeout=300, env=environment)
+        done = subprocess.run(["bash", "-c", f"set -euxo pipefail\n{step}"], cwd=folder, stdout=subprocess.PIPE, text=True,
+                              stderr=subprocess.STDOUT, timeout=300)
         check(done.returncode == 0, f"{step}ended with {done.returncode}:\n{done.stdout}")
     shutil.rmtree(folder)
     trial.note(f"{len(followed)} blocks of commands")

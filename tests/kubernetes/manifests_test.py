@@ -43,6 +43,11 @@ def variants():
     return {name: [manifest for manifest in yaml.safe_load_all(text) if manifest] for name, text in texts.items()}
 
 
+def subscriber():
+    with open("deploy/kubernetes/subscriber.yaml") as file:
+        return list(yaml.safe_load_all(file))
+
+
 def of_kind(manifests, kind):
     return [manifest for manifest in manifests if manifest["kind"] == kind]
 
@@ -61,7 +66,7 @@ class ManifestsTest(unittest.TestCase):
         self.assertEqual([version.rpartition(".")[0] for version in schemas.versions()],
                          ["1.29", "1.30", "1.31", "1.32", "1.33"])
         for version in schemas.versions():
-            for name, manifests in variants().items():
+            for name, manifests in {**variants(), "subscriber.yaml": subscriber()}.items():
                 for manifest in manifests:
                     with self.subTest(f"{version}: {name}, {manifest['kind']}"):
                         self.assertEqual(schemas.errors(version, manifest), [])

@@ -4,7 +4,7 @@ import time
 import traceback
 
 # Each of these has scenarios.
-from tests.kubernetes import lifecycle, failures, endings, access, chart, document  # noqa: F401
+from tests.kubernetes import lifecycle, failures, endings, access, chart, ingress, document  # noqa: F401
 from tests.kubernetes.cluster import kubectl
 from tests.kubernetes.trial import SCENARIOS, Trial
 

@@ -10,6 +10,7 @@ from collections import Counter
 import yaml
 
 from tests.kubernetes.cluster import STATE, Watch, apply, kubectl, until
+from tests.kubernetes.credentials import secret
 
 NAME = "mms-consumer"
 GATEWAY, APPLICATION = "mmsmo-gateway", "application"
@@ -34,9 +35,8 @@ class Workload:
     def __init__(self, namespace):
         self.namespace = namespace
         self.handled_folder = f"{STATE}/handled/{namespace}"
-        self.volume_folder = f"{STATE}/volumes/{namespace}"
         with open(MANIFEST) as file:
-            self.documents = list(yaml.safe_load_all(file))
+            self.documents = [secret(NAME, {"password": "change-me"}), *yaml.safe_load_all(file)]
         self.pods = {}  # by uid, as they were seen last
         config = self.document("ConfigMap")["data"]
         config["gateway.toml"] = config["gateway.toml"].replace(
@@ -67,16 +67,10 @@ class Workload:
 
     def create(self):
         kubectl("create", "namespace", self.namespace)
-        for folder, owner in ((self.volume_folder, 65532), (self.handled_folder, 10001)):
-            os.makedirs(folder)
-            os.chown(folder, owner, owner)
+        os.makedirs(self.handled_folder)
+        os.chown(self.handled_folder, 10001, 10001)
         self.watch = Watch(f"/api/v1/namespaces/{self.namespace}/pods", self.seen)
-        # fsGroup does not apply to a hostPath, which its owner here makes up for.
-        apply(self.namespace, [{
-            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": self.namespace},
-            "spec": {"capacity": {"storage": "12Gi"}, "accessModes": ["ReadWriteOnce"],
-                     "hostPath": {"path": self.volume_folder},
-                     "claimRef": {"namespace": self.namespace, "name": f"journal-{self.name}-0"}}}, *self.documents])
+        self.update()
         return self
 
     def seen(self, kind, pod):
@@ -149,9 +143,7 @@ class Workload:
         kubectl("delete", "namespace", self.namespace, "--wait=false", "--cascade=background")
         kubectl("delete", "pods", "--all", "--namespace", self.namespace, "--grace-period=1", "--wait=true",
                 "--timeout=60s", check=False)
-        kubectl("delete", "persistentvolume", self.namespace, "--wait=false")
         shutil.rmtree(self.handled_folder, ignore_errors=True)
-        shutil.rmtree(self.volume_folder, ignore_errors=True)
 
 
 def tracking_ids(lines):
