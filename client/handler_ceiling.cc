@@ -57,7 +57,8 @@ void HandlerCeiling::Running::Register(std::stop_source source) {
   const std::lock_guard lock(ceiling_.mu_);
   if (ceiling_.told_all_) added.front().source.request_stop();
   ceiling_.running_.splice(ceiling_.running_.end(), added);
-  if (ceiling_.running_.size() == 1) ceiling_.changed_.notify_one();
+  // Those before it may all be over, so that nobody waits for a time.
+  ceiling_.changed_.notify_one();
 }
 
 void HandlerCeiling::TellAll() {

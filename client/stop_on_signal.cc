@@ -6,10 +6,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
+#include <system_error>
 
 namespace mmsmo {
 namespace {
@@ -33,8 +35,13 @@ void StopOnSignal::Block() {
 StopOnSignal::StopOnSignal(Subscriber* subscriber, StopMode first) {
   Block();
   const sigset_t signals = Signals();
-  signals_ = signalfd(-1, &signals, SFD_CLOEXEC);
+  signals_ = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
   end_ = eventfd(0, EFD_CLOEXEC);
+  if (signals_ < 0 || end_ < 0) {
+    const std::system_error error(errno, std::system_category(), "waiting for signals");
+    if (signals_ >= 0) close(signals_);
+    throw error;
+  }
   thread_ = std::thread([this, subscriber, first] { Watch(subscriber, first); });
 }
 
@@ -52,7 +59,7 @@ void StopOnSignal::Watch(Subscriber* subscriber, StopMode first) const {
   while (poll(files, 2, -1) < 0 || files[1].revents == 0) {
     signalfd_siginfo signal = {};
     if (files[0].revents == 0 || read(signals_, &signal, sizeof signal) != sizeof signal) continue;
-    if (!next) std::_Exit(kExitOfSignal + static_cast<int>(signal.ssi_signo));
+    if (!next) std::quick_exit(kExitOfSignal + static_cast<int>(signal.ssi_signo));
     subscriber->Stop(*next);
     next = *next == StopMode::kFinish ? std::optional(StopMode::kRelease) : std::nullopt;
   }

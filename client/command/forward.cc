@@ -49,17 +49,22 @@ bool PrepareSubscription(const Context& context, const Options& options) {
   get.set_name(options.subscription);
   v1::GetSubscriptionResponse found;
   grpc::ClientContext call;
+  call.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
   const grpc::Status status = stub->GetSubscription(&call, get, &found);
-  if (status.ok() && options.since.empty()) return true;
-  if (status.ok()) {
-    Complain(
-        fmt::format("--since: subscription {0} exists, and goes on where it stands; to move it "
-                    "say: mmsmo subscription seek {0} --to …",
-                    options.subscription));
+  // Whoever may not look may still receive.
+  const bool is_there = status.ok() || status.error_code() == grpc::StatusCode::PERMISSION_DENIED;
+  if (is_there && options.since.empty()) return true;
+  if (is_there) {
+    Complain(fmt::format(
+        "--since: subscription {0} {1}, and goes on where it stands; to move it say: mmsmo "
+        "subscription seek {0} --to …",
+        options.subscription, status.ok() ? "exists" : "may exist"));
     return false;
   }
-  // Whoever may not look may still receive.
-  if (status.error_code() == grpc::StatusCode::PERMISSION_DENIED) return true;
+  if (status.error_code() != grpc::StatusCode::NOT_FOUND) {
+    Complain(status.error_message() + TlsRemedy(status.error_message()));
+    return false;
+  }
   v1::CreateSubscriptionRequest create;
   v1::Subscription& subscription = *create.mutable_subscription();
   subscription.set_name(options.subscription);
@@ -82,10 +87,9 @@ class Forwarder {
 
   Verdict Handle(const v1::Delivery& delivery, Subscriber* subscriber) {
     const std::lock_guard lock(mu_);
-    if (options_.count > 0 && posted_ == options_.count) return RetryAfter({});
     last_ = delivery;
     const bool taken = Post(delivery);
-    if (++posted_ == options_.count) subscriber->Stop();
+    if (++posted_ == options_.count || !can_print_) subscriber->Stop();
     return taken ? Ack() : Retry();
   }
 
@@ -119,7 +123,11 @@ class Forwarder {
                     answer.ok() ? fmt::to_string(answer->status) : "---", took.count(),
                     Visible(event.mms_mo().tracking_id()), event.cursor(),
                     delivery.attempt() > 1 ? fmt::format("  attempt {}", delivery.attempt()) : "");
-    if (taken) return Print(line + "\n");
+    if (taken) {
+      can_print_ = Print(line + "\n");
+      failed_ = failed_ || !can_print_;
+      return true;
+    }
     Complain(answer.ok() ? line
                          : fmt::format("{}  {}", line, std::string(answer.status().message())));
     return false;
@@ -149,15 +157,16 @@ class Forwarder {
   const std::unique_ptr<v1::MmsMoService::Stub> stub_;
   std::optional<v1::Delivery> last_;
   int64_t posted_ = 0;
+  bool can_print_ = true;
   bool failed_ = false;
 };
 
 int Forward(const Context& context, const Options& options) {
   Url url;
   Https https;
-  if (!PrepareUrl(context, "url", options.url, &url, &https)) return kUsage;
+  // The options of TLS are those of the gateway.
+  if (!PrepareUrl(Context(), "url", options.url, &url, &https)) return kUsage;
   StopOnSignal::Block();
-  if (!PrepareSubscription(context, options)) return kFailed;
   BlockingHttpClient client(
       url, std::chrono::milliseconds(static_cast<int64_t>(options.timeout_seconds * 1000)), https);
   Forwarder forwarder(context, options, &client);
@@ -173,6 +182,7 @@ int Forward(const Context& context, const Options& options) {
   };
   Subscriber subscriber(std::move(subscriber_options));
   const StopOnSignal stop_on_signal(&subscriber, StopMode::kRelease);
+  if (!PrepareSubscription(context, options)) return kFailed;
   const Keyboard keyboard([&forwarder](char key) {
     if (key == 'r') forwarder.PostAgain();
   });

@@ -49,8 +49,12 @@ asio::awaitable<error_code> WriteAndRead(Stream& stream,
   error_code error;
   co_await http::async_write(stream, request, asio::redirect_error(asio::use_awaitable, error));
   if (error) co_return error;
-  co_await http::async_read(stream, buffer, response,
-                            asio::redirect_error(asio::use_awaitable, error));
+  do {  // what is interim is no answer (RFC 9110, 15.2)
+    response = {};
+    co_await http::async_read(stream, buffer, response,
+                              asio::redirect_error(asio::use_awaitable, error));
+  } while (!error && response.result_int() / 100 == 1 &&
+           response.result() != http::status::switching_protocols);
   co_return error;
 }
 
@@ -191,7 +195,8 @@ asio::awaitable<absl::StatusOr<Answer>> HttpClient::Exchange(std::string content
   } else {
     error = co_await WriteAndRead(stream_, request, buffer_, response);
   }
-  if (error || !response.keep_alive()) {
+  // What follows an answer unasked would be taken for the next one.
+  if (error || !response.keep_alive() || buffer_.size() > 0) {
     connected_ = false;
     stream_.close();
   }

@@ -2,15 +2,32 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <termios.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <utility>
 
 namespace mmsmo::command {
+namespace {
+
+termios before;  // this process came
+
+// A shell's background job may not touch its terminal.
+bool HasTerminal() { return tcgetpgrp(STDIN_FILENO) == getpgrp(); }
+
+void Restore() {
+  if (HasTerminal()) tcsetattr(STDIN_FILENO, TCSANOW, &before);
+}
+
+}  // namespace
 
 Keyboard::Keyboard(std::function<void(char)> on_key) {
-  if (tcgetattr(STDIN_FILENO, &before_) != 0 || pipe2(end_, O_CLOEXEC) != 0) return;
-  termios keys = before_;
+  if (!HasTerminal() || tcgetattr(STDIN_FILENO, &before) != 0 || pipe2(end_, O_CLOEXEC) != 0) {
+    return;
+  }
+  std::at_quick_exit(Restore);
+  termios keys = before;
   keys.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
   tcsetattr(STDIN_FILENO, TCSANOW, &keys);
   thread_ = std::thread([this, on_key = std::move(on_key)] { Watch(on_key); });
@@ -21,7 +38,7 @@ Keyboard::~Keyboard() {
   close(end_[1]);
   thread_.join();
   close(end_[0]);
-  tcsetattr(STDIN_FILENO, TCSANOW, &before_);
+  Restore();
 }
 
 void Keyboard::Watch(const std::function<void(char)>& on_key) const {
@@ -30,7 +47,7 @@ void Keyboard::Watch(const std::function<void(char)>& on_key) const {
   while (poll(files, 2, -1) >= 0 && files[1].revents == 0) {
     char key = 0;
     if (files[0].revents == 0) continue;
-    if (read(STDIN_FILENO, &key, 1) != 1) return;
+    if (!HasTerminal() || read(STDIN_FILENO, &key, 1) != 1) return;
     on_key(key);
   }
 }

@@ -2,15 +2,14 @@
 
 #pragma once
 
-#include <termios.h>
-
 #include <functional>
 #include <thread>
 
 namespace mmsmo::command {
 
 // While it lives, `on_key` is called for each key that is pressed, on a thread of its own. Does
-// nothing where standard input is no terminal.
+// nothing where standard input is no terminal, or that of other processes now. One of them in a
+// process.
 class Keyboard {
  public:
   explicit Keyboard(std::function<void(char)> on_key);
@@ -23,7 +22,6 @@ class Keyboard {
  private:
   void Watch(const std::function<void(char)>& on_key) const;
 
-  termios before_ = {};
   int end_[2] = {-1, -1};  // a pipe, whose closing ends the thread
   std::thread thread_;
 };

@@ -9,7 +9,8 @@
 namespace mmsmo {
 
 // While it lives, SIGINT and SIGTERM end the subscriber's Run: the first as `first` says, kFinish
-// being followed by kRelease, and the one after kRelease ends the process with 128 + its number.
+// being followed by kRelease, and the one after kRelease ends the process by std::quick_exit with
+// 128 + its number. One of them in a process: a signal reaches one only.
 //
 //   int main() {
 //     mmsmo::StopOnSignal::Block();  // before the first thread
@@ -22,7 +23,8 @@ class StopOnSignal {
   // block them, such as one of gRPC's from before, would end the process by them.
   static void Block();
 
-  // `subscriber` must outlive it. Blocks, too.
+  // `subscriber` must outlive it. Blocks, too, and the signals stay blocked after its end. Throws
+  // std::system_error where there are no descriptors left.
   explicit StopOnSignal(Subscriber* subscriber, StopMode first = StopMode::kFinish);
   ~StopOnSignal();
   StopOnSignal(const StopOnSignal&) = delete;

@@ -156,6 +156,36 @@ TEST(NamedSubscriberEnd, EndsTheTimeOfAHandlerThatTakesTooLong) {
   EXPECT_THAT(Modifications(gateway), ElementsAre("a retry"));
 }
 
+// One that goes on although its time is over keeps no other's from ending.
+TEST(NamedSubscriberEnd, EndsTheTimeOfAHandlerBesideOneThatGoesOn) {
+  ScriptedGateway gateway({WritesAndStaysOpen({Begun(), Batch({"deaf", "first", "second"}, 1)})});
+  SubscriberOptions options = Options(gateway.target());
+  options.max_handler_time = milliseconds(20);
+  options.concurrency = 2;
+  Subscriber subscriber(options);
+  std::promise<void> both_over;
+  std::promise<bool> second_told;
+  const std::shared_future<void> over(both_over.get_future());
+  EXPECT_TRUE(subscriber
+                  .Run("billing",
+                       [&](const v1::Delivery& delivery, const std::stop_token& token) {
+                         std::promise<void> told;
+                         const std::stop_callback tell(token, [&] { told.set_value(); });
+                         const bool was_told =
+                             told.get_future().wait_for(std::chrono::seconds(10)) ==
+                             std::future_status::ready;
+                         if (delivery.ack_id() == "deaf") over.wait();
+                         if (delivery.ack_id() == "second") {
+                           second_told.set_value(was_told);
+                           both_over.set_value();
+                           subscriber.Stop();
+                         }
+                         return Ack();
+                       })
+                  .ok());
+  EXPECT_TRUE(second_told.get_future().get());
+}
+
 TEST(NamedSubscriberEnd, StopDoesNotWaitForAnswersForEver) {
   ScriptedGateway gateway(
       {WritesAndStaysOpen({Begun(), Batch({"a"}, 1)})}, 0,

@@ -90,8 +90,11 @@ class Consumer:
         self.proxy.close()
         return in_order
 
+    def lost(self, posted):
+        return sum(f"s{number}" not in self.handled for number in range(posted))
+
     def faults(self, posted, judges_memory):
-        lost = posted - len(self.handled)
+        lost = self.lost(posted)
         early, late = self.growth()
         if lost:
             yield f"{lost} lost"
@@ -160,7 +163,7 @@ def soak(gateway, commands, minutes):
     poster.stopping.set()
     poster.join()
     deadline = time.monotonic() + CATCH_UP_SECONDS
-    while any(len(consumer.handled) < poster.posted for consumer in consumers) and time.monotonic() < deadline:
+    while any(consumer.lost(poster.posted) for consumer in consumers) and time.monotonic() < deadline:
         time.sleep(0.1)
     print(f"{poster.posted} postbacks in {minutes:g} minutes; {cuts} cuts, {restarts} restarts")
     failed = False

@@ -1,4 +1,6 @@
 """Events forwarded to an HTTP server, and bodies that came posted elsewhere, against the real gateway."""
+import contextlib
+import fcntl
 import gzip
 import http.server
 import json
@@ -6,7 +8,9 @@ import os
 import pty
 import queue
 import signal
+import socket
 import subprocess
+import termios
 import threading
 import unittest
 
@@ -15,9 +19,10 @@ from tests.integration.ports import free_port
 
 
 class Hook:
-    """An HTTP server that keeps what it is sent, and answers with the next of `statuses`, then 200."""
+    """An HTTP server that keeps what it is sent, and answers with the next of `statuses`, then 200; before each it says
+    `interim`."""
 
-    def __init__(self, *statuses):
+    def __init__(self, *statuses, interim=b""):
         self.requests = queue.Queue()
         statuses = list(statuses)
         requests = self.requests
@@ -27,6 +32,7 @@ class Hook:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                self.wfile.write(interim)
                 self.send_response(statuses.pop(0) if statuses else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -52,8 +58,8 @@ class ForwardTest(TestCase):
         super().setUp()
         self.server = self.gateway()
 
-    def hook(self, *statuses):
-        hook = Hook(*statuses)
+    def hook(self, *statuses, **options):
+        hook = Hook(*statuses, **options)
         self.addCleanup(hook.close)
         return hook
 
@@ -110,10 +116,7 @@ class ForwardTest(TestCase):
     def test_r_posts_the_last_one_again(self):
         hook = self.hook()
         self.accepted(self.server, "F1")
-        terminal, keys = pty.openpty()
-        self.addCleanup(os.close, terminal)
-        process = self.start(hook.url, "--since", "1h", stdin=keys)
-        os.close(keys)
+        process, terminal, _ = self.start_at_a_terminal(hook.url)
         self.assertEqual(hook.next()[2], xml("F1"))
         os.write(terminal, b"xr")
         self.assertEqual(hook.next()[2], xml("F1"))
@@ -121,6 +124,50 @@ class ForwardTest(TestCase):
         _, err = process.communicate(timeout=30)
         self.assertEqual((process.returncode, "r posts the last one again" in err), (0, True), err)
         self.assertTrue(hook.requests.empty())
+
+    def start_at_a_terminal(self, url):
+        """The process, its terminal, and the end of that which it reads."""
+        terminal, keys = pty.openpty()
+        self.addCleanup(os.close, terminal)
+        self.addCleanup(os.close, keys)
+        process = self.start(url, "--since", "1h", stdin=keys, start_new_session=True,
+                             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        return process, terminal, keys
+
+    def test_the_terminal_is_as_it_was_when_it_is_told_twice_to_end(self):
+        silent = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(silent.close)
+        self.accepted(self.server, "F1")
+        process, _, keys = self.start_at_a_terminal(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        connection, _ = silent.accept()
+        self.addCleanup(connection.close)
+        self.assertFalse(termios.tcgetattr(keys)[3] & termios.ECHO)
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+        self.assertEqual(process.returncode, 128 + signal.SIGINT)
+        self.assertTrue(termios.tcgetattr(keys)[3] & termios.ECHO)
+
+    def test_an_interim_answer_is_none(self):
+        hook = self.hook(200, 500, interim=b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        for name in ("F1", "F2"):
+            self.accepted(self.server, name)
+        result = self.forward(hook.url, "--since", "1h", "--count", "3")
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stdout, r"(?s)^\S+  200 .*  F1  .*\n\S+  200 .*  F2  .*  attempt 2\n$")
+        self.assertRegex(result.stderr, r"  500 .*  F2  ")
+
+    def test_what_was_taken_is_acknowledged_also_where_it_cannot_be_told(self):
+        hook = self.hook()
+        for name in ("F1", "F2"):
+            self.accepted(self.server, name)
+        with open("/dev/full", "w") as full:
+            result = subprocess.run([COMMAND, "--grpc", self.server.grpc, "forward", hook.url, "--subscription", "dev",
+                                     "--since", "1h"], stdout=full, stderr=subprocess.PIPE, timeout=60)
+        self.assertEqual((result.returncode, hook.next()[2], hook.requests.empty()), (1, xml("F1"), True))
+        self.assertEqual(self.forward(hook.url, "--count", "1").returncode, 0)
+        self.assertEqual(hook.next()[2], xml("F2"), "the first one is done with")
 
     def test_posts_a_body_that_came_elsewhere(self):
         hook = self.hook(200, 404)

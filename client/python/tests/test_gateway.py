@@ -389,11 +389,12 @@ class AsyncioTest(GatewayTests, unittest.TestCase):
                 pass
             return mmsmo.Ack
 
-        self.gateway.subscribe("billing", ack_deadline=milliseconds(200), max_attempts=1)
-        self.post(300)
+        # All take two deadlines together.
+        self.gateway.subscribe("billing", ack_deadline=milliseconds(1000), max_attempts=1)
+        self.post(1000)
         consumer = self.consume(self.gateway.grpc, decide)
         self.done_with_all()
-        self.assertEqual((len(consumer.ended), self.described().dead_letter_count), (300, 0))
+        self.assertEqual((len(consumer.ended), self.described().dead_letter_count), (1000, 0))
 
     def test_cancelling_it_cancels_its_handlers(self):
         self.gateway.subscribe("billing")
