@@ -390,7 +390,7 @@ class AsyncioTest(GatewayTests, unittest.TestCase):
             return mmsmo.Ack
 
         # All take two deadlines together.
-        self.gateway.subscribe("billing", ack_deadline=milliseconds(1000), max_attempts=1)
+        self.gateway.subscribe("billing", ack_deadline=milliseconds(900), max_attempts=1)
         self.post(1000)
         consumer = self.consume(self.gateway.grpc, decide)
         self.done_with_all()
