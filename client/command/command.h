@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "mmsmo/subscriber.h"
 #include "mmsmo/tls.h"
 #include "mmsmo/token.h"
 
@@ -39,6 +40,9 @@ void AddConnection(CLI::App* app, Context* context);
 // Reads the token for a command that calls one. False, with the reason on stderr, where there is
 // none to be had, or it must not be sent.
 bool PrepareToken(Context* context);
+
+// Of a client of the gateway that the command line names: says on stderr that it connects again.
+SubscriberOptions SubscriberOptionsFor(const Context& context, std::string client_id);
 
 void AddTail(CLI::App* app, Context* context);
 void AddSend(CLI::App* app, Context* context);

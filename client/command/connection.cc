@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "client/command/command.h"
 #include "client/command/output.h"
@@ -39,6 +40,19 @@ bool PrepareToken(Context* context) {
   const absl::Status status = CheckToken(context->grpc, /*encrypted=*/context->tls,
                                          context->token.get(), context->send_secret_unencrypted);
   return status.ok() || Refuse("--send-secret-unencrypted", status);
+}
+
+SubscriberOptions SubscriberOptionsFor(const Context& context, std::string client_id) {
+  SubscriberOptions options{.target = context.grpc,
+                            .credentials = context.credentials,
+                            .server_name = context.server_name,
+                            .token = context.token,
+                            .send_token_unencrypted = context.send_secret_unencrypted,
+                            .client_id = std::move(client_id)};
+  options.on_disconnected = [](const absl::Status& status) {
+    Complain(fmt::format("{}; trying again", std::string(status.message())));
+  };
+  return options;
 }
 
 }  // namespace mmsmo::command

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,11 @@ absl::StatusOr<std::chrono::milliseconds> ParseDuration(std::string_view text);
 
 // In the largest unit that leaves a whole number.
 std::string FormatDuration(std::chrono::milliseconds duration);
+
+// For options that are numbers of seconds.
+inline std::chrono::milliseconds Millis(double seconds) {
+  return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+}
 
 // For options that are read with ParseDuration.
 CLI::Validator IsDuration();

@@ -167,19 +167,10 @@ int Forward(const Context& context, const Options& options) {
   // The options of TLS are those of the gateway.
   if (!PrepareUrl(Context(), "url", options.url, &url, &https)) return kUsage;
   StopOnSignal::Block();
-  BlockingHttpClient client(
-      url, std::chrono::milliseconds(static_cast<int64_t>(options.timeout_seconds * 1000)), https);
+  BlockingHttpClient client(url, Millis(options.timeout_seconds), https);
   Forwarder forwarder(context, options, &client);
-  SubscriberOptions subscriber_options{.target = context.grpc,
-                                       .credentials = context.credentials,
-                                       .server_name = context.server_name,
-                                       .token = context.token,
-                                       .send_token_unencrypted = context.send_secret_unencrypted,
-                                       .client_id = "mmsmo forward",
-                                       .max_outstanding_messages = kMaxOutstanding};
-  subscriber_options.on_disconnected = [](const absl::Status& status) {
-    Complain(fmt::format("{}; trying again", std::string(status.message())));
-  };
+  SubscriberOptions subscriber_options = SubscriberOptionsFor(context, "mmsmo forward");
+  subscriber_options.max_outstanding_messages = kMaxOutstanding;
   Subscriber subscriber(std::move(subscriber_options));
   const StopOnSignal stop_on_signal(&subscriber, StopMode::kRelease);
   if (!PrepareSubscription(context, options)) return kFailed;

@@ -3,6 +3,7 @@
 
 #include "client/command/call.h"
 #include "client/command/command.h"
+#include "client/command/duration.h"
 #include "client/command/load.h"
 #include "client/command/original_body.h"
 #include "client/command/output.h"
@@ -23,10 +24,6 @@ struct SendOptions {
   SecretOptions secrets;
   LoadOptions load;
 };
-
-std::chrono::milliseconds Millis(double seconds) {
-  return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
-}
 
 Posting SampleOf(const LoadOptions& load) {
   return {.content_type = load.json ? "application/json" : "application/xml",

@@ -67,17 +67,9 @@ class Consumer {
 
 int Subscribe(const Context& context, const Options& options) {
   StopOnSignal::Block();
-  SubscriberOptions subscriber_options{.target = context.grpc,
-                                       .credentials = context.credentials,
-                                       .server_name = context.server_name,
-                                       .token = context.token,
-                                       .send_token_unencrypted = context.send_secret_unencrypted,
-                                       .client_id = "mmsmo subscribe",
-                                       .concurrency = options.concurrency,
-                                       .max_outstanding_messages = MaxOutstanding(options)};
-  subscriber_options.on_disconnected = [](const absl::Status& status) {
-    Complain(fmt::format("{}; trying again", std::string(status.message())));
-  };
+  SubscriberOptions subscriber_options = SubscriberOptionsFor(context, "mmsmo subscribe");
+  subscriber_options.concurrency = options.concurrency;
+  subscriber_options.max_outstanding_messages = MaxOutstanding(options);
   Subscriber subscriber(std::move(subscriber_options));
   Consumer consumer(options, &subscriber);
   const StopOnSignal stop_on_signal(&subscriber, StopMode::kRelease);

@@ -28,16 +28,8 @@ int Tail(const Context& context, const TailOptions& options) {
   StopOnSignal::Block();
 
   Subscriber* running = nullptr;  // what on_caught_up stops
-  SubscriberOptions subscriber_options{.target = context.grpc,
-                                       .credentials = context.credentials,
-                                       .server_name = context.server_name,
-                                       .token = context.token,
-                                       .send_token_unencrypted = context.send_secret_unencrypted,
-                                       .filter = FilterOf(options.filter),
-                                       .client_id = "mmsmo tail"};
-  subscriber_options.on_disconnected = [](const absl::Status& status) {
-    Complain(fmt::format("{}; trying again", std::string(status.message())));
-  };
+  SubscriberOptions subscriber_options = SubscriberOptionsFor(context, "mmsmo tail");
+  subscriber_options.filter = FilterOf(options.filter);
   subscriber_options.on_caught_up = [&running, &options] {
     if (options.until_caught_up) running->Stop();
   };
