@@ -77,48 +77,48 @@ Acknowledger::Acknowledger(const GatewayStub& stub, std::string subscription,
 
 Acknowledger::~Acknowledger() {
   {
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     closing_ = true;
-    changed_.notify_one();
+    changed_.Signal();
   }
   thread_.join();  // which starts no more calls
-  std::unique_lock lock(mu_);
+  const MutexLock lock(&mu_);
   for (Exchange& exchange : under_way_) exchange.context.TryCancel();
-  idle_.wait(lock, [this] { return under_way_.empty(); });
+  while (!under_way_.empty()) idle_.Wait(&mu_);
 }
 
 void Acknowledger::Add(const Update& update, std::string ack_id) {
   const auto now = steady_clock::now();
-  const std::lock_guard lock(mu_);
-  if (outbox_.Add(update, std::move(ack_id), now)) changed_.notify_one();
+  const MutexLock lock(&mu_);
+  if (outbox_.Add(update, std::move(ack_id), now)) changed_.Signal();
 }
 
 void Acknowledger::AddAll(const Update& update, std::vector<std::string> ack_ids) {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   outbox_.AddAll(update, std::move(ack_ids), steady_clock::now());
-  changed_.notify_one();
+  changed_.Signal();
 }
 
 void Acknowledger::KeepLeases(milliseconds ack_deadline) {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   ack_deadline_ = ack_deadline;
   const auto next = steady_clock::now() + ack_deadline / defaults::kExtensionsPerDeadline;
   // Not later than it was due, however often streams begin.
   next_extension_ =
       ack_deadline > milliseconds(0) ? std::min(next_extension_, next) : Outbox::Time::max();
-  changed_.notify_one();
+  changed_.Signal();
 }
 
 void Acknowledger::CallAgain() {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   for (Exchange& exchange : under_way_) exchange.context.TryCancel();
 }
 
 void Acknowledger::Flush(Outbox::Time deadline) {
-  std::unique_lock lock(mu_);
+  const MutexLock lock(&mu_);
   outbox_.Hurry(steady_clock::now());
-  changed_.notify_one();
-  idle_.wait_until(lock, deadline, [this] { return IsIdle(); });
+  changed_.Signal();
+  while (!IsIdle() && steady_clock::now() < deadline) idle_.WaitUntil(&mu_, deadline);
 }
 
 bool Acknowledger::IsIdle() const {
@@ -126,19 +126,19 @@ bool Acknowledger::IsIdle() const {
 }
 
 void Acknowledger::Loop() {
-  std::unique_lock lock(mu_);
+  const MutexLock lock(&mu_);
   while (!closing_) {
-    TakeAnswers(&lock);
-    SendWhatIsDue(&lock);
-    if (IsIdle()) idle_.notify_all();
+    TakeAnswers();
+    SendWhatIsDue();
+    if (IsIdle()) idle_.SignalAll();
     if (closing_ || !answered_.empty()) continue;
     const bool has_room = under_way_.size() < defaults::kMaxAcksUnderWay;
     const Outbox::Time due = has_room ? outbox_.due() : Outbox::Time::max();
-    changed_.wait_until(lock, std::min(due, next_extension_));
+    changed_.WaitUntil(&mu_, std::min(due, next_extension_));
   }
 }
 
-void Acknowledger::TakeAnswers(std::unique_lock<std::mutex>* lock) {
+void Acknowledger::TakeAnswers() {
   std::vector<FailedUpdate> failed;
   for (Exchange& exchange : answered_) {
     auto* ids = exchange.ids_under_way();
@@ -149,13 +149,13 @@ void Acknowledger::TakeAnswers(std::unique_lock<std::mutex>* lock) {
   }
   std::list<Exchange> done;
   done.swap(answered_);
-  lock->unlock();
+  mu_.Unlock();
   for (const FailedUpdate& update : failed) on_failed_(update);
   done.clear();
-  lock->lock();
+  mu_.Lock();
 }
 
-void Acknowledger::SendWhatIsDue(std::unique_lock<std::mutex>* lock) {
+void Acknowledger::SendWhatIsDue() {
   const auto now = steady_clock::now();
   std::list<Exchange> calls;
   if (now >= next_extension_) ProlongLeases(&calls, now);
@@ -168,9 +168,9 @@ void Acknowledger::SendWhatIsDue(std::unique_lock<std::mutex>* lock) {
   std::vector<std::list<Exchange>::iterator> started;
   for (auto it = calls.begin(); it != calls.end(); ++it) started.push_back(it);
   under_way_.splice(under_way_.end(), calls);
-  lock->unlock();
+  mu_.Unlock();
   for (const auto exchange : started) Start(exchange);
-  lock->lock();
+  mu_.Lock();
 }
 
 // Beside the limit of calls under way: leases do not wait until a slow gateway has answered.
@@ -206,12 +206,12 @@ void Acknowledger::Start(std::list<Exchange>::iterator exchange) {
 }
 
 void Acknowledger::OnDone(std::list<Exchange>::iterator exchange, const grpc::Status& status) {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   exchange->status = status;
   answered_.splice(answered_.end(), under_way_, exchange);
   // Under the lock: the destructor may run as soon as it is released.
-  changed_.notify_one();
-  idle_.notify_all();
+  changed_.Signal();
+  idle_.SignalAll();
 }
 
 }  // namespace mmsmo

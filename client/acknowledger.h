@@ -4,10 +4,8 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <list>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,6 +14,7 @@
 #include "client/gateway_stub.h"
 #include "client/outbox.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
+#include "mutex.h"
 
 namespace mmsmo {
 
@@ -53,26 +52,28 @@ class Acknowledger {
   struct Exchange;  // one call
 
   void Loop();
-  void TakeAnswers(std::unique_lock<std::mutex>* lock);
-  void SendWhatIsDue(std::unique_lock<std::mutex>* lock);
-  void ProlongLeases(std::list<Exchange>* calls, Outbox::Time now);
+  // Both release the lock for a while.
+  void TakeAnswers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SendWhatIsDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ProlongLeases(std::list<Exchange>* calls, Outbox::Time now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Start(std::list<Exchange>::iterator exchange);
   void OnDone(std::list<Exchange>::iterator exchange, const grpc::Status& status);
-  bool IsIdle() const;
+  bool IsIdle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const GatewayStub& stub_;
   const std::string subscription_;
   const Deliveries& deliveries_;
   const OnFailed on_failed_;
 
-  std::mutex mu_;
-  std::condition_variable changed_;  // wakes the thread
-  std::condition_variable idle_;     // wakes Flush and the destructor
-  Outbox outbox_;
-  std::list<Exchange> under_way_, answered_;
-  std::chrono::milliseconds ack_deadline_{0};
-  Outbox::Time next_extension_ = Outbox::Time::max();
-  bool closing_ = false;
+  Mutex mu_;
+  CondVar changed_;  // wakes the thread
+  CondVar idle_;     // wakes Flush and the destructor
+  Outbox outbox_ ABSL_GUARDED_BY(mu_);
+  std::list<Exchange> under_way_ ABSL_GUARDED_BY(mu_), answered_ ABSL_GUARDED_BY(mu_);
+  std::chrono::milliseconds ack_deadline_ ABSL_GUARDED_BY(mu_){0};
+  Outbox::Time next_extension_ ABSL_GUARDED_BY(mu_) = Outbox::Time::max();
+  bool closing_ ABSL_GUARDED_BY(mu_) = false;
 
   std::thread thread_;
 };

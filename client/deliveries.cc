@@ -11,35 +11,33 @@ void Deliveries::Push(std::shared_ptr<v1::SubscribeResponse> response) {
   added.front().response = std::move(response);
   added.front().held = added.front().size();
   if (added.front().held == 0) return;
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   if (draining_) return;
   frames_.splice(frames_.end(), added);
-  if (waiting_ == frames_.end()) waiting_ = std::prev(frames_.end());
-  changed_.notify_all();
+  if (!has_waiting()) waiting_ = std::prev(frames_.end());
+  changed_.SignalAll();
 }
 
 std::optional<Deliveries::Claim> Deliveries::Take() {
   std::list<Frame> done;  // freed without the lock
-  std::unique_lock lock(mu_);
-  const auto has_one = [&] {
-    if (drop_at_ != Time::max() && std::chrono::steady_clock::now() >= drop_at_) {
-      for (std::string& ack_id : TakeBackLocked(&done)) dropped_.push_back(std::move(ack_id));
-    }
-    return draining_ || waiting_ != frames_.end();
-  };
-  changed_.wait(lock, has_one);
-  if (closed_ || waiting_ == frames_.end()) return std::nullopt;
+  const MutexLock lock(&mu_);
+  DropWhatIsDue(&done);
+  while (!draining_ && !has_waiting()) {
+    changed_.Wait(&mu_);
+    DropWhatIsDue(&done);
+  }
+  if (closed_ || !has_waiting()) return std::nullopt;
   Claim claim;
   claim.frame_ = waiting_;
   claim.index_ = waiting_->next++;
   if (waiting_->next == waiting_->size()) ++waiting_;
-  if (draining_ && waiting_ == frames_.end()) changed_.notify_all();
+  if (draining_ && !has_waiting()) changed_.SignalAll();
   return claim;
 }
 
 std::string Deliveries::Finish(const Claim& claim) {
   std::list<Frame> done;  // freed without the lock
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   Frame& frame = *claim.frame_;
   std::string ack_id = std::exchange(*frame.ack_id(claim.index_), {});
   if (frame.disowned.erase(claim.index_) > 0) ack_id.clear();
@@ -48,25 +46,25 @@ std::string Deliveries::Finish(const Claim& claim) {
 }
 
 std::string Deliveries::Disown(const Claim& claim) {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   claim.frame_->disowned.insert(claim.index_);
   return claim.delivery().ack_id();
 }
 
 void Deliveries::DropWaiting() {
   std::list<Frame> done;
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   TakeBackLocked(&done);
   dropped_.clear();
 }
 
 void Deliveries::DropWaitingAt(Time when) {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   drop_at_ = std::min(drop_at_, when);
 }
 
 std::vector<std::string> Deliveries::KeepWaiting() {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   drop_at_ = Time::max();
   return std::exchange(dropped_, {});
 }
@@ -74,44 +72,51 @@ std::vector<std::string> Deliveries::KeepWaiting() {
 std::vector<std::string> Deliveries::TakeBackLocked(std::list<Frame>* done) {
   drop_at_ = Time::max();
   std::vector<std::string> ack_ids;
-  while (waiting_ != frames_.end()) {
+  while (has_waiting()) {
     const auto frame = waiting_++;
     for (; frame->next < frame->size(); ++frame->next, --frame->held) {
       ack_ids.push_back(std::exchange(*frame->ack_id(frame->next), {}));
     }
     if (frame->held == 0) done->splice(done->end(), frames_, frame);
   }
-  changed_.notify_all();  // whoever waits until all is taken
+  changed_.SignalAll();  // whoever waits until all is taken
   return ack_ids;
 }
 
+void Deliveries::DropWhatIsDue(std::list<Frame>* done) {
+  if (drop_at_ == Time::max() || std::chrono::steady_clock::now() < drop_at_) return;
+  for (std::string& ack_id : TakeBackLocked(done)) dropped_.push_back(std::move(ack_id));
+}
+
 void Deliveries::Drain() {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   draining_ = true;
-  changed_.notify_all();
+  changed_.SignalAll();
 }
 
 void Deliveries::Close() {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   draining_ = closed_ = true;
-  changed_.notify_all();
+  changed_.SignalAll();
 }
 
 bool Deliveries::WaitUntilTaken(Time deadline) {
-  std::unique_lock lock(mu_);
-  return changed_.wait_until(lock, deadline,
-                             [this] { return closed_ || waiting_ == frames_.end(); });
+  const MutexLock lock(&mu_);
+  while (!closed_ && has_waiting() && std::chrono::steady_clock::now() < deadline) {
+    changed_.WaitUntil(&mu_, deadline);
+  }
+  return closed_ || !has_waiting();
 }
 
 std::vector<std::string> Deliveries::TakeBack() {
   std::list<Frame> done;  // freed without the lock
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   return TakeBackLocked(&done);
 }
 
 std::vector<std::string> Deliveries::held_ack_ids() const {
   std::vector<std::string> ack_ids;
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   for (const Frame& frame : frames_) {
     for (int i = 0; i < frame.size(); ++i) {
       const std::string& ack_id = frame.response->batch().deliveries(i).ack_id();

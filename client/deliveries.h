@@ -3,16 +3,15 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "mmsmo/v1/mms_mo_service.pb.h"
+#include "mutex.h"
 
 namespace mmsmo {
 
@@ -73,16 +72,21 @@ class Deliveries {
   std::vector<std::string> held_ack_ids() const;
 
  private:
-  std::vector<std::string> TakeBackLocked(std::list<Frame>* done);
+  // What is done with is put into `done`, to be freed without the lock.
+  std::vector<std::string> TakeBackLocked(std::list<Frame>* done)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void DropWhatIsDue(std::list<Frame>* done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool has_waiting() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return waiting_ != frames_.end(); }
 
-  mutable std::mutex mu_;
-  std::condition_variable changed_;
-  bool draining_ = false;
-  bool closed_ = false;
-  Time drop_at_ = Time::max();
-  std::vector<std::string> dropped_;  // at its time, and perhaps not lost
-  std::list<Frame> frames_;
-  std::list<Frame>::iterator waiting_ = frames_.end();  // the first frame of which some wait
+  mutable Mutex mu_;
+  CondVar changed_;
+  bool draining_ ABSL_GUARDED_BY(mu_) = false;
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  Time drop_at_ ABSL_GUARDED_BY(mu_) = Time::max();
+  std::vector<std::string> dropped_ ABSL_GUARDED_BY(mu_);  // at its time, and perhaps not lost
+  std::list<Frame> frames_ ABSL_GUARDED_BY(mu_);
+  // The first frame of which some wait.
+  std::list<Frame>::iterator waiting_ ABSL_GUARDED_BY(mu_) = frames_.end();
 };
 
 }  // namespace mmsmo

@@ -7,13 +7,13 @@
 namespace mmsmo {
 
 std::shared_ptr<v1::MmsMoService::Stub> GatewayStub::Get() const {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   return stub_;
 }
 
 void GatewayStub::Renew() {
   std::shared_ptr<v1::MmsMoService::Stub> stub = v1::MmsMoService::NewStub(Connect(options_));
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   stub_.swap(stub);
 }
 

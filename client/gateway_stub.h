@@ -3,10 +3,10 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 
 #include "mmsmo/subscriber.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
+#include "mutex.h"
 
 namespace mmsmo {
 
@@ -24,8 +24,8 @@ class GatewayStub {
 
  private:
   const SubscriberOptions& options_;
-  mutable std::mutex mu_;
-  std::shared_ptr<v1::MmsMoService::Stub> stub_;
+  mutable Mutex mu_;
+  std::shared_ptr<v1::MmsMoService::Stub> stub_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace mmsmo

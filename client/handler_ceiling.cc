@@ -16,9 +16,9 @@ HandlerCeiling::HandlerCeiling(milliseconds ceiling, OnOver on_over)
 
 HandlerCeiling::~HandlerCeiling() {
   {
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     closing_ = true;
-    changed_.notify_one();
+    changed_.Signal();
   }
   if (thread_.joinable()) thread_.join();
 }
@@ -31,7 +31,7 @@ HandlerCeiling::Running::Running(HandlerCeiling* ceiling, const Deliveries::Clai
 HandlerCeiling::Running::~Running() {
   if (!entry_) return;
   std::list<Entry> ended;  // freed without the lock
-  const std::lock_guard lock(ceiling_.mu_);
+  const MutexLock lock(&ceiling_.mu_);
   ended.splice(ended.end(), ceiling_.running_, *entry_);
 }
 
@@ -41,7 +41,7 @@ std::stop_token HandlerCeiling::Running::token() {
     Register(source);
     return source.get_token();
   }
-  const std::lock_guard lock(ceiling_.mu_);
+  const MutexLock lock(&ceiling_.mu_);
   Entry& entry = **entry_;
   entry.source = source;
   if (ceiling_.told_all_ || entry.is_over) source.request_stop();
@@ -54,17 +54,17 @@ void HandlerCeiling::Running::Register(std::stop_source source) {
                    .over_at = steady_clock::now() + ceiling_.limit_,
                    .source = std::move(source)});
   entry_ = added.begin();
-  const std::lock_guard lock(ceiling_.mu_);
+  const MutexLock lock(&ceiling_.mu_);
   if (ceiling_.told_all_) added.front().source.request_stop();
   ceiling_.running_.splice(ceiling_.running_.end(), added);
   // Those before it may all be over, so that nobody waits for a time.
-  ceiling_.changed_.notify_one();
+  ceiling_.changed_.Signal();
 }
 
 void HandlerCeiling::TellAll() {
   std::list<std::stop_source> sources;
   {
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     told_all_ = true;
     for (const Entry& entry : running_) sources.push_back(entry.source);
   }
@@ -72,21 +72,21 @@ void HandlerCeiling::TellAll() {
 }
 
 void HandlerCeiling::Watch() {
-  std::unique_lock lock(mu_);
+  const MutexLock lock(&mu_);
   while (!closing_) {
     const auto first = std::find_if(running_.begin(), running_.end(),
                                     [](const Entry& entry) { return !entry.is_over; });
     if (first == running_.end()) {
-      changed_.wait(lock);
+      changed_.Wait(&mu_);
     } else if (steady_clock::now() < first->over_at) {
-      changed_.wait_until(lock, steady_clock::time_point(first->over_at));
+      changed_.WaitUntil(&mu_, first->over_at);
     } else {
       first->is_over = true;
       on_over_(first->claim);  // with the lock, so that the claim is not finished meanwhile
       std::stop_source source = first->source;
-      lock.unlock();
+      mu_.Unlock();
       source.request_stop();  // which runs what the handler has registered
-      lock.lock();
+      mu_.Lock();
     }
   }
 }

@@ -3,22 +3,21 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <list>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <thread>
 
 #include "client/deliveries.h"
+#include "mutex.h"
 
 namespace mmsmo {
 
 // Thread-safe.
 class HandlerCeiling {
  private:
-  struct Entry {
+  struct Entry {  // guarded by mu_, with the list that it is in
     Deliveries::Claim claim;
     std::chrono::steady_clock::time_point over_at;
     std::stop_source source;  // without a state, where nobody listens
@@ -63,11 +62,11 @@ class HandlerCeiling {
   const std::chrono::milliseconds limit_;
   const OnOver on_over_;
 
-  std::mutex mu_;
-  std::condition_variable changed_;
-  std::list<Entry> running_;  // in the order in which they began
-  bool told_all_ = false;
-  bool closing_ = false;
+  Mutex mu_;
+  CondVar changed_;
+  std::list<Entry> running_ ABSL_GUARDED_BY(mu_);  // in the order in which they began
+  bool told_all_ ABSL_GUARDED_BY(mu_) = false;
+  bool closing_ ABSL_GUARDED_BY(mu_) = false;
   std::thread thread_;
 };
 

@@ -31,10 +31,10 @@ StreamLoop::StreamLoop(const SubscriberOptions& options, GatewayStub* stub)
     : options_(options), stub_(*stub) {}
 
 void StreamLoop::Stop() {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   stopped_ = true;
   if (context_ != nullptr) context_->TryCancel();
-  changed_.notify_all();
+  changed_.SignalAll();
 }
 
 absl::Status StreamLoop::Run(Sink* sink) {
@@ -46,23 +46,33 @@ absl::Status StreamLoop::Run(Sink* sink) {
     const std::string token = CurrentToken();
     status = ReadStream(sink, &got_frame);
     // What has failed waits in gRPC, too, for up to seconds before it connects again.
-    if (was_silent_ || !got_frame) stub_.Renew();
-    sink->OnStreamEnd(was_silent_);
+    const bool is_silent = was_silent();
+    if (is_silent || !got_frame) stub_.Renew();
+    sink->OnStreamEnd(is_silent);
     const bool has_new_token = absl::IsUnauthenticated(status) && CurrentToken() != token;
     if (stopped() || (IsFinal(status) && !has_new_token)) break;
     if (got_frame) backoff.Reset();
     if (options_.on_disconnected) options_.on_disconnected(status);
-    std::unique_lock lock(mu_);
-    changed_.wait_for(lock, std::max(backoff.Next(), RetryDelayOf(status)),
-                      [this] { return stopped(); });
+    Wait(std::max(backoff.Next(), RetryDelayOf(status)));
   }
   {
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     done_ = true;
-    changed_.notify_all();
+    changed_.SignalAll();
   }
   watchdog.join();
   return stopped() ? absl::OkStatus() : status;
+}
+
+bool StreamLoop::was_silent() const {
+  const MutexLock lock(&mu_);
+  return was_silent_;
+}
+
+void StreamLoop::Wait(milliseconds time) {
+  const Time end = steady_clock::now() + time;
+  const MutexLock lock(&mu_);
+  while (!stopped() && steady_clock::now() < end) changed_.WaitUntil(&mu_, end);
 }
 
 std::string StreamLoop::CurrentToken() const {
@@ -91,7 +101,7 @@ absl::Status StreamLoop::ReadStream(Sink* sink, bool* got_frame) {
 }
 
 bool StreamLoop::Begin(grpc::ClientContext* context) {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   if (stopped_) return false;
   context_ = context;
   was_silent_ = false;
@@ -99,7 +109,7 @@ bool StreamLoop::Begin(grpc::ClientContext* context) {
 }
 
 absl::Status StreamLoop::End(const grpc::Status& status) {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   context_ = nullptr;
   if (was_silent_) return absl::DeadlineExceededError("the gateway gave no sign of life");
   return status.ok() ? absl::UnavailableError("the gateway ended the stream") : ToAbsl(status);
@@ -122,17 +132,17 @@ v1::SubscribeRequest StreamLoop::Complete(v1::SubscribeRequest request) const {
 }
 
 void StreamLoop::SetDeadline(Time deadline) {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   deadline_ = deadline;
-  if (deadline < watchdog_sleeps_until_) changed_.notify_all();
+  if (deadline < watchdog_sleeps_until_) changed_.SignalAll();
 }
 
 void StreamLoop::WatchForSilence() {
-  std::unique_lock lock(mu_);
+  const MutexLock lock(&mu_);
   while (!done_) {
     if (steady_clock::now() < deadline_) {
       watchdog_sleeps_until_ = deadline_;
-      changed_.wait_until(lock, deadline_);
+      changed_.WaitUntil(&mu_, deadline_);
       continue;
     }
     deadline_ = Time::max();

@@ -5,9 +5,7 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "absl/status/status.h"
@@ -15,6 +13,7 @@
 #include "grpcpp/client_context.h"
 #include "mmsmo/subscriber.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
+#include "mutex.h"
 
 namespace mmsmo {
 
@@ -53,6 +52,9 @@ class StreamLoop {
   void OnStarted(const v1::Started& started);
   v1::SubscribeRequest Complete(v1::SubscribeRequest request) const;
   void SetDeadline(Time deadline);
+  bool was_silent() const;
+  // Or until Stop.
+  void Wait(std::chrono::milliseconds time);
   void WatchForSilence();
 
   const SubscriberOptions& options_;
@@ -60,15 +62,15 @@ class StreamLoop {
   std::chrono::milliseconds silence_{0};  // no longer than this between two frames
 
   std::atomic<bool> stopped_ = false;  // written with mu_ held
-  std::mutex mu_;
-  std::condition_variable changed_;
-  bool done_ = false;
+  mutable Mutex mu_;
+  CondVar changed_;
+  bool done_ ABSL_GUARDED_BY(mu_) = false;
   // Of the stream that is being read: to be cancelled at the deadline or by Stop.
-  grpc::ClientContext* context_ = nullptr;
-  Time deadline_ = Time::max();
-  bool was_silent_ = false;
+  grpc::ClientContext* context_ ABSL_GUARDED_BY(mu_) = nullptr;
+  Time deadline_ ABSL_GUARDED_BY(mu_) = Time::max();
+  bool was_silent_ ABSL_GUARDED_BY(mu_) = false;
   // A deadline that only moves away, as one does with each frame, need not wake the watchdog.
-  Time watchdog_sleeps_until_ = Time::max();
+  Time watchdog_sleeps_until_ ABSL_GUARDED_BY(mu_) = Time::max();
 };
 
 }  // namespace mmsmo

@@ -2,13 +2,13 @@
 
 #include <atomic>
 #include <exception>
-#include <mutex>
 #include <utility>
 
 #include "client/connection.h"
 #include "client/stream_loop.h"
 #include "client/subscription_run.h"
 #include "fmt/format.h"
+#include "mutex.h"
 
 namespace mmsmo {
 
@@ -16,10 +16,10 @@ using StopFunction = std::function<void(StopMode, std::chrono::milliseconds)>;
 
 // What Run, Stop and the observers share.
 struct Subscriber::State {
-  mutable std::mutex mu;
-  bool stopped = false;   // before Run
-  StopFunction stop_run;  // while there is a Run
-  std::string cursor;
+  Mutex mu;
+  bool stopped ABSL_GUARDED_BY(mu) = false;   // before Run
+  StopFunction stop_run ABSL_GUARDED_BY(mu);  // while there is a Run
+  std::string cursor ABSL_GUARDED_BY(mu);
 
   std::atomic<int64_t> failed_acks = 0;
 };
@@ -28,12 +28,12 @@ struct Subscriber::State {
 class Subscriber::Running {
  public:
   Running(State* state, StopFunction stop) : state_(*state) {
-    const std::lock_guard lock(state_.mu);
+    const MutexLock lock(&state_.mu);
     if (state_.stopped) stop(StopMode::kRelease, std::chrono::milliseconds(0));
     state_.stop_run = std::move(stop);
   }
   ~Running() {
-    const std::lock_guard lock(state_.mu);
+    const MutexLock lock(&state_.mu);
     state_.stop_run = nullptr;
   }
   Running(const Running&) = delete;
@@ -53,7 +53,7 @@ class Subscriber::PositionSink : public StreamLoop::Sink {
   v1::SubscribeRequest NextRequest() override {
     v1::SubscribeRequest request;
     *request.mutable_filter() = filter_;
-    const std::lock_guard lock(state_.mu);
+    const MutexLock lock(&state_.mu);
     *request.mutable_start_position() = state_.cursor.empty() ? start_ : AfterCursor(state_.cursor);
     return request;
   }
@@ -85,7 +85,7 @@ class Subscriber::PositionSink : public StreamLoop::Sink {
 
   void SetCursor(const std::string& cursor) {
     if (cursor.empty()) return;
-    const std::lock_guard lock(state_.mu);
+    const MutexLock lock(&state_.mu);
     state_.cursor = cursor;
   }
 
@@ -105,13 +105,13 @@ Subscriber::~Subscriber() = default;
 void Subscriber::Stop(StopMode mode) { Stop(mode, options_.stop_timeout); }
 
 void Subscriber::Stop(StopMode mode, std::chrono::milliseconds timeout) {
-  const std::lock_guard lock(state_->mu);
+  const MutexLock lock(&state_->mu);
   state_->stopped = true;
   if (state_->stop_run) state_->stop_run(mode, timeout);
 }
 
 std::string Subscriber::cursor() const {
-  const std::lock_guard lock(state_->mu);
+  const MutexLock lock(&state_->mu);
   return state_->cursor;
 }
 

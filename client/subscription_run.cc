@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -47,12 +46,12 @@ absl::Status SubscriptionRun::Run() {
 }
 
 void SubscriptionRun::Stop(StopMode mode, milliseconds timeout) {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   const auto by = steady_clock::now() + timeout;
   stop_by_ = mode == StopMode::kFinish ? std::min(stop_by_, by) : Outbox::Time::min();
   stopping_ = true;
   mode == StopMode::kFinish ? deliveries_.Drain() : deliveries_.Close();
-  changed_.notify_all();
+  changed_.SignalAll();
 }
 
 // The stream stays open until everything is answered, because its end would take the leases away.
@@ -62,8 +61,8 @@ void SubscriptionRun::UntilStopped() {
     handlers.emplace_back([this] { HandleDeliveries(); });
   }
   {
-    std::unique_lock lock(mu_);
-    changed_.wait(lock, [this] { return stopping_; });
+    const MutexLock lock(&mu_);
+    while (!stopping_) changed_.Wait(&mu_);
   }
   Leave(steady_clock::now() + options_.stop_timeout);
   WaitUntilAllHasBegun();
@@ -80,7 +79,7 @@ void SubscriptionRun::WaitUntilAllHasBegun() {
   while (true) {
     Outbox::Time by;
     {
-      const std::lock_guard lock(mu_);
+      const MutexLock lock(&mu_);
       by = stop_by_;
     }
     if (by == Outbox::Time::min()) return;
@@ -103,18 +102,18 @@ void SubscriptionRun::Leave(Outbox::Time give_up) {
         std::min<steady_clock::duration>(give_up - steady_clock::now(), defaults::kAckCallTimeout));
     v1::ModifyAckDeadlineResponse response;
     const grpc::Status status = stub_.Get()->ModifyAckDeadline(&context, *request, &response);
-    std::unique_lock lock(mu_);
+    const MutexLock lock(&mu_);
     if (status.ok() || IsFinal(ToAbsl(status))) {
       left_ = request->stream_id();
       continue;
     }
     if (!connected_ || steady_clock::now() >= give_up) return;
-    changed_.wait_for(lock, backoff.Next());
+    changed_.WaitUntil(&mu_, steady_clock::now() + backoff.Next());
   }
 }
 
 std::optional<v1::ModifyAckDeadlineRequest> SubscriptionRun::NextLeave() const {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   if (stream_id_ == left_) return std::nullopt;
   v1::ModifyAckDeadlineRequest request;
   request.set_subscription(subscription_);
@@ -162,7 +161,7 @@ v1::SubscribeRequest SubscriptionRun::NextRequest() {
   request.set_subscription(subscription_);
   request.set_max_outstanding_messages(options_.max_outstanding_messages);
   request.set_max_outstanding_bytes(options_.max_outstanding_bytes);
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   if (!stream_id_.empty()) {
     request.set_resume_stream_id(stream_id_);
     request.set_received_frames(frames_);
@@ -171,7 +170,7 @@ v1::SubscribeRequest SubscriptionRun::NextRequest() {
 }
 
 void SubscriptionRun::OnFrame(const std::shared_ptr<v1::SubscribeResponse>& frame) {
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   if (frame->has_started()) {
     stream_id_ = frame->started().stream_id();
     frames_ = 1;
@@ -194,9 +193,9 @@ void SubscriptionRun::OnFrame(const std::shared_ptr<v1::SubscribeResponse>& fram
 // resumes this one.
 void SubscriptionRun::OnStreamEnd(bool was_silent) {
   if (was_silent) acknowledger_.CallAgain();
-  const std::lock_guard lock(mu_);
+  const MutexLock lock(&mu_);
   connected_ = false;
-  changed_.notify_all();
+  changed_.SignalAll();
   if (!loop_.stopped()) deliveries_.DropWaitingAt(steady_clock::now() + defaults::kResumeWindow);
 }
 

@@ -4,9 +4,7 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <stop_token>
 #include <string>
 #include <variant>
@@ -17,6 +15,7 @@
 #include "client/handler_ceiling.h"
 #include "client/stream_loop.h"
 #include "mmsmo/subscriber.h"
+#include "mutex.h"
 
 namespace mmsmo {
 
@@ -56,15 +55,16 @@ class SubscriptionRun : private StreamLoop::Sink {
   HandlerCeiling ceiling_;
   StreamLoop loop_;
 
-  mutable std::mutex mu_;
-  std::condition_variable changed_;
+  mutable Mutex mu_;
+  CondVar changed_;
   // Of the stream that is read, or was read last: what the next one resumes.
-  std::string stream_id_;
-  int64_t frames_ = 0;  // that arrived of it, while this takes any
-  bool connected_ = false;
-  bool stopping_ = false;
-  Outbox::Time stop_by_ = Outbox::Time::max();  // what has not begun then is handed back
-  std::string left_;                            // the stream that delivers nothing more
+  std::string stream_id_ ABSL_GUARDED_BY(mu_);
+  int64_t frames_ ABSL_GUARDED_BY(mu_) = 0;  // that arrived of it, while this takes any
+  bool connected_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  // What has not begun then is handed back.
+  Outbox::Time stop_by_ ABSL_GUARDED_BY(mu_) = Outbox::Time::max();
+  std::string left_ ABSL_GUARDED_BY(mu_);  // the stream that delivers nothing more
 };
 
 }  // namespace mmsmo

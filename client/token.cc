@@ -1,11 +1,14 @@
 #include "mmsmo/token.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <fstream>
 #include <sstream>
 #include <utility>
 
 #include "fmt/format.h"
+#include "mutex.h"
 
 namespace mmsmo {
 namespace {
@@ -67,6 +70,18 @@ class Factory final : public grpc::experimental::ClientInterceptorFactoryInterfa
 
 }  // namespace
 
+struct Token::State {
+  const std::string path;  // empty: none
+  Mutex mu;
+  struct stat seen ABSL_GUARDED_BY(mu) = {};  // of the file when it was read
+  std::string text ABSL_GUARDED_BY(mu);
+};
+
+Token::Token(std::string path, std::string text)
+    : state_(new State{.path = std::move(path), .text = std::move(text)}) {}
+
+Token::~Token() = default;
+
 absl::StatusOr<std::shared_ptr<Token>> Token::Of(std::string text) {
   auto checked = CheckText("token", std::move(text));
   if (!checked.ok()) return checked.status();
@@ -80,12 +95,15 @@ absl::StatusOr<std::shared_ptr<Token>> Token::FromFile(std::string path) {
 }
 
 std::string Token::Get() {
-  const std::lock_guard lock(mu_);
+  State& state = *state_;
+  const MutexLock lock(&state.mu);
   struct stat now {};
-  if (path_.empty() || stat(path_.c_str(), &now) != 0 || IsSame(now, seen_)) return text_;
-  seen_ = now;
-  if (auto text = ReadToken(path_); text.ok()) text_ = *std::move(text);
-  return text_;
+  if (state.path.empty() || stat(state.path.c_str(), &now) != 0 || IsSame(now, state.seen)) {
+    return state.text;
+  }
+  state.seen = now;
+  if (auto text = ReadToken(state.path); text.ok()) state.text = *std::move(text);
+  return state.text;
 }
 
 std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface> SendsToken(

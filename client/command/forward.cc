@@ -1,6 +1,5 @@
 #include <chrono>
 #include <memory>
-#include <mutex>
 #include <optional>
 
 #include "client/command/call.h"
@@ -20,6 +19,7 @@
 #include "mmsmo/subscriber.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
 #include "mmsmo/v1/subscription_service.grpc.pb.h"
+#include "mutex.h"
 
 namespace mmsmo::command {
 namespace {
@@ -86,7 +86,7 @@ class Forwarder {
       : options_(options), client_(*client), stub_(StubOf<v1::MmsMoService>(context)) {}
 
   Verdict Handle(const v1::Delivery& delivery, Subscriber* subscriber) {
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     last_ = delivery;
     const bool taken = Post(delivery);
     if (++posted_ == options_.count || !can_print_) subscriber->Stop();
@@ -95,17 +95,17 @@ class Forwarder {
 
   // Posts the last one once more, whatever became of it.
   void PostAgain() {
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     if (last_) Post(*last_);
   }
 
   bool failed() const {
-    const std::lock_guard lock(mu_);
+    const MutexLock lock(&mu_);
     return failed_;
   }
 
  private:
-  bool Post(const v1::Delivery& delivery) {
+  bool Post(const v1::Delivery& delivery) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     const v1::Event& event = delivery.event();
     const auto begin = steady_clock::now();
     absl::StatusOr<Posting> posting = PostingOf(event);
@@ -152,13 +152,13 @@ class Forwarder {
   }
 
   const Options& options_;
-  mutable std::mutex mu_;  // one post at a time
-  BlockingHttpClient& client_;
+  mutable Mutex mu_;  // one post at a time
+  BlockingHttpClient& client_ ABSL_GUARDED_BY(mu_);
   const std::unique_ptr<v1::MmsMoService::Stub> stub_;
-  std::optional<v1::Delivery> last_;
-  int64_t posted_ = 0;
-  bool can_print_ = true;
-  bool failed_ = false;
+  std::optional<v1::Delivery> last_ ABSL_GUARDED_BY(mu_);
+  int64_t posted_ ABSL_GUARDED_BY(mu_) = 0;
+  bool can_print_ ABSL_GUARDED_BY(mu_) = true;
+  bool failed_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 int Forward(const Context& context, const Options& options) {

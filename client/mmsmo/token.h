@@ -2,10 +2,7 @@
 
 #pragma once
 
-#include <sys/stat.h>
-
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "absl/status/status.h"
@@ -24,15 +21,16 @@ class Token {
   // InvalidArgument where it cannot be read or holds no token.
   static absl::StatusOr<std::shared_ptr<Token>> FromFile(std::string path);
 
+  ~Token();
+
   std::string Get();
 
  private:
-  Token(std::string path, std::string text) : path_(std::move(path)), text_(std::move(text)) {}
+  struct State;
 
-  const std::string path_;  // empty: none
-  std::mutex mu_;
-  struct stat seen_ {};  // of the file when it was read
-  std::string text_;
+  Token(std::string path, std::string text);
+
+  const std::unique_ptr<State> state_;
 };
 
 // Puts the token into every call of a channel.

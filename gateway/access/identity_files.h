@@ -12,7 +12,7 @@
 #include "gateway/access/identity.h"
 #include "gateway/access/secret.h"
 #include "gateway/base/metrics.h"
-#include "gateway/base/mutex.h"
+#include "mutex.h"
 
 namespace mmsmo::access {
 

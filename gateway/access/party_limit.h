@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "gateway/access/address.h"
-#include "gateway/base/mutex.h"
+#include "mutex.h"
 
 namespace mmsmo::access {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/base/mutex.h"
+#include "mutex.h"
 
 namespace mmsmo {
 

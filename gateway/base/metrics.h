@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/base/mutex.h"
+#include "mutex.h"
 
 namespace mmsmo {
 

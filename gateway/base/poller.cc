@@ -3,7 +3,7 @@
 #include <thread>
 #include <utility>
 
-#include "gateway/base/mutex.h"
+#include "mutex.h"
 
 namespace mmsmo {
 

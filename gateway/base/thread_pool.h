@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "gateway/base/mutex.h"
+#include "mutex.h"
 
 namespace mmsmo {
 

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "gateway/base/metrics.h"
-#include "gateway/base/mutex.h"
 #include "gateway/http/message.h"
+#include "mutex.h"
 
 namespace mmsmo::http {
 

@@ -13,8 +13,8 @@
 #include "gateway/access/rate_limit.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
-#include "gateway/base/mutex.h"
 #include "gateway/http/message.h"
+#include "mutex.h"
 
 namespace mmsmo::http {
 

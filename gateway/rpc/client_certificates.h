@@ -13,8 +13,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "gateway/base/clock.h"
-#include "gateway/base/mutex.h"
 #include "gateway/tls/certificates.h"
+#include "mutex.h"
 
 namespace mmsmo::rpc {
 

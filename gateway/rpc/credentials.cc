@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "gateway/base/mutex.h"
+#include "mutex.h"
 
 namespace mmsmo::rpc {
 namespace {

@@ -21,12 +21,12 @@
 #include "gateway/access/identity.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
-#include "gateway/base/mutex.h"
 #include "gateway/base/thread_pool.h"
 #include "gateway/broker/audit.h"
 #include "gateway/broker/subscriptions.h"
 #include "gateway/rpc/client_certificates.h"
 #include "gateway/tls/certificates.h"
+#include "mutex.h"
 
 namespace mmsmo::rpc {
 

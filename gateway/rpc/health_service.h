@@ -5,9 +5,9 @@
 #include <set>
 #include <string>
 
-#include "gateway/base/mutex.h"
 #include "gateway/rpc/unary_call.h"
 #include "health/v1/health.grpc.pb.h"
+#include "mutex.h"
 
 namespace mmsmo::rpc {
 

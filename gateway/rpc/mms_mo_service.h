@@ -12,12 +12,12 @@
 #include "absl/status/statusor.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
-#include "gateway/base/mutex.h"
 #include "gateway/broker/broker.h"
 #include "gateway/rpc/call_limit.h"
 #include "gateway/rpc/subscribe_stream.h"
 #include "gateway/rpc/unary_call.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
+#include "mutex.h"
 
 namespace mmsmo::rpc {
 

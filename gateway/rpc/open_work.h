@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "gateway/base/mutex.h"
+#include "mutex.h"
 
 namespace mmsmo::rpc {
 

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "absl/container/flat_hash_map.h"
-#include "gateway/base/mutex.h"
+#include "mutex.h"
 
 namespace mmsmo::rpc {
 

@@ -14,7 +14,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gateway/base/byte_budget.h"
-#include "gateway/base/mutex.h"
 #include "gateway/base/status.h"
 #include "gateway/base/thread_pool.h"
 #include "gateway/broker/broker.h"
@@ -22,6 +21,7 @@
 #include "gateway/rpc/call_limit.h"
 #include "gateway/rpc/gate.h"
 #include "mmsmo/v1/quarantine_service.pb.h"
+#include "mutex.h"
 
 namespace mmsmo::rpc {
 

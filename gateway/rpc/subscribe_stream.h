@@ -15,12 +15,12 @@
 
 #include "absl/status/statusor.h"
 #include "gateway/base/clock.h"
-#include "gateway/base/mutex.h"
 #include "gateway/base/thread_pool.h"
 #include "gateway/broker/feed.h"
 #include "gateway/rpc/frame_sizer.h"
 #include "gateway/rpc/gate.h"
 #include "mmsmo/v1/mms_mo_service.pb.h"
+#include "mutex.h"
 
 namespace mmsmo::rpc {
 

@@ -12,9 +12,9 @@
 #include "absl/status/statusor.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
-#include "gateway/base/mutex.h"
 #include "gateway/tls/files.h"
 #include "gateway/tls/snapshot.h"
+#include "mutex.h"
 
 namespace mmsmo::tls {
 

@@ -12,9 +12,9 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
-#include "gateway/base/mutex.h"
 #include "gateway/rpc/server.h"
 #include "mmsmo/v1/mms_mo_service.grpc.pb.h"
+#include "mutex.h"
 #include "tests/support/broker_stub.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/subscriptions_stub.h"

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "gateway/base/clock.h"
-#include "gateway/base/mutex.h"
+#include "mutex.h"
 
 namespace mmsmo {
 

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "gateway/base/mutex.h"
 #include "gateway/embedded/log/cursor.h"
 #include "gateway/embedded/store/store.h"
+#include "mutex.h"
 
 namespace mmsmo::embedded {
 

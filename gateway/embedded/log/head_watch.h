@@ -7,7 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
-#include "gateway/base/mutex.h"
+#include "mutex.h"
 
 namespace mmsmo::embedded {
 

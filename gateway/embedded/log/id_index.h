@@ -19,9 +19,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "gateway/base/mutex.h"
 #include "gateway/embedded/log/schema.h"
 #include "gateway/embedded/store/store.h"
+#include "mutex.h"
 
 namespace mmsmo::embedded {
 

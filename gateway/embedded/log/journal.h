@@ -15,7 +15,6 @@
 #include "absl/status/statusor.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
-#include "gateway/base/mutex.h"
 #include "gateway/broker/broker.h"
 #include "gateway/embedded/audit/audit_log.h"
 #include "gateway/embedded/log/commit_group.h"
@@ -32,6 +31,7 @@
 #include "gateway/embedded/store/store.h"
 #include "gateway/embedded/store/timeline.h"
 #include "gateway/embedded/store/writer_watch.h"
+#include "mutex.h"
 
 namespace mmsmo::embedded {
 

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/base/mutex.h"
+#include "mutex.h"
 
 namespace mmsmo::embedded {
 

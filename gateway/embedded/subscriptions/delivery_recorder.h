@@ -10,8 +10,8 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "gateway/base/mutex.h"
 #include "gateway/embedded/store/store.h"
+#include "mutex.h"
 
 namespace mmsmo::embedded {
 

@@ -21,7 +21,6 @@
 #include "absl/status/statusor.h"
 #include "gateway/base/byte_budget.h"
 #include "gateway/base/clock.h"
-#include "gateway/base/mutex.h"
 #include "gateway/base/thread_pool.h"
 #include "gateway/broker/feed.h"
 #include "gateway/broker/filter.h"
@@ -34,6 +33,7 @@
 #include "gateway/embedded/subscriptions/schema.h"
 #include "gateway/embedded/subscriptions/subscription_state.h"
 #include "gateway/embedded/subscriptions/waiting_streams.h"
+#include "mutex.h"
 
 namespace mmsmo::embedded {
 

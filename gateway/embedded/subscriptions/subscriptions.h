@@ -20,7 +20,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gateway/base/clock.h"
-#include "gateway/base/mutex.h"
 #include "gateway/base/thread_pool.h"
 #include "gateway/broker/subscriptions.h"
 #include "gateway/embedded/audit/audit_log.h"
@@ -31,6 +30,7 @@
 #include "gateway/embedded/subscriptions/lookahead.h"
 #include "gateway/embedded/subscriptions/schema.h"
 #include "gateway/embedded/subscriptions/subscription.h"
+#include "mutex.h"
 
 namespace mmsmo::embedded {
 

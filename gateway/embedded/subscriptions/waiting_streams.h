@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "gateway/base/mutex.h"
 #include "gateway/embedded/subscriptions/hands.h"
+#include "mutex.h"
 
 namespace mmsmo::embedded {
 
