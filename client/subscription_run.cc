@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -131,18 +132,25 @@ void SubscriptionRun::HandleDeliveries() {
   }
 }
 
-Update SubscriptionRun::Handle(const Deliveries::Claim& claim) {
+Verdict SubscriptionRun::CallHandler(const Deliveries::Claim& claim) {
   using Stoppable = const Subscriber::StoppableHandler*;
   HandlerCeiling::Running running(&ceiling_, claim);
-  Verdict verdict;
-  try {
-    const auto* const stoppable = std::get_if<Stoppable>(&handler_);
-    verdict = stoppable
-                  ? (**stoppable)(claim.delivery(), running.token())
-                  : (*std::get<const Subscriber::DeliveryHandler*>(handler_))(claim.delivery());
-  } catch (...) {
-    verdict = Retry();
+  if (const auto* const stoppable = std::get_if<Stoppable>(&handler_)) {
+    return (**stoppable)(claim.delivery(), running.token());
   }
+  return (*std::get<const Subscriber::DeliveryHandler*>(handler_))(claim.delivery());
+}
+
+Update SubscriptionRun::Handle(const Deliveries::Claim& claim) {
+  std::function<void(const Verdict&)> on_handled;
+  if (options_.on_handling) on_handled = options_.on_handling(claim.delivery());
+  Verdict verdict = Retry();  // where it throws
+  try {
+    verdict = CallHandler(claim);
+  } catch (...) {
+    if (on_handled) std::exchange(on_handled, nullptr)(verdict);  // here it can see what was thrown
+  }
+  if (on_handled) on_handled(verdict);
   switch (verdict.kind) {
     case Verdict::Kind::kAck:
       return {.kind = Update::Kind::kAck};

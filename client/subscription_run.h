@@ -39,8 +39,9 @@ class SubscriptionRun : private StreamLoop::Sink {
   void OnStreamEnd(bool was_silent) override;
 
   void HandleDeliveries();
-  // What the handler says, and what that comes to.
+  // What the handler says, around which on_handling is told, and what that comes to.
   Update Handle(const Deliveries::Claim& claim);
+  Verdict CallHandler(const Deliveries::Claim& claim);
   void UntilStopped();
   void WaitUntilAllHasBegun();
   void Leave(Outbox::Time give_up);

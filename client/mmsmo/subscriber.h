@@ -79,6 +79,25 @@ struct SubscriberOptions {
   // was already, InvalidArgument where the gateway doesn't know the ack_id, or what the call
   // failed with for good. Called on a thread of its own, never after Run.
   std::function<void(const std::string& ack_id, const absl::Status& why)> on_ack_failed;
+  // Called before each handler, on its thread. What it returns, unless empty, is called after the
+  // handler, on the same thread, with the verdict, and then freed; the delivery lives until then.
+  // Where the handler threw, the verdict is Retry(), and std::current_exception() is what it threw;
+  // where its time was up, it is what the handler said too late. Neither call counts as the
+  // handler's time, and neither may throw. A trace with OpenTelemetry, where TraceParent is a
+  // TextMapCarrier whose "traceparent" is what it was made with:
+  //
+  //   options.on_handling = [tracer](const mmsmo::v1::Delivery& delivery) {
+  //     opentelemetry::context::Context none;
+  //     const TraceParent carrier(delivery.event().trace_parent());
+  //     const auto sender = trace::propagation::HttpTraceContext().Extract(carrier, none);
+  //     auto span = tracer->StartSpan("handle", {}, {{trace::GetSpan(sender)->GetContext(), {}}});
+  //     auto scope = std::make_shared<trace::Scope>(span);  // current while the handler runs
+  //     return [span, scope](const mmsmo::Verdict& verdict) {
+  //       span->SetAttribute("verdict", static_cast<int>(verdict.kind));
+  //       span->End();
+  //     };
+  //   };
+  std::function<std::function<void(const Verdict&)>(const v1::Delivery&)> on_handling;
 };
 
 // What becomes of the deliveries that have arrived and that no handler has begun.

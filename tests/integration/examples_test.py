@@ -5,10 +5,11 @@ import sys
 import time
 import unittest
 
-from tests.integration.gateway import TestCase
+from tests.integration.gateway import TestCase, xml
 
 PYTHON = "client/python/examples/subscriber.py"
 CPP = os.path.join(os.path.dirname(os.environ["MMSMO_COMMAND"]), "example_subscriber")
+MEASURED = os.path.join(os.path.dirname(os.environ["MMSMO_COMMAND"]), "example_measured_subscriber")
 NAMED = os.path.join(os.path.dirname(os.environ["MMSMO_COMMAND"]), "example_named_subscriber")
 
 
@@ -52,6 +53,22 @@ class ExamplesTest(TestCase):
 
     def test_cpp_on_a_named_subscription(self):
         self.assertEqual(self.receives_each_message_once(NAMED, subscription="billing"), "P1\n")
+
+    def test_cpp_tells_of_each_handler(self):
+        gateway = self.gateway()
+        created = gateway.mmsmo("subscription", "create", "billing", "--from", "earliest", "--min-backoff", "100ms")
+        self.assertEqual(created.returncode, 0, created.stderr)
+        parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        self.assertEqual(gateway.post(xml("P1", message_subject="hello"), traceparent=parent)[0], 200)
+        self.accepted(gateway, "P2")
+        example = subprocess.Popen([MEASURED, gateway.grpc, "billing"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   text=True)
+        self.addCleanup(example.stdout.close)
+        self.addCleanup(example.wait)
+        self.addCleanup(example.kill)
+        told = [example.stdout.readline().split() for _ in range(3)]
+        self.assertEqual(told[0][:2] + told[0][3:], ["P1", "done", parent])
+        self.assertEqual([one[:2] for one in told[1:]], [["P2", "failed"]] * 2, "its handler throws, and it comes again")
 
 
 if __name__ == "__main__":
