@@ -33,7 +33,6 @@ std::optional<Deliveries::Claim> Deliveries::Take() {
   claim.frame_ = waiting_;
   claim.index_ = waiting_->next++;
   if (waiting_->next == waiting_->size()) ++waiting_;
-  if (draining_ && waiting_ == frames_.end()) changed_.notify_all();
   return claim;
 }
 
@@ -44,6 +43,7 @@ std::string Deliveries::Finish(const Claim& claim) {
   std::string ack_id = std::exchange(*frame.ack_id(claim.index_), {});
   if (frame.disowned.erase(claim.index_) > 0) ack_id.clear();
   if (--frame.held == 0) done.splice(done.end(), frames_, claim.frame_);
+  if (draining_ && frames_.empty()) changed_.notify_all();
   return ack_id;
 }
 
@@ -81,12 +81,13 @@ std::vector<std::string> Deliveries::TakeBackLocked(std::list<Frame>* done) {
     }
     if (frame->held == 0) done->splice(done->end(), frames_, frame);
   }
-  changed_.notify_all();  // whoever waits until all is taken
+  changed_.notify_all();  // whoever waits until all is finished
   return ack_ids;
 }
 
-void Deliveries::Drain() {
+void Deliveries::Drain(Time until) {
   const std::lock_guard lock(mu_);
+  finish_by_ = std::min(finish_by_, until);
   draining_ = true;
   changed_.notify_all();
 }
@@ -97,10 +98,13 @@ void Deliveries::Close() {
   changed_.notify_all();
 }
 
-bool Deliveries::WaitUntilTaken(Time deadline) {
+bool Deliveries::WaitUntilFinished() {
   std::unique_lock lock(mu_);
-  return changed_.wait_until(lock, deadline,
-                             [this] { return closed_ || waiting_ == frames_.end(); });
+  while (!closed_ && !frames_.empty()) {
+    if (std::chrono::steady_clock::now() >= finish_by_) return false;
+    changed_.wait_until(lock, Time(finish_by_));
+  }
+  return true;
 }
 
 std::vector<std::string> Deliveries::TakeBack() {

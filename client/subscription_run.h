@@ -43,7 +43,6 @@ class SubscriptionRun : private StreamLoop::Sink {
   // What the handler says, and what that comes to.
   Update Handle(const Deliveries::Claim& claim);
   void UntilStopped();
-  void WaitUntilAllHasBegun();
   void Leave(Outbox::Time give_up);
   std::optional<v1::ModifyAckDeadlineRequest> NextLeave() const;
 
@@ -63,8 +62,7 @@ class SubscriptionRun : private StreamLoop::Sink {
   int64_t frames_ = 0;  // that arrived of it, while this takes any
   bool connected_ = false;
   bool stopping_ = false;
-  Outbox::Time stop_by_ = Outbox::Time::max();  // what has not begun then is handed back
-  std::string left_;                            // the stream that delivers nothing more
+  std::string left_;  // the stream that delivers nothing more
 };
 
 }  // namespace mmsmo
