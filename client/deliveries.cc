@@ -31,7 +31,6 @@ std::optional<Deliveries::Claim> Deliveries::Take() {
   claim.frame_ = waiting_;
   claim.index_ = waiting_->next++;
   if (waiting_->next == waiting_->size()) ++waiting_;
-  if (draining_ && !has_waiting()) changed_.SignalAll();
   return claim;
 }
 
@@ -42,6 +41,7 @@ std::string Deliveries::Finish(const Claim& claim) {
   std::string ack_id = std::exchange(*frame.ack_id(claim.index_), {});
   if (frame.disowned.erase(claim.index_) > 0) ack_id.clear();
   if (--frame.held == 0) done.splice(done.end(), frames_, claim.frame_);
+  if (draining_ && frames_.empty()) changed_.SignalAll();
   return ack_id;
 }
 
@@ -79,7 +79,7 @@ std::vector<std::string> Deliveries::TakeBackLocked(std::list<Frame>* done) {
     }
     if (frame->held == 0) done->splice(done->end(), frames_, frame);
   }
-  changed_.SignalAll();  // whoever waits until all is taken
+  changed_.SignalAll();  // whoever waits until all is finished
   return ack_ids;
 }
 
@@ -88,8 +88,9 @@ void Deliveries::DropWhatIsDue(std::list<Frame>* done) {
   for (std::string& ack_id : TakeBackLocked(done)) dropped_.push_back(std::move(ack_id));
 }
 
-void Deliveries::Drain() {
+void Deliveries::Drain(Time until) {
   const MutexLock lock(&mu_);
+  finish_by_ = std::min(finish_by_, until);
   draining_ = true;
   changed_.SignalAll();
 }
@@ -100,12 +101,13 @@ void Deliveries::Close() {
   changed_.SignalAll();
 }
 
-bool Deliveries::WaitUntilTaken(Time deadline) {
+bool Deliveries::WaitUntilFinished() {
   const MutexLock lock(&mu_);
-  while (!closed_ && has_waiting() && std::chrono::steady_clock::now() < deadline) {
-    changed_.WaitUntil(&mu_, deadline);
+  while (!closed_ && !frames_.empty()) {
+    if (std::chrono::steady_clock::now() >= finish_by_) return false;
+    changed_.WaitUntil(&mu_, finish_by_);
   }
-  return closed_ || !has_waiting();
+  return true;
 }
 
 std::vector<std::string> Deliveries::TakeBack() {

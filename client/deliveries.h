@@ -60,12 +60,12 @@ class Deliveries {
   void DropWaitingAt(Time when);
   // Returns the ack_ids of what was forgotten at such a time.
   std::vector<std::string> KeepWaiting();
-  // Nothing comes any more.
-  void Drain();
-  // And nothing is taken any more.
+  // Nothing comes any more, and what is here is to be finished until then; the earliest of several.
+  void Drain(Time until);
+  // Nothing comes and nothing is taken any more.
   void Close();
-  // Whether nothing waits any more, or is not to be taken; waits for that until `deadline`.
-  bool WaitUntilTaken(Time deadline);
+  // Once draining: waits until all is finished, or Close; false where its time was over first.
+  bool WaitUntilFinished();
   // The ack_ids of what waits, which is forgotten.
   std::vector<std::string> TakeBack();
 
@@ -82,6 +82,7 @@ class Deliveries {
   CondVar changed_;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  Time finish_by_ ABSL_GUARDED_BY(mu_) = Time::max();
   Time drop_at_ ABSL_GUARDED_BY(mu_) = Time::max();
   std::vector<std::string> dropped_ ABSL_GUARDED_BY(mu_);  // at its time, and perhaps not lost
   std::list<Frame> frames_ ABSL_GUARDED_BY(mu_);

@@ -20,6 +20,10 @@ using google::protobuf::util::TimeUtil;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+namespace {
+constexpr std::chrono::hours kLongest(24 * 365);  // that a time can be from now, without overflow
+}  // namespace
+
 SubscriptionRun::SubscriptionRun(const SubscriberOptions& options, const std::string& subscription,
                                  Handler handler, std::atomic<int64_t>* failed_acks)
     : options_(options),
@@ -48,10 +52,12 @@ absl::Status SubscriptionRun::Run() {
 
 void SubscriptionRun::Stop(StopMode mode, milliseconds timeout) {
   const MutexLock lock(&mu_);
-  const auto by = steady_clock::now() + timeout;
-  stop_by_ = mode == StopMode::kFinish ? std::min(stop_by_, by) : Outbox::Time::min();
   stopping_ = true;
-  mode == StopMode::kFinish ? deliveries_.Drain() : deliveries_.Close();
+  if (mode == StopMode::kFinish) {
+    deliveries_.Drain(steady_clock::now() + std::min<milliseconds>(timeout, kLongest));
+  } else {
+    deliveries_.Close();
+  }
   changed_.SignalAll();
 }
 
@@ -66,30 +72,16 @@ void SubscriptionRun::UntilStopped() {
     while (!stopping_) changed_.Wait(&mu_);
   }
   Leave(steady_clock::now() + options_.stop_timeout);
-  WaitUntilAllHasBegun();
+  if (!deliveries_.WaitUntilFinished()) {
+    deliveries_.Close();
+    ceiling_.TellAll();
+  }
   acknowledger_.AddAll({.kind = Update::Kind::kRelease}, deliveries_.TakeBack());
   for (std::thread& handler : handlers) handler.join();
   const auto give_up = steady_clock::now() + options_.stop_timeout;
   acknowledger_.Flush(give_up);
   Leave(give_up);  // the stream that has replaced the one that was left, if one has
   loop_.Stop();
-}
-
-// Or until what has not is to be handed back.
-void SubscriptionRun::WaitUntilAllHasBegun() {
-  while (true) {
-    Outbox::Time by;
-    {
-      const MutexLock lock(&mu_);
-      by = stop_by_;
-    }
-    if (by == Outbox::Time::min()) return;
-    if (deliveries_.WaitUntilTaken(by)) return;
-    if (steady_clock::now() >= by) {
-      deliveries_.Close();
-      return ceiling_.TellAll();
-    }
-  }
 }
 
 // Tells the gateway that nothing more is taken, and what was: what is on its way goes to others,

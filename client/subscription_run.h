@@ -43,7 +43,6 @@ class SubscriptionRun : private StreamLoop::Sink {
   Update Handle(const Deliveries::Claim& claim);
   Verdict CallHandler(const Deliveries::Claim& claim);
   void UntilStopped();
-  void WaitUntilAllHasBegun();
   void Leave(Outbox::Time give_up);
   std::optional<v1::ModifyAckDeadlineRequest> NextLeave() const;
 
@@ -63,8 +62,6 @@ class SubscriptionRun : private StreamLoop::Sink {
   int64_t frames_ ABSL_GUARDED_BY(mu_) = 0;  // that arrived of it, while this takes any
   bool connected_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  // What has not begun then is handed back.
-  Outbox::Time stop_by_ ABSL_GUARDED_BY(mu_) = Outbox::Time::max();
   std::string left_ ABSL_GUARDED_BY(mu_);  // the stream that delivers nothing more
 };
 

@@ -31,7 +31,7 @@ TEST(Deliveries, GivesBackWhatWaitedForTooLongOnceItIsResumed) {
   // Each attempt to connect that fails says so again; the first time counts.
   deliveries.DropWaitingAt(steady_clock::now());
   deliveries.DropWaitingAt(steady_clock::time_point::max());
-  deliveries.Drain();
+  deliveries.Drain(steady_clock::time_point::max());
   EXPECT_FALSE(deliveries.Take());
   EXPECT_FALSE(deliveries.Take());
   EXPECT_THAT(deliveries.held_ack_ids(), ElementsAre("a"));
@@ -48,15 +48,33 @@ TEST(Deliveries, ForgetsWhatTheNextStreamGetsAgain) {
   EXPECT_THAT(deliveries.KeepWaiting(), IsEmpty());
 }
 
-TEST(Deliveries, NobodyWaitsUntilThatIsTakenWhichIsForgotten) {
+TEST(Deliveries, NobodyWaitsUntilThatIsFinishedWhichIsForgotten) {
   Deliveries deliveries;
   deliveries.Push(FrameOf({"a"}));
-  deliveries.Drain();
-  auto taken = std::async(std::launch::async, [&deliveries] {
-    return deliveries.WaitUntilTaken(steady_clock::now() + std::chrono::hours(1));
-  });
+  deliveries.Drain(steady_clock::time_point::max());
+  auto finished = std::async(std::launch::async, [&] { return deliveries.WaitUntilFinished(); });
   deliveries.DropWaiting();
-  EXPECT_TRUE(taken.get());
+  EXPECT_TRUE(finished.get());
+}
+
+TEST(Deliveries, WhatAHandlerHasIsFinishedOnceItReturns) {
+  Deliveries deliveries;
+  deliveries.Push(FrameOf({"a"}));
+  const auto claim = deliveries.Take();
+  deliveries.Drain(steady_clock::now());
+  EXPECT_FALSE(deliveries.WaitUntilFinished());
+  EXPECT_EQ(deliveries.Finish(*claim), "a");
+  EXPECT_TRUE(deliveries.WaitUntilFinished());
+}
+
+TEST(Deliveries, TheEarliestTimeToFinishCounts) {
+  Deliveries deliveries;
+  deliveries.Push(FrameOf({"a"}));
+  deliveries.Drain(steady_clock::time_point::max());
+  auto finished = std::async(std::launch::async, [&] { return deliveries.WaitUntilFinished(); });
+  deliveries.Drain(steady_clock::now());
+  deliveries.Drain(steady_clock::time_point::max());
+  EXPECT_FALSE(finished.get());
 }
 
 TEST(Deliveries, WhatIsDisownedIsNotHeldAndStaysAsItIs) {

@@ -1,5 +1,6 @@
-"""Plays every scenario of scenarios.toml with one language's runner: conformance.py RUNNER [ARGUMENT…]. With
-MMSMO_SCENARIO only those whose name has that text. Exits with 1 if one fails."""
+"""Plays every scenario of scenarios.toml with one language's runner: conformance.py [--kills] RUNNER [ARGUMENT…].
+--kills: the gateway is killed and started again before every step. With MMSMO_SCENARIO only those whose name has that
+text. Exits with 1 if one fails."""
 import concurrent.futures
 import os
 import sys
@@ -27,16 +28,18 @@ def has_the_defaults(command):
                               if values.get(name) != wanted.get(name)}
 
 
-def plays(command, scenario):
-    with Scene(command, scenario.get("flags", ()), scenario.get("identities")) as scene:
+def plays(command, scenario, kills):
+    with Scene(command, scenario.get("flags", ()), scenario.get("identities"), kills) as scene:
         scene.play(scenario["steps"])
 
 
 def main(command):
+    kills = command[0] == "--kills"
+    command = command[kills:]
     with open(os.path.join(HERE, "scenarios.toml"), "rb") as file:
         scenarios = tomllib.load(file)["scenario"]
     text = os.environ.get("MMSMO_SCENARIO", "")
-    trials = {one["name"]: (plays, command, one) for one in scenarios}
+    trials = {one["name"]: (plays, command, one, kills) for one in scenarios}
     trials["has the defaults of every language"] = (has_the_defaults, command)
 
     def tried(name):
