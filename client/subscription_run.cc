@@ -71,7 +71,9 @@ void SubscriptionRun::UntilStopped() {
     const MutexLock lock(&mu_);
     while (!stopping_) changed_.Wait(&mu_);
   }
-  Leave(steady_clock::now() + options_.stop_timeout);
+  std::thread leaver([this] { LeaveStreams(); });
+  // First, so that nothing comes in place of what is handed back.
+  WaitUntilLeft(steady_clock::now() + options_.stop_timeout);
   if (!deliveries_.WaitUntilFinished()) {
     deliveries_.Close();
     ceiling_.TellAll();
@@ -80,34 +82,55 @@ void SubscriptionRun::UntilStopped() {
   for (std::thread& handler : handlers) handler.join();
   const auto give_up = steady_clock::now() + options_.stop_timeout;
   acknowledger_.Flush(give_up);
-  Leave(give_up);  // the stream that has replaced the one that was left, if one has
+  WaitUntilLeft(give_up);
+  {
+    const MutexLock lock(&mu_);
+    finished_ = true;
+    if (leave_call_ != nullptr) leave_call_->TryCancel();
+    changed_.SignalAll();
+  }
+  leaver.join();
   loop_.Stop();
 }
 
-// Tells the gateway that nothing more is taken, and what was: what is on its way goes to others,
-// and is nobody's failure.
-void SubscriptionRun::Leave(Outbox::Time give_up) {
-  Backoff backoff({.min = options_.min_backoff, .max = options_.max_backoff});
-  while (const auto request = NextLeave()) {
-    grpc::ClientContext context;
-    context.set_deadline(
-        std::chrono::system_clock::now() +
-        std::min<steady_clock::duration>(give_up - steady_clock::now(), defaults::kAckCallTimeout));
-    v1::ModifyAckDeadlineResponse response;
-    const grpc::Status status = stub_.Get()->ModifyAckDeadline(&context, *request, &response);
-    const MutexLock lock(&mu_);
-    if (status.ok() || IsFinal(ToAbsl(status))) {
-      left_ = request->stream_id();
-      continue;
-    }
-    if (!connected_ || steady_clock::now() >= give_up) return;
-    changed_.WaitUntil(&mu_, steady_clock::now() + backoff.Next());
+// As far as there is a connection.
+void SubscriptionRun::WaitUntilLeft(Outbox::Time give_up) {
+  const MutexLock lock(&mu_);
+  while (connected_ && stream_id_ != left_ && steady_clock::now() < give_up) {
+    changed_.WaitUntil(&mu_, give_up);
   }
 }
 
-std::optional<v1::ModifyAckDeadlineRequest> SubscriptionRun::NextLeave() const {
+// Tells the gateway that nothing more is taken of the stream, nor of those that replace it, and
+// what was: what is on its way goes to others, and is nobody's failure.
+void SubscriptionRun::LeaveStreams() {
+  Backoff backoff({.min = options_.min_backoff, .max = options_.max_backoff});
+  while (true) {
+    grpc::ClientContext context;
+    const auto request = BeginToLeave(&context);
+    if (!request) return;
+    v1::ModifyAckDeadlineResponse response;
+    const grpc::Status status = stub_.Get()->ModifyAckDeadline(&context, *request, &response);
+    const MutexLock lock(&mu_);
+    leave_call_ = nullptr;
+    if (status.ok() || IsFinal(ToAbsl(status))) {
+      left_ = request->stream_id();
+      backoff.Reset();
+      changed_.SignalAll();
+    } else {
+      changed_.WaitUntil(&mu_, steady_clock::now() + backoff.Next());
+    }
+  }
+}
+
+// Waits for a stream that is to be left; nothing once all is finished.
+std::optional<v1::ModifyAckDeadlineRequest> SubscriptionRun::BeginToLeave(
+    grpc::ClientContext* context) {
   const MutexLock lock(&mu_);
-  if (stream_id_ == left_) return std::nullopt;
+  while (!finished_ && stream_id_ == left_) changed_.Wait(&mu_);
+  if (finished_) return std::nullopt;
+  leave_call_ = context;
+  context->set_deadline(std::chrono::system_clock::now() + defaults::kAckCallTimeout);
   v1::ModifyAckDeadlineRequest request;
   request.set_subscription(subscription_);
   request.mutable_release();
@@ -175,6 +198,7 @@ void SubscriptionRun::OnFrame(const std::shared_ptr<v1::SubscribeResponse>& fram
     stream_id_ = frame->started().stream_id();
     frames_ = 1;
     connected_ = true;
+    changed_.SignalAll();
     if (frame->started().resumed()) {
       // What waited for too long was not begun any more, and is still this program's.
       acknowledger_.AddAll({.kind = Update::Kind::kRelease}, deliveries_.KeepWaiting());

@@ -43,8 +43,9 @@ class SubscriptionRun : private StreamLoop::Sink {
   Update Handle(const Deliveries::Claim& claim);
   Verdict CallHandler(const Deliveries::Claim& claim);
   void UntilStopped();
-  void Leave(Outbox::Time give_up);
-  std::optional<v1::ModifyAckDeadlineRequest> NextLeave() const;
+  void WaitUntilLeft(Outbox::Time give_up);
+  void LeaveStreams();
+  std::optional<v1::ModifyAckDeadlineRequest> BeginToLeave(grpc::ClientContext* context);
 
   const SubscriberOptions& options_;
   const std::string& subscription_;
@@ -63,6 +64,8 @@ class SubscriptionRun : private StreamLoop::Sink {
   bool connected_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::string left_ ABSL_GUARDED_BY(mu_);  // the stream that delivers nothing more
+  grpc::ClientContext* leave_call_ ABSL_GUARDED_BY(mu_) = nullptr;  // while it is under way
+  bool finished_ ABSL_GUARDED_BY(mu_) = false;  // everything, so that streams may end
 };
 
 }  // namespace mmsmo

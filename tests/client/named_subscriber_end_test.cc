@@ -110,23 +110,18 @@ TEST(NamedSubscriberEnd, LeavesTheStreamThatReplacesTheOneItHasLeft) {
   ScriptedGateway gateway({[&](grpc::ServerContext*, const v1::SubscribeRequest&, Writer* writer) {
                              writer->Write(BegunAs("first"));
                              writer->Write(Batch({"a", "b"}, 1));
-                             running->WaitUntilReleased("");
+                             running->WaitUntilLeft("first");
                              return Unavailable();
                            },
                            WritesAndStaysOpen({second, Batch({"late"}, 1)})});
   running = &gateway;
-  SubscriberOptions options = Options(gateway.target());
-  std::promise<void> replaced;
-  int connections = 0;
-  options.on_connected = [&] {
-    if (++connections == 2) replaced.set_value();
-  };
-  Subscriber subscriber(options);
+  Subscriber subscriber(Options(gateway.target()));
   EXPECT_TRUE(subscriber
                   .Run("billing",
                        [&](const v1::Delivery& delivery) {
                          subscriber.Stop(StopMode::kFinish);
-                         if (delivery.ack_id() == "a") replaced.get_future().wait();
+                         // At once, since it may take long.
+                         if (delivery.ack_id() == "a") gateway.WaitUntilLeft("second");
                          return Ack();
                        })
                   .ok());

@@ -122,13 +122,20 @@ class ScriptedGateway : public v1::MmsMoService::Service {
       });
     });
   }
-  // Waits until it was handed back; "": until a stream was left.
+  // Waits until it was handed back.
   void WaitUntilReleased(const std::string& ack_id) const {
     std::unique_lock lock(mu_);
     changed_.wait(lock, [&] {
       return std::any_of(modified_.begin(), modified_.end(), [&](const auto& request) {
-        return request.has_release() &&
-               (ack_id.empty() ? !request.stream_id().empty() : Names(request, ack_id));
+        return request.has_release() && Names(request, ack_id);
+      });
+    });
+  }
+  void WaitUntilLeft(const std::string& stream_id) const {
+    std::unique_lock lock(mu_);
+    changed_.wait(lock, [&] {
+      return std::any_of(modified_.begin(), modified_.end(), [&](const auto& request) {
+        return request.has_release() && request.stream_id() == stream_id;
       });
     });
   }
