@@ -87,10 +87,8 @@ void Session::Wait() {
 void Session::ReadSoon() {
   boost::asio::post(transport_.get_executor(), [self = shared_from_this()] {
     if (self->closed()) return;
-    const bool idle = self->state_ == State::kReading &&
-                      self->reader_.phase() == RequestReader::Phase::kIdle &&
-                      !self->transport_.HasBytes();
-    if (self->context_->draining && idle) return self->Close();
+    if (self->context_->draining && self->IsIdle() && !self->transport_.HasBytes())
+      return self->Close();
     self->Read();
   });
 }
@@ -367,8 +365,7 @@ std::optional<Session::Worth> Session::WorthAt(Clock::time_point now) const {
   const ServerOptions& options = *context_->options;
   // Who waits for a refusal loses nothing.
   if (state_ == State::kHolding) return Worth{.kind = Worth::Kind::kIdle, .since = since_};
-  const bool idle = state_ == State::kLingering ||
-                    (state_ == State::kReading && reader_.phase() == RequestReader::Phase::kIdle);
+  const bool idle = state_ == State::kLingering || IsIdle();
   const auto waited = now - since_;
   if (idle) {
     if (waited < options.idle_grace) return std::nullopt;
@@ -409,7 +406,7 @@ void Session::AnswerAndHalfClose(const Answer& answer) {
 
 void Session::Drain() {
   if (state_ == State::kHolding) return Send(std::exchange(held_, {}));
-  if (state_ != State::kReading || reader_.phase() != RequestReader::Phase::kIdle) return;
+  if (!IsIdle()) return;
   // Who shakes hands, or has a proxy speak for him, has a request, and its client would not know
   // what an end before it means.
   if (transport_.shaking_hands() || proxy_header_) {

@@ -109,6 +109,10 @@ class Session : public std::enable_shared_from_this<Session> {
     kClosed,
   };
 
+  // Between two requests.
+  bool IsIdle() const {
+    return state_ == State::kReading && reader_.phase() == RequestReader::Phase::kIdle;
+  }
   void Wait();
   void ReadSoon();
   void Read();
