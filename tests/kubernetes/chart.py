@@ -136,15 +136,21 @@ class Alone(Release):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def upgrade_and_roll_back(trial, note):
-    """Under load: to another configuration, to one with which no gateway starts, and back."""
+def upgrade_under_load(trial, then):
+    """To another configuration; the load goes on for so many seconds behind it."""
     workload = trial.workload
     trial.load_for(3)
     before = workload.pod()["metadata"]["uid"]
     workload.upgrade(CHANGED)
     workload.wait_for_another_pod(before)
-    trial.load_for(3)
+    trial.load_for(then)
     check("another" in workload.mmsmo("subscription", "list"), "the upgrade has no effect")
+
+
+def upgrade_and_roll_back(trial, note):
+    """Under load: to another configuration, to one with which no gateway starts, and back."""
+    workload = trial.workload
+    upgrade_under_load(trial, then=3)
     before = workload.pod()["metadata"]["uid"]
     workload.upgrade(BROKEN)
     until("the broken gateway ends with 2", lambda: workload.pod()["metadata"]["uid"] != before and workload.status(

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from tests.kubernetes.chart import CHANGED, Alone
+from tests.kubernetes.chart import Alone, upgrade_under_load
 from tests.kubernetes.cluster import STATE, apply, kubectl, until
 from tests.kubernetes.credentials import key_pair, secret
 from tests.kubernetes.load import PATH, Addresses, Load
@@ -127,13 +127,7 @@ def status_of(folder, method, path, **headers):
 
 
 def roll_out_behind(trial, controller):
-    workload = trial.workload
-    trial.load_for(3)
-    before = workload.pod()["metadata"]["uid"]
-    workload.upgrade(CHANGED)
-    workload.wait_for_another_pod(before)
-    trial.load_for(5)
-    check("another" in workload.mmsmo("subscription", "list"), "the upgrade has no effect")
+    upgrade_under_load(trial, then=5)
     check(controller.reloads > 0, "nginx was never told of another address")
     check(status_of(controller.folder, "POST", PATH) == 401, "a postback without a password is not 401")
     check(status_of(controller.folder, "GET", "/readyz") == 404, "another path is not 404")
