@@ -56,7 +56,7 @@ class SubscriptionRun : private StreamLoop::Sink {
   HandlerCeiling ceiling_;
   StreamLoop loop_;
 
-  mutable Mutex mu_;
+  Mutex mu_;
   CondVar changed_;
   // Of the stream that is read, or was read last: what the next one resumes.
   std::string stream_id_ ABSL_GUARDED_BY(mu_);

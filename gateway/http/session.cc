@@ -345,7 +345,7 @@ void Session::CheckDeadline(Clock::time_point now) {
   if (state_ == State::kClosed || now < deadline_) return;
   switch (state_) {
     case State::kReading:
-      return reader_.phase() == RequestReader::Phase::kIdle ? Close() : GiveUpReading();
+      return IsIdle() ? Close() : GiveUpReading();
     case State::kHandling: {
       ++request_number_;
       const Route& route = *reader_.route();
