@@ -1,6 +1,6 @@
 """Plays every scenario of scenarios.toml with one language's runner: conformance.py [--kills] RUNNER [ARGUMENT…].
---kills: the gateway is killed and started again before every step. With MMSMO_SCENARIO only those whose name has that
-text. Exits with 1 if one fails."""
+--kills: the gateway is killed and started again before every step, but in scenarios that say `kills = false`. With
+MMSMO_SCENARIO only those whose name has that text. Exits with 1 if one fails."""
 import concurrent.futures
 import os
 import sys
