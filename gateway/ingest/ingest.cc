@@ -149,21 +149,31 @@ broker::Entry Lane::Judge(Postback postback, Outcome* judged) {
 void Lane::Flush() {
   if (waiting_.empty()) return;
   bytes_ = 0;
-  Append(ingest_, post_, std::exchange(entries_, {}), std::exchange(waiting_, {}));
+  Append(std::exchange(entries_, {}), std::exchange(waiting_, {}));
 }
 
-void Lane::Append(Ingest* ingest, const Post& post, std::vector<broker::Entry> entries,
-                  Group waiting) {
-  ingest->broker_->Append(std::move(entries), [ingest, post, waiting = std::move(waiting)](
-                                                  broker::Receipts receipts) mutable {
-    post([ingest, post, waiting = std::move(waiting), receipts = std::move(receipts)]() mutable {
-      Settle(ingest, post, std::move(waiting), std::move(receipts));
-    });
-  });
+void Lane::Append(std::vector<broker::Entry> entries, Group waiting) {
+  ingest_->broker_->Append(std::move(entries),
+                           [self = shared_from_this(), waiting = std::move(waiting)](
+                               broker::Receipts receipts) mutable -> broker::Then {
+                             MutexLock lock(&self->mu_);
+                             self->durable_.emplace_back(std::move(waiting), std::move(receipts));
+                             if (self->durable_.size() > 1) return nullptr;
+                             return [self] { self->post_([self] { self->SettleAll(); }); };
+                           });
+}
+
+void Lane::SettleAll() {
+  std::vector<std::pair<Group, broker::Receipts>> durable;
+  {
+    MutexLock lock(&mu_);
+    durable.swap(durable_);
+  }
+  for (auto& [waiting, receipts] : durable) Settle(std::move(waiting), std::move(receipts));
 }
 
 // What is in conflict goes to the broker once more, to be kept.
-void Lane::Settle(Ingest* ingest, const Post& post, Group waiting, broker::Receipts receipts) {
+void Lane::Settle(Group waiting, broker::Receipts receipts) {
   std::vector<broker::Entry> conflicts;
   Group waiting_on;
   for (size_t i = 0; i < waiting.size(); ++i) {
@@ -176,10 +186,10 @@ void Lane::Settle(Ingest* ingest, const Post& post, Group waiting, broker::Recei
       continue;
     }
     Outcome outcome = Settle(std::move(one.judged), std::move(receipts[i]));
-    ingest->Count(outcome);
+    ingest_->Count(outcome);
     one.done(std::move(outcome));
   }
-  if (!conflicts.empty()) Append(ingest, post, std::move(conflicts), std::move(waiting_on));
+  if (!conflicts.empty()) Append(std::move(conflicts), std::move(waiting_on));
 }
 
 Outcome Lane::Settle(Outcome judged, absl::StatusOr<broker::Receipt> receipt) {

@@ -49,7 +49,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   // Runs a task soon on the lane's thread; callable from any thread.
   using Post = std::function<void(absl::AnyInvocable<void()>)>;
 
-  // Lives until what was submitted is handed on. `ingest` must outlive it and every task that was
+  // Lives until what was submitted is settled. `ingest` must outlive it and every task that was
   // posted.
   static std::shared_ptr<Lane> Make(Ingest* ingest, Post post);
 
@@ -69,9 +69,9 @@ class Lane : public std::enable_shared_from_this<Lane> {
 
   broker::Entry Judge(Postback postback, Outcome* judged);
   void Flush();
-  static void Append(Ingest* ingest, const Post& post, std::vector<broker::Entry> entries,
-                     Group waiting);
-  static void Settle(Ingest* ingest, const Post& post, Group waiting, broker::Receipts receipts);
+  void Append(std::vector<broker::Entry> entries, Group waiting);
+  void SettleAll();
+  void Settle(Group waiting, broker::Receipts receipts);
   static Outcome Settle(Outcome judged, absl::StatusOr<broker::Receipt> receipt);
 
   Ingest* const ingest_;
@@ -80,6 +80,9 @@ class Lane : public std::enable_shared_from_this<Lane> {
   std::vector<broker::Entry> entries_;
   Group waiting_;
   size_t bytes_ = 0;  // of entries_
+
+  Mutex mu_;
+  std::vector<std::pair<Group, broker::Receipts>> durable_ ABSL_GUARDED_BY(mu_);  // to be settled
 };
 
 }  // namespace mmsmo::ingest

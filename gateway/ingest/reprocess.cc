@@ -88,16 +88,19 @@ class Batch {
   static void Run(std::unique_ptr<Batch> batch, ReprocessDone done) {
     if (batch->entries_.empty()) return Finish(std::move(batch), std::move(done));
     Batch& at = *batch;
-    at.broker_->Append(std::move(at.entries_), [batch = std::move(batch), done = std::move(done)](
-                                                   broker::Receipts receipts) mutable {
-      std::vector<std::string> leaving;
-      for (size_t i = 0; i < receipts.size(); ++i) {
-        Result& result = batch->results_[batch->result_of_[i]];
-        std::string id = result->id();
-        if (Settle(std::move(receipts[i]), &result)) leaving.push_back(std::move(id));
-      }
-      Remove(std::move(batch), std::move(leaving), std::move(done));
-    });
+    at.broker_->Append(std::move(at.entries_),
+                       [batch = std::move(batch),
+                        done = std::move(done)](broker::Receipts receipts) mutable -> broker::Then {
+                         std::vector<std::string> leaving;
+                         for (size_t i = 0; i < receipts.size(); ++i) {
+                           Result& result = batch->results_[batch->result_of_[i]];
+                           std::string id = result->id();
+                           if (Settle(std::move(receipts[i]), &result))
+                             leaving.push_back(std::move(id));
+                         }
+                         Remove(std::move(batch), std::move(leaving), std::move(done));
+                         return nullptr;
+                       });
   }
 
  private:

@@ -52,8 +52,9 @@ TEST_F(EmbeddedBrokerTest, CommitsAndScansAnyNumberInStepsOfALimitedSize) {
     for (int j = 0; j < 2000; ++j) entries.push_back(EventOf("id" + std::to_string(2000 * i + j)));
     auto promise = std::make_shared<std::promise<broker::Receipts>>();
     answers.push_back(promise->get_future());
-    broker().Append(std::move(entries), [promise](broker::Receipts receipts) {
+    broker().Append(std::move(entries), [promise](broker::Receipts receipts) -> broker::Then {
       promise->set_value(std::move(receipts));
+      return nullptr;
     });
   }
   for (auto& answer : answers) {

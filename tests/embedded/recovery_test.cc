@@ -157,8 +157,9 @@ TEST_F(RecoveryTest, CommitsOnCloseWhatWasAppended) {
     answers.push_back(promise->get_future());
     std::vector<broker::Entry> one;
     one.push_back(EventOf("id" + std::to_string(i)));
-    broker().Append(std::move(one), [promise](broker::Receipts receipts) {
+    broker().Append(std::move(one), [promise](broker::Receipts receipts) -> broker::Then {
       promise->set_value(std::move(receipts));
+      return nullptr;
     });
   }
   Close();

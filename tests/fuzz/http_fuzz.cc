@@ -59,7 +59,7 @@ class CountingBroker : public BrokerStub {
   void Append(std::vector<broker::Entry> entries, broker::AppendDone done) override {
     broker::Receipts receipts;
     for (const broker::Entry& entry : entries) receipts.push_back(Take(entry));
-    std::move(done)(std::move(receipts));
+    if (auto then = std::move(done)(std::move(receipts))) then();
   }
 
   bool disk_full = false;

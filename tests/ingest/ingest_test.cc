@@ -30,10 +30,10 @@ class FakeBroker : public BrokerStub {
     done_.push_back(std::move(done));
   }
   // The receipts of the oldest Append.
-  void Answer(broker::Receipts receipts) {
+  broker::Then Answer(broker::Receipts receipts) {
     broker::AppendDone done = std::move(done_.front());
     done_.pop_front();
-    std::move(done)(std::move(receipts));
+    return std::move(done)(std::move(receipts));
   }
 
   std::vector<std::vector<broker::Entry>> appended;
@@ -53,7 +53,7 @@ class IngestTest : public testing::Test {
     for (auto& task : std::exchange(tasks_, {})) task();
   }
   void Answer(broker::Receipts receipts) {
-    broker_.Answer(std::move(receipts));
+    if (auto then = broker_.Answer(std::move(receipts))) then();
     RunPass();
   }
   static std::string Xml(const std::string& id) {
@@ -95,6 +95,27 @@ TEST_F(IngestTest, AnswersOnlyOnceItIsDurable) {
   EXPECT_EQ(outcomes_[0].cursor, "c1");
   EXPECT_EQ(outcomes_[1].kind, Outcome::Kind::kDuplicate);
   EXPECT_EQ(outcomes_[1].cursor, "c0");
+}
+
+TEST_F(IngestTest, WakesItsThreadOnceForAllThatBecameDurableTogether) {
+  for (const std::string id : {"A", "B"}) {
+    Submit(Xml(id));
+    RunPass();
+  }
+  broker::Then then = broker_.Answer({Receipt{.cursor = "c1"}});
+  EXPECT_EQ(broker_.Answer({Receipt{.cursor = "c2"}}), nullptr);
+  EXPECT_TRUE(tasks_.empty());
+  then();
+  EXPECT_EQ(tasks_.size(), 1u);
+  RunPass();
+  ASSERT_EQ(outcomes_.size(), 2u);
+  EXPECT_EQ(outcomes_[0].cursor, "c1");
+  EXPECT_EQ(outcomes_[1].cursor, "c2");
+  // And again for those that come later.
+  Submit(Xml("C"));
+  RunPass();
+  Answer({Receipt{.cursor = "c3"}});
+  EXPECT_EQ(outcomes_.size(), 3u);
 }
 
 TEST_F(IngestTest, PublishesTheNormalisedMessage) {

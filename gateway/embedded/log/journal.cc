@@ -21,6 +21,14 @@ constexpr size_t kMaxGroupBytes = 4 << 20;
 constexpr std::string_view kProbeKey = "probe";
 constexpr int64_t kSaveTimeEvery = 60'000'000;
 
+void SendAll(std::vector<Answer> answers) {
+  std::vector<broker::Then> then;
+  for (Answer& answer : answers) {
+    if (auto one = std::move(answer).Send()) then.push_back(std::move(one));
+  }
+  for (auto& one : then) one();
+}
+
 double SecondsSince(steady_clock::time_point start) {
   return std::chrono::duration<double>(steady_clock::now() - start).count();
 }
@@ -187,8 +195,9 @@ std::vector<Submission> Journal::TakeGroup() {
 
 void Journal::Commit(std::vector<Submission> group) {
   if (auto status = Ready(); !status.ok()) {
-    for (Submission& submission : group) Answer(std::move(submission), status).Send();
-    return;
+    std::vector<Answer> answers;
+    for (Submission& submission : group) answers.emplace_back(std::move(submission), status);
+    return SendAll(std::move(answers));
   }
   const auto start = steady_clock::now();
   UpdateTime();
@@ -232,7 +241,7 @@ void Journal::Commit(std::vector<Submission> group) {
   }
   commit_seconds_.Observe(SecondsSince(start));
   group_size_.Observe(static_cast<double>(size));
-  for (Answer& answer : answers) std::move(answer).Send();
+  SendAll(std::move(answers));
   // The provider's answers go out before the work that they make for subscribers.
   if (publishes) head_.WakeAll();
 }

@@ -51,9 +51,10 @@ void Answer::Fail(const absl::Status& why) {
   discarded_ = NotDurable(why);
 }
 
-void Answer::Send() && {
-  if (submission_.appended) std::move(submission_.appended)(std::move(receipts_));
+broker::Then Answer::Send() && {
   if (submission_.discarded) std::move(submission_.discarded)(std::move(discarded_));
+  if (!submission_.appended) return nullptr;
+  return std::move(submission_.appended)(std::move(receipts_));
 }
 
 }  // namespace mmsmo::embedded

@@ -36,7 +36,7 @@ class Answer {
   Answer(Submission submission, const absl::Status& why);
 
   void Fail(const absl::Status& why);
-  void Send() &&;
+  broker::Then Send() &&;
 
  private:
   Submission submission_;

@@ -69,8 +69,10 @@ class BrokerVerbs {
 
   Receipts Append(std::vector<Entry> entries) {
     std::promise<Receipts> promise;
-    broker().Append(std::move(entries),
-                    [&promise](Receipts receipts) { promise.set_value(std::move(receipts)); });
+    broker().Append(std::move(entries), [&promise](Receipts receipts) -> Then {
+      promise.set_value(std::move(receipts));
+      return nullptr;
+    });
     Receipts receipts = promise.get_future().get();
     Settle();
     return receipts;

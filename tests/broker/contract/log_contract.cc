@@ -135,8 +135,10 @@ TEST_P(LogContract, TakesManyAppendsAtOnce) {
     for (int j = 0; j < 200; ++j) entries.push_back(EventOf("id" + std::to_string(200 * i + j)));
     auto promise = std::make_shared<std::promise<Receipts>>();
     answers.push_back(promise->get_future());
-    broker().Append(std::move(entries),
-                    [promise](Receipts receipts) { promise->set_value(std::move(receipts)); });
+    broker().Append(std::move(entries), [promise](Receipts receipts) -> Then {
+      promise->set_value(std::move(receipts));
+      return nullptr;
+    });
   }
   for (auto& answer : answers) {
     const Receipts receipts = answer.get();
@@ -261,8 +263,10 @@ TEST_P(LogContract, RefusesCursorsOfAnotherLog) {
   std::promise<std::string> promise;
   std::vector<Entry> one;
   one.push_back(EventOf("a"));
-  other->broker().Append(std::move(one),
-                         [&](Receipts receipts) { promise.set_value(receipts[0]->cursor); });
+  other->broker().Append(std::move(one), [&](Receipts receipts) -> Then {
+    promise.set_value(receipts[0]->cursor);
+    return nullptr;
+  });
   const std::string foreign = promise.get_future().get();
   Accept("a");
   Accept("b");

@@ -43,8 +43,10 @@ class SubscriptionDamageTest : public testing::Test {
     std::promise<broker::Receipts> promise;
     std::vector<broker::Entry> one;
     one.push_back(EventOf(id));
-    journal_->Append(std::move(one),
-                     [&](broker::Receipts receipts) { promise.set_value(std::move(receipts)); });
+    journal_->Append(std::move(one), [&](broker::Receipts receipts) -> broker::Then {
+      promise.set_value(std::move(receipts));
+      return nullptr;
+    });
     for (const auto& receipt : promise.get_future().get()) ASSERT_THAT(receipt, IsOk());
   }
   absl::StatusOr<std::vector<v1::Delivery>> Take() {
