@@ -76,6 +76,9 @@ rocksdb::DBOptions DatabaseOptions() {
   options.wal_recovery_mode = WalMode::kAbsoluteConsistency;
   options.max_total_wal_size = 64 << 20;
   options.max_background_jobs = 2;
+  // Else all of a file goes to the disk with its one sync, and those of postbacks wait behind it.
+  options.bytes_per_sync = 256 << 10;
+  options.strict_bytes_per_sync = true;
   options.max_open_files = 512;
   options.info_log = MakeRocksLog();
   options.stats_dump_period_sec = 0;
