@@ -25,6 +25,16 @@ def machine():
             "kernel": f"{system.sysname} {re.match('[0-9.]+', system.release)[0]}", "fdatasync_micros": sync_micros()}
 
 
+def by_key(results):
+    """Of measurements that return several things by key: {key: its rounds}."""
+    found = {}
+    for rounds in results.values():
+        for measured in rounds:
+            for key, value in measured.items():
+                found.setdefault(key, []).append(value)
+    return found
+
+
 def ratios(some, others):
     return [one / other for one, other in zip(some, others)]
 

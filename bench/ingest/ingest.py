@@ -1,113 +1,208 @@
 """Ingest: the same POSTs to nginx, which answers 200 and does nothing else, to the gateway, which decodes,
-deduplicates and syncs each, and to what else would take them."""
+deduplicates and syncs each, and to what else would take them. Servers have worked before they are measured."""
+import contextlib
 import functools
+import itertools
 import os
 import re
+import resource
+import time
 
-from bench.part import ratios
+from bench.part import by_key, ratios
 from bench.peers import peers
-from bench.server import EVENT_BYTES, Failed, Gateway, free_address, on_load_core
+from bench.server import (BOTH_CORES, EVENT_BYTES, LOAD_CORE, SERVER_CORE, Failed, Gateway, free_address,
+                          on_load_core)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-GOALS = {64: 0.38, 256: 0.50}  # of nginx, at so many connections
+GOALS = {1: 0.28, 16: 0.33, 64: 0.55, 256: 0.60}  # of nginx, at so many connections
 CLIENTS, MANY_CLIENTS = 64, 256
+GATEWAY_WORK = ("HTTP", "writer", "flush", "compaction", "others")
+ACCEPTED = 'mmsmo_postbacks_total{outcome="accepted",reason=""}'
+GROUPS, GROUPED = "mmsmo_commit_group_size_count", "mmsmo_commit_group_size_sum"
+FIRSTS = itertools.count(0, 10_000_000)  # tracking ids: every load has its own
 
 
-def wrk(address, connections, seconds, media, tls=False, header=None):
-    return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", os.path.join(HERE, "postback.lua"),
+def wrk(address, connections, seconds, media="xml", threads=1, tls=False, header=None):
+    return ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "-s", os.path.join(HERE, "postback.lua"),
             f"{'https' if tls else 'http'}://{address}", "--", os.path.join(HERE, "postback." + media),
-            *([header] if header else [])]
+            str(next(FIRSTS)), *([header] if header else [])]
 
 
-def measure(server, command):
-    """Answers, answers a second, CPU µs an answer."""
-    before = server.cpu_seconds()
-    out = on_load_core(command)
-    cpu = server.cpu_seconds() - before
+def load_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measure(server, address, connections, seconds, cores=LOAD_CORE, **how):
+    """Answers, what they cost the server, and what share of the two cores the load took."""
+    command = wrk(address, connections, seconds, **how)
+    server.settle(0.25)
+    cpu, load, begin = server.cpu_seconds(), load_seconds(), time.perf_counter()
+    out = on_load_core(command, cores=cores)
+    cpu, load, took = server.cpu_seconds() - cpu, load_seconds() - load, time.perf_counter() - begin
     answers = int(re.search(r"(\d+) requests in", out)[1])
     if failed := re.search(r"Non-2xx or 3xx responses: (\d+)", out):
         raise Failed(f"{failed[1]} of {answers} answers were not 200")
     if answers == 0:
         raise Failed("no answer")
-    return answers, float(re.search(r"Requests/sec:\s+(\S+)", out)[1]), cpu / answers * 1e6
+    return {"answers": answers, "answers/s": float(re.search(r"Requests/sec:\s+(\S+)", out)[1]),
+            "CPU µs/answer": cpu / answers * 1e6, "the load's share of both cores, %": load / took * 50,
+            "commands": [server.command, command]}
 
 
-def postbacks_to_gateway(connections, seconds, media):
-    with Gateway("--http-threads", "1") as gateway:
-        command = wrk(gateway.http, connections, seconds, media)
-        answers, rate, cpu = measure(gateway.server, command)
-        accepted = gateway.metric('mmsmo_postbacks_total{outcome="accepted",reason=""}')
-        if accepted < answers:
-            raise Failed(f"{answers} were answered, {accepted:.0f} accepted")
-        return rate, cpu, [gateway.server.command, command]
+def warm_up(server, address, seconds, **how):
+    """A gateway writes over older logs only once there are some; other servers compile, and grow their memory."""
+    measure(server, address, CLIENTS, 2 * seconds, **how)
 
 
-def postbacks_to(peer, connections, seconds, *arguments):
-    address = free_address()
-    with peer(address, *arguments) as server:
-        command = wrk(address, connections, seconds, "xml")
-        _, rate, cpu = measure(server, command)
-        return rate, cpu, [server.command, command]
+@contextlib.contextmanager
+def warm_gateway(seconds, *flags, cores=SERVER_CORE, **how):
+    with Gateway(*flags, cores=cores) as gateway:
+        warm_up(gateway.server, gateway.http, seconds, **how)
+        gateway.server.settle(0.25)
+        yield gateway
+
+
+def work_of(before, after):
+    """{what the gateway's threads do: (CPU µs, bytes written)}. Its own threads have no names: the writer is the one
+    that writes to the disk, and the HTTP thread has the most to do of the others."""
+    more = [(name, cpu - before.get(task, (name, 0, 0))[1], written - before.get(task, (name, 0, 0))[2])
+            for task, (name, cpu, written) in after.items()]
+    own = [(cpu, written) for name, cpu, written in more if not name.startswith("rocksdb:")]
+    own.sort(key=lambda thread: thread[1])
+    writer = own.pop()
+    own.sort()
+    http = own.pop()
+
+    def total(threads):
+        return tuple(map(sum, zip((0, 0), *threads)))
+
+    of_rocksdb = [total((cpu, written) for name, cpu, written in more if name == f"rocksdb:{kind}")
+                  for kind in ("high", "low")]
+    return dict(zip(GATEWAY_WORK, (http, writer, *of_rocksdb, total(own))))
+
+
+def measure_gateway(gateway, *arguments, **how):
+    """As `measure`; with the work of each thread for an answer."""
+    names = (ACCEPTED, GROUPS, GROUPED)
+    before, threads = [gateway.metric(name) for name in names], gateway.server.threads()
+    found = measure(gateway.server, gateway.http, *arguments, **how)
+    work = work_of(threads, gateway.server.threads())
+    accepted, groups, grouped = (gateway.metric(name) - value for name, value in zip(names, before))
+    if accepted < found["answers"]:
+        raise Failed(f"{found['answers']} were answered, {accepted:.0f} accepted")
+    costs = {f"{name}, µs": cpu / accepted for name, (cpu, _) in work.items()}
+    bytes_of = {name: written / accepted for name, (_, written) in work.items()}
+    return found | {"costs": costs | {"postbacks/sync": grouped / groups, "log, bytes": bytes_of.pop("writer"),
+                                      "other files, bytes": sum(bytes_of.values())}}
 
 
 def publish(synced, kind, messages):
     """NATS's own load, since it does not speak HTTP."""
     with peers.nats(synced) as (server, nats):
-        command = [*nats, "bench", "js", "pub", kind, "--no-progress", "--create", "--dedup", "--storage", "file",
-                   "--clients", str(CLIENTS), "--msgs", str(messages), "--size", str(EVENT_BYTES), "stored"]
+        def command(count):
+            return [*nats, "bench", "js", "pub", kind, "--no-progress", "--create", "--dedup", "--storage", "file",
+                    "--clients", str(CLIENTS), "--msgs", str(count), "--size", str(EVENT_BYTES), "stored"]
+
+        on_load_core(command(2 * messages))
+        server.settle(0.25)
         before = server.cpu_seconds()
-        rate = peers.nats_rate(on_load_core(command))
-        return rate, (server.cpu_seconds() - before) / messages * 1e6, [server.command, command]
+        rate = peers.nats_rate(on_load_core(command(messages)))
+        return {CLIENTS: {"answers/s": rate, "CPU µs/answer": (server.cpu_seconds() - before) / messages * 1e6,
+                          "commands": [server.command, command(messages)]}}
 
 
-def compare(part, table, measurements, reference, **at):
-    """Each one's rates."""
-    results = part.interleave(measurements)
-    for name, rounds in results.items():
-        rates, cpus, commands = zip(*rounds)
-        than = reference if name != reference and reference in results else None
-        part.row(table, name, {"answers/s": rates, "CPU µs/answer": cpus}, commands[0], than, **at)
-    return {name: [rate for rate, _, _ in rounds] for name, rounds in results.items()}
+def answered_by(peer, counts, seconds, *arguments):
+    address = free_address()
+    with peer(address, *arguments) as server:
+        warm_up(server, address, seconds)
+        return {count: measure(server, address, count, seconds) for count in counts}
 
 
-def target(part, what, rates, name, other, goal):
-    if name in rates and other in rates:
-        part.target(what, "", ratios(rates[name], rates[other]), at_least=goal)
+def answered_by_gateway(counts, seconds):
+    with warm_gateway(seconds, "--http-threads", "1") as gateway:
+        return {count: measure_gateway(gateway, count, seconds) for count in counts}
+
+
+def row(part, table, name, rounds, than=None, columns=("answers/s", "CPU µs/answer"), **at):
+    part.row(table, name, {column: [r[column] for r in rounds] for column in columns}, rounds[0]["commands"], than, **at)
+
+
+def target(part, what, results, one, other, goal):
+    if one in results and other in results:
+        part.target(what, "", ratios(*([r["answers/s"] for r in results[key]] for key in (one, other))), at_least=goal)
 
 
 def limit(part):
-    seconds = part.options.seconds
-    for count in part.options.connections:
-        nginx, xml, json = (f"{name}, {count:,}" for name in ("nginx", "gateway, XML", "gateway, JSON"))
-        rates = compare(part, "Server, connections", {
-            nginx: functools.partial(postbacks_to, peers.nginx, count, seconds),
-            xml: functools.partial(postbacks_to_gateway, count, seconds, "xml"),
-            json: functools.partial(postbacks_to_gateway, count, seconds, "json"),
-        }, nginx, connections=count)
+    """Both servers of a round take all numbers of connections in turn."""
+    counts, seconds = part.options.connections, part.options.seconds
+
+    def measure_all():
+        address, found = free_address(), {}
+        with peers.nginx(address) as server, warm_gateway(seconds, "--http-threads", "1") as gateway:
+            warm_up(server, address, seconds)
+            for count in counts:
+                found["nginx", count] = measure(server, address, count, seconds)
+                for media in ("xml", "json"):
+                    found[f"gateway, {media.upper()}", count] = measure_gateway(gateway, count, seconds, media=media)
+        return found
+
+    results = by_key(part.interleave({"nginx and the gateway": measure_all}))
+    for (name, count), rounds in results.items():
+        row(part, "Server, connections", f"{name}, {count:,}", rounds,
+            f"nginx, {count:,}" if name != "nginx" else None, connections=count)
+    for count in counts:
+        if rounds := results.get(("gateway, XML", count)):
+            costs = [r["costs"] for r in rounds]
+            part.row("The gateway's threads, an answer", f"{count:,} connections",
+                     {column: [cost[column] for cost in costs] for column in costs[0]}, connections=count)
         if count in GOALS:
-            target(part, f"XML at {count} connections, of nginx", rates, xml, nginx, GOALS[count])
+            target(part, f"XML at {count} connections, of nginx", results, ("gateway, XML", count), ("nginx", count),
+                   GOALS[count])
+
+
+def cores(part):
+    """Servers and load share both cores; who gets which is the system's to say."""
+    seconds, how = part.options.seconds, {"cores": BOTH_CORES, "threads": 2}
+    table, limit = "Both cores for server and load", "nginx, 2 workers"
+
+    def measure_all():
+        address, found = free_address(), {}
+        with peers.nginx(address, workers=2, cores=BOTH_CORES) as server, contextlib.ExitStack() as stack:
+            warm_up(server, address, seconds, **how)
+            gateways = {f"gateway, --http-threads {n}": stack.enter_context(
+                warm_gateway(seconds, "--http-threads", n, **how)) for n in ("1", "2")}
+            for count in (CLIENTS, MANY_CLIENTS):
+                found[limit, count] = measure(server, address, count, seconds, **how)
+                for name, gateway in gateways.items():
+                    found[name, count] = measure_gateway(gateway, count, seconds, **how)
+        return found
+
+    for (name, count), rounds in by_key(part.interleave({"both cores": measure_all})).items():
+        row(part, table, f"{name}, {count}", rounds, f"{limit}, {count}" if name != limit else None,
+            ("answers/s", "CPU µs/answer", "the load's share of both cores, %"))
 
 
 def others(part):
-    seconds = part.options.seconds
-
-    def programs(count):
-        return {"gateway": functools.partial(postbacks_to_gateway, count, seconds, "xml"),
-                "Go": functools.partial(postbacks_to, peers.go, count, seconds, free_address()),
-                "Express": functools.partial(postbacks_to, peers.express, count, seconds, "group")}
-
-    beside = {"Express, a sync each": functools.partial(postbacks_to, peers.express, CLIENTS, seconds, "each"),
-              "webhook": functools.partial(postbacks_to, peers.webhook, CLIENTS, seconds),
-              "JetStream, synced": functools.partial(publish, True, "sync", 2_000 * seconds),
-              "JetStream, synced, async": functools.partial(publish, True, "async", 2_000 * seconds),
-              "JetStream, not synced": functools.partial(publish, False, "sync", 40_000 * seconds),
-              "JetStream, not synced, async": functools.partial(publish, False, "async", 100_000 * seconds)}
-    for count in (CLIENTS, MANY_CLIENTS):
-        measurements = programs(count) | (beside if count == CLIENTS else {})
-        rates = compare(part, f"Other servers, {count} connections", measurements, "gateway")
-        target(part, f"XML at {count} connections, of Express", rates, "gateway", "Express", 10)
-        target(part, f"XML at {count} connections, of Go", rates, "gateway", "Go", 3)
+    seconds, both = part.options.seconds, (CLIENTS, MANY_CLIENTS)
+    measured = part.interleave({
+        "gateway": functools.partial(answered_by_gateway, both, seconds),
+        "Go": functools.partial(answered_by, peers.go, both, seconds, free_address()),
+        "Express": functools.partial(answered_by, peers.express, both, seconds, "group"),
+        "Express, a sync each": functools.partial(answered_by, peers.express, (CLIENTS,), seconds, "each"),
+        "webhook": functools.partial(answered_by, peers.webhook, (CLIENTS,), seconds),
+        "JetStream, synced": functools.partial(publish, True, "sync", 2_000 * seconds),
+        "JetStream, synced, async": functools.partial(publish, True, "async", 2_000 * seconds),
+        "JetStream, not synced": functools.partial(publish, False, "sync", 40_000 * seconds),
+        "JetStream, not synced, async": functools.partial(publish, False, "async", 100_000 * seconds)})
+    for count in both:
+        results = {name: [r[count] for r in rounds] for name, rounds in measured.items() if rounds and count in rounds[0]}
+        for name, rounds in results.items():
+            row(part, f"Other servers, {count} connections", name, rounds,
+                "gateway" if name != "gateway" and "gateway" in results else None)
+        target(part, f"XML at {count} connections, of Express", results, "gateway", "Express", 10)
+        target(part, f"XML at {count} connections, of Go", results, "gateway", "Go", 3)
     part.data["versions"] = peers.versions()
 
 
-STEPS = {"limit": limit, "others": others}
+STEPS = {"limit": limit, "cores": cores, "others": others}

@@ -9,11 +9,11 @@ import shutil
 import subprocess
 import sys
 
-from bench.server import BUILD, ROOT, WORK, Failed, free_address, port_of, run, serving, work_directory
+from bench.server import BUILD, ROOT, SERVER_CORE, WORK, Failed, free_address, port_of, run, serving, work_directory
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BIN = os.path.join(WORK, "bin")
-NATS_SERVER, NATS = "github.com/nats-io/nats-server/v2@v2.15.2", "github.com/nats-io/natscli/nats@v0.5.0"
+NATS_SERVER, NATS = "github.com/nats-io/nats-server/v2@v2.15.3", "github.com/nats-io/natscli/nats@v0.5.1"
 
 
 def need(command, what):
@@ -58,14 +58,14 @@ def install(package):
 
 
 @contextlib.contextmanager
-def nginx(address, tls=None):
+def nginx(address, tls=None, workers=1, cores=SERVER_CORE):
     """`tls`: a directory with cert and key."""
     with work_directory() as directory:
         config = os.path.join(directory, "nginx.conf")
         with open(os.path.join(HERE, "nginx.conf")) as template, open(config, "w") as out:
-            out.write(template.read().replace("PORT", port_of(address) + (
+            out.write(template.read().replace("WORKERS", str(workers)).replace("PORT", port_of(address) + " reuseport" + (
                 f" ssl; ssl_certificate {tls}/cert; ssl_certificate_key {tls}/key; ssl_protocols TLSv1.3" if tls else "")))
-        with serving(["/usr/sbin/nginx", "-p", directory, "-c", config], address, directory) as server:
+        with serving(["/usr/sbin/nginx", "-p", directory, "-c", config], address, directory, cores=cores) as server:
             yield server
 
 
