@@ -5,6 +5,7 @@ import os
 import re
 import statistics
 import sys
+import time
 
 from bench.server import ROOT, Failed, sync_micros
 
@@ -42,8 +43,9 @@ def ratios(some, others):
 class Part:
     def __init__(self, name, options):
         self.name, self.options = name, options
-        self.data = {"part": name, "rounds": options.rounds, "machine": machine(), "rows": [], "targets": [],
-                     "failures": []}
+        self.data = {"part": name, "rounds": options.rounds, "seconds": options.seconds, "machine": machine(),
+                     "rows": [], "targets": [], "failures": []}
+        self.begin = time.monotonic()
         print(f"\n{name}: {options.rounds} rounds; fdatasync here: median "
               f"{self.data['machine']['fdatasync_micros']:.0f} µs", flush=True)
 
@@ -88,5 +90,6 @@ class Part:
 
     def save(self, directory):
         os.makedirs(directory, exist_ok=True)
+        self.data["minutes"] = (time.monotonic() - self.begin) / 60
         with open(os.path.join(directory, self.name + ".json"), "w") as file:
             json.dump(self.data, file, indent=1)

@@ -16,7 +16,6 @@ from bench.server import (BOTH_CORES, EVENT_BYTES, LOAD_CORE, SERVER_CORE, Faile
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOALS = {1: 0.28, 16: 0.33, 64: 0.55, 256: 0.60}  # of nginx, at so many connections
 CLIENTS, MANY_CLIENTS = 64, 256
-GATEWAY_WORK = ("HTTP", "writer", "flush", "compaction", "others")
 ACCEPTED = 'mmsmo_postbacks_total{outcome="accepted",reason=""}'
 GROUPS, GROUPED = "mmsmo_commit_group_size_count", "mmsmo_commit_group_size_sum"
 FIRSTS = itertools.count(0, 10_000_000)  # tracking ids: every load has its own
@@ -63,38 +62,32 @@ def warm_gateway(seconds, *flags, cores=SERVER_CORE, **how):
         yield gateway
 
 
-def work_of(before, after):
-    """{what the gateway's threads do: (CPU µs, bytes written)}. Its own threads have no names: the writer is the one
-    that writes to the disk, and the HTTP thread has the most to do of the others."""
-    more = [(name, cpu - before.get(task, (name, 0, 0))[1], written - before.get(task, (name, 0, 0))[2])
-            for task, (name, cpu, written) in after.items()]
-    own = [(cpu, written) for name, cpu, written in more if not name.startswith("rocksdb:")]
-    own.sort(key=lambda thread: thread[1])
-    writer = own.pop()
-    own.sort()
-    http = own.pop()
-
-    def total(threads):
-        return tuple(map(sum, zip((0, 0), *threads)))
-
-    of_rocksdb = [total((cpu, written) for name, cpu, written in more if name == f"rocksdb:{kind}")
-                  for kind in ("high", "low")]
-    return dict(zip(GATEWAY_WORK, (http, writer, *of_rocksdb, total(own))))
+def costs(before, after, answers):
+    """µs of CPU and bytes by what a thread does. The gateway's have no names: of those that are not RocksDB's, the
+    writer writes the most to the disk, and the HTTP thread has the most to do of the others."""
+    more = {task: (name, cpu - before[task][1], written - before[task][2])
+            for task, (name, cpu, written) in after.items() if task in before}
+    own = [task for task, (name, *_) in more.items() if not name.startswith("rocksdb:")]
+    writer = max(own, key=lambda task: more[task][2])
+    http = max((task for task in own if task != writer), key=lambda task: more[task][1])
+    work = dict.fromkeys(("HTTP", "writer", "flush", "compaction", "others"), 0)
+    for task, (name, cpu, _) in more.items():
+        what = {"rocksdb:high": "flush", "rocksdb:low": "compaction"}.get(name, "others")
+        work["writer" if task == writer else "HTTP" if task == http else what] += cpu / answers
+    log, written = more[writer][2], sum(written for _, _, written in more.values())
+    return {f"{what}, µs": cpu for what, cpu in work.items()} | {
+        "log, bytes": log / answers, "other files, bytes": (written - log) / answers}
 
 
 def measure_gateway(gateway, *arguments, **how):
-    """As `measure`; with the work of each thread for an answer."""
+    """As `measure`; with the work of its threads for an answer."""
     names = (ACCEPTED, GROUPS, GROUPED)
     before, threads = [gateway.metric(name) for name in names], gateway.server.threads()
     found = measure(gateway.server, gateway.http, *arguments, **how)
-    work = work_of(threads, gateway.server.threads())
     accepted, groups, grouped = (gateway.metric(name) - value for name, value in zip(names, before))
     if accepted < found["answers"]:
         raise Failed(f"{found['answers']} were answered, {accepted:.0f} accepted")
-    costs = {f"{name}, µs": cpu / accepted for name, (cpu, _) in work.items()}
-    bytes_of = {name: written / accepted for name, (_, written) in work.items()}
-    return found | {"costs": costs | {"postbacks/sync": grouped / groups, "log, bytes": bytes_of.pop("writer"),
-                                      "other files, bytes": sum(bytes_of.values())}}
+    return found | {"costs": costs(threads, gateway.server.threads(), accepted) | {"postbacks/sync": grouped / groups}}
 
 
 def publish(synced, kind, messages):
