@@ -7,7 +7,7 @@ CORES = (1, 2, 4, 8, 32)
 
 
 def paper(rows, sync, number, table):
-    """`rows` of ingest by table; the disk's sync in µs."""
+    """Its paragraphs. `rows` of ingest by table; the disk's sync in µs."""
     threads = rows.get("The gateway's threads, an answer", [])
     if len(threads) < 2:
         return []
@@ -42,5 +42,5 @@ def paper(rows, sync, number, table):
     lines = [[str(n), number(min(n * 1e6 / everything, ceiling)), number(1e6 / (writer + (http + background) / n))]
              for n in CORES]
     with open(os.path.join(HERE, "cores.md")) as file:
-        return [file.read().format(table=table(["Cores", "everything overlaps, /s", "nothing overlaps, /s"], lines),
-                                   **{name: number(value) for name, value in values.items()})]
+        return file.read().format(table=table(["Cores", "everything overlaps, /s", "nothing overlaps, /s"], lines),
+                                  **{name: number(value) for name, value in values.items()}).split("\n\n")

@@ -10,24 +10,18 @@ from bench import charts, cores
 from bench.part import ratios
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-HEAD = """# Performance
+HEAD = """Measured on one machine ({cpu}, {cores} cores, {kernel}): compare ratios. A figure is the median of {rounds}
+rounds, with the lowest and the highest in brackets. Servers have one core, and loads the other."""
+METHOD = """`script/bench` writes this document after about {minutes} minutes, `script/bench --quick` a trial of it after
+six, and `script/bench --render` what was measured last; `script/bench PART` measures one part. It needs Debian 12,
+Node.js with npm, Go 1.26 or newer, two cores, 20 GB of disk, and nothing else running.
 
-Measured on one machine ({cpu}, {cores} cores, {kernel}): compare ratios. A figure is the median of {rounds} rounds,
-with the lowest and the highest in brackets. Servers have one core, and loads the other.
-
-## In short
-"""
-METHOD = """Written by `script/bench`, which measures everything above in about {minutes} minutes. `script/bench
---quick` is a trial of five, `script/bench PART` measures one part, `script/bench --render` writes this document again
-from what was measured last. It needs Debian 12, Node.js with npm, Go 1.26 or newer, two cores, 20 GB of disk, and
-nothing else running.
-
-Rounds of what is compared alternate, and a ratio is the median of the rounds' own ratios. In each round a server is
-started with nothing stored and answers on 64 connections for twice as long as one load lasts, {warm_up} seconds, before
-anything of it is measured, peers as well: the gateway writes over older logs only once it has some, and others compile.
-It then serves all that is measured of it, each load with tracking ids of its own and once the server is idle. Growth,
-handshakes and starts are measured from where they begin. Data is on the disk that the project is on. In commands, `DIR`
-and `PORT` are new in every run.
+Rounds of what is compared alternate, and a ratio is the median of the rounds' own ratios. Before a server, peers as
+well, is measured in a round, it answers on 64 connections for {warm_up} seconds: the gateway writes over older logs
+only once it has some, and others compile. It then serves all that the round measures of it, one load after the other,
+each with tracking ids of its own and once the server is idle. Only growth, handshakes and starts are measured without.
+Data is on the disk that the project is on. In commands, `DIR`, `PORT` and `FIRST` are new for each, and one that stands
+further up in its chapter is not repeated.
 """
 # The question; part, table and row (how its name begins); columns and their unit; the row that it is compared with.
 ANSWERS = (
@@ -35,7 +29,7 @@ ANSWERS = (
      ["answers/s"], "", "nginx, 64", "of nginx's `return 200`"),
     ("Postbacks answered a second, 256 connections", "ingest", "Server, connections", "gateway, XML, 256",
      ["answers/s"], "", "nginx, 256", "of nginx's `return 200`"),
-    ("Beside a server in Go, 64 connections", "ingest", "Other servers, 64 connections", "gateway", ["answers/s"], "",
+    ("The same beside a server in Go that syncs, too", "ingest", "Other servers, 64 connections", "gateway", ["answers/s"], "",
      "Go", "times as many"),
     ("Latency of the answer at half of the maximum: p50, p99.9", "latency", "At a fixed rate", "50%",
      ["p50, ms", "p99.9, ms"], "ms", None, ""),
@@ -58,8 +52,9 @@ deduplicates and syncs each postback, and keeps its body, with one HTTP thread. 
 **Go** with net/http and encoding/xml do the same with a file and a map of ids, and sync once for all that arrived
 during the last sync. **webhook** runs `/bin/true` for each. **JetStream** has no HTTP: `nats bench` publishes 450 bytes
 with ids for deduplication and waits for acknowledgements (*async*: of 500 at a time), synced before (`sync_interval:
-always`) or every two minutes, its default. CPU is the server's alone. Where *both cores* are for server and load, the
-load takes what the server lacks: this shows that a second HTTP thread does no harm, not how the gateway scales."""),
+always`) or every two minutes, its default. CPU is the server's alone. Where *both cores* are for server and load, they
+compete, nginx with two workers: the table says what a second HTTP thread changes on two cores, not how the gateway
+scales, and what neither server nor load takes of the cores is their wait for each other and the disk."""),
     "delivery": ("Delivery", """Stored events of about 450 bytes are streamed to one subscriber from the earliest to
 the newest. *Counted* is a client that leaves frames as bytes, *parsed* one that makes messages of them. **Go** and
 **Python** stream the same messages, one a frame, to the same C++ client. **NATS** sends 450 bytes to `nats bench`: core
@@ -154,7 +149,7 @@ def answer(parts, question, part, group, name, columns, unit, than, text):
 def short(parts, drawn):
     """What a reader wants to know first, and the charts."""
     targets = [target for part in parts.values() for target in part["targets"]]
-    lines = [table(["", "measured", "beside"], [line for spec in ANSWERS for line in answer(parts, *spec)])]
+    lines = ["## In short\n", table(["", "measured", "beside"], [line for spec in ANSWERS for line in answer(parts, *spec)])]
     missed = not_reached([target for target in targets if not target["reached"]])
     lines.append(f"{len(targets) - len(missed)} of {len(targets)} targets are reached"
                  + (". Not, and why:\n\n" + "\n".join(missed) if missed else ".") + "\n")
@@ -203,12 +198,12 @@ def write(results, out):
     os.makedirs(directory, exist_ok=True)
     one = next(iter(parts.values()))
     drawn = [chart for name, part in parts.items() for chart in charts.draw(name, by_table(part["rows"]), directory)]
-    lines = [HEAD.format(rounds=one["rounds"], **one["machine"]), *short(parts, drawn)]
+    lines = ["# Performance\n", wrapped(HEAD.format(rounds=one["rounds"], **one["machine"])), *short(parts, drawn)]
     for name, part in parts.items():
         lines += section(name, part)
-    if "ingest" in parts:
-        ingest = parts["ingest"]
-        lines += cores.paper(by_table(ingest["rows"]), ingest["machine"]["fdatasync_micros"], number, table)
+    sync = statistics.median(part["machine"]["fdatasync_micros"] for part in parts.values())
+    for paragraph in cores.paper(by_table(parts.get("ingest", {"rows": []})["rows"]), sync, number, table):
+        lines.append(paragraph.rstrip() + "\n" if paragraph[0] in "#|`" else wrapped(paragraph))
     lines += method(parts, one["rounds"], 2 * one["seconds"])
     with open(os.path.join(out, "performance.md"), "w") as file:
         file.write("\n".join(line for line in lines if line))

@@ -15,7 +15,8 @@ def shown(command):
     text = " ".join(command).replace(ROOT + "/", "")
     text = re.sub(r"\S*build/bench/data-\w+", "DIR", text)
     text = re.sub(r"(127\.0\.0\.1:|-port )\d+", r"\1PORT", text)
-    return re.sub(r"x{20,}", "xxx…", text)
+    text = re.sub(r"(postback\.\w+) \d+", r"\1 FIRST", text)
+    return re.sub(r"(x{3}|-cp )(x{17,}|\S+:\S+)", r"\1…", text)
 
 
 def machine():

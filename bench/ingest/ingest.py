@@ -10,12 +10,12 @@ import time
 
 from bench.part import by_key, ratios
 from bench.peers import peers
-from bench.server import (BOTH_CORES, EVENT_BYTES, LOAD_CORE, SERVER_CORE, Failed, Gateway, free_address,
-                          on_load_core)
+from bench.server import BOTH_CORES, EVENT_BYTES, LOAD_CORE, SERVER_CORE, Failed, Gateway, free_address, on_load_core
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOALS = {1: 0.28, 16: 0.33, 64: 0.55, 256: 0.60}  # of nginx, at so many connections
 CLIENTS, MANY_CLIENTS = 64, 256
+COLUMNS, LOAD_SHARE = ("answers/s", "CPU µs/answer"), "the load's share of both cores, %"
 ACCEPTED = 'mmsmo_postbacks_total{outcome="accepted",reason=""}'
 GROUPS, GROUPED = "mmsmo_commit_group_size_count", "mmsmo_commit_group_size_sum"
 FIRSTS = itertools.count(0, 10_000_000)  # tracking ids: every load has its own
@@ -45,7 +45,7 @@ def measure(server, address, connections, seconds, cores=LOAD_CORE, **how):
     if answers == 0:
         raise Failed("no answer")
     return {"answers": answers, "answers/s": float(re.search(r"Requests/sec:\s+(\S+)", out)[1]),
-            "CPU µs/answer": cpu / answers * 1e6, "the load's share of both cores, %": load / took * 50,
+            "CPU µs/answer": cpu / answers * 1e6, LOAD_SHARE: load / took * 50,
             "commands": [server.command, command]}
 
 
@@ -117,7 +117,7 @@ def answered_by_gateway(counts, seconds):
         return {count: measure_gateway(gateway, count, seconds) for count in counts}
 
 
-def row(part, table, name, rounds, than=None, columns=("answers/s", "CPU µs/answer"), **at):
+def row(part, table, name, rounds, than=None, columns=COLUMNS, **at):
     part.row(table, name, {column: [r[column] for r in rounds] for column in columns}, rounds[0]["commands"], than, **at)
 
 
@@ -126,54 +126,47 @@ def target(part, what, results, one, other, goal):
         part.target(what, "", ratios(*([r["answers/s"] for r in results[key]] for key in (one, other))), at_least=goal)
 
 
-def limit(part):
-    """Both servers of a round take all numbers of connections in turn."""
-    counts, seconds = part.options.connections, part.options.seconds
+def beside_nginx(part, table, counts, gateways, workers=1, columns=COLUMNS, **load):
+    """All servers of a round take all numbers of connections in turn. `gateways`: HTTP threads and format by name."""
+    seconds, servers = part.options.seconds, load.get("cores", SERVER_CORE)
 
     def measure_all():
         address, found = free_address(), {}
-        with peers.nginx(address) as server, warm_gateway(seconds, "--http-threads", "1") as gateway:
-            warm_up(server, address, seconds)
+        with peers.nginx(address, workers=workers, cores=servers) as nginx, contextlib.ExitStack() as stack:
+            warm_up(nginx, address, seconds)
+            warm = {name: stack.enter_context(warm_gateway(seconds, "--http-threads", threads, cores=servers))
+                    for name, (threads, _) in gateways.items()}
             for count in counts:
-                found["nginx", count] = measure(server, address, count, seconds)
-                for media in ("xml", "json"):
-                    found[f"gateway, {media.upper()}", count] = measure_gateway(gateway, count, seconds, media=media)
+                found["nginx", count] = measure(nginx, address, count, seconds, **load)
+                for name, (_, media) in gateways.items():
+                    found[name, count] = measure_gateway(warm[name], count, seconds, media=media, **load)
         return found
 
-    results = by_key(part.interleave({"nginx and the gateway": measure_all}))
+    results = by_key(part.interleave({table: measure_all}))
     for (name, count), rounds in results.items():
-        row(part, "Server, connections", f"{name}, {count:,}", rounds,
-            f"nginx, {count:,}" if name != "nginx" else None, connections=count)
-    for count in counts:
-        if rounds := results.get(("gateway, XML", count)):
-            costs = [r["costs"] for r in rounds]
+        row(part, table, f"{name}, {count:,}", rounds, f"nginx, {count:,}" if name != "nginx" else None, columns,
+            connections=count)
+    return results
+
+
+def limit(part):
+    xml = "gateway, XML"
+    results = beside_nginx(part, "Server, connections", part.options.connections,
+                           {xml: ("1", "xml"), "gateway, JSON": ("1", "json")})
+    for (name, count), rounds in results.items():
+        if name == xml:
             part.row("The gateway's threads, an answer", f"{count:,} connections",
-                     {column: [cost[column] for cost in costs] for column in costs[0]}, connections=count)
-        if count in GOALS:
-            target(part, f"XML at {count} connections, of nginx", results, ("gateway, XML", count), ("nginx", count),
-                   GOALS[count])
+                     {column: [r["costs"][column] for r in rounds] for column in rounds[0]["costs"]}, connections=count)
+            if count in GOALS:
+                target(part, f"XML at {count} connections, of nginx", results, (xml, count), ("nginx", count),
+                       GOALS[count])
 
 
 def cores(part):
-    """Servers and load share both cores; who gets which is the system's to say."""
-    seconds, how = part.options.seconds, {"cores": BOTH_CORES, "threads": 2}
-    table, limit = "Both cores for server and load", "nginx, 2 workers"
-
-    def measure_all():
-        address, found = free_address(), {}
-        with peers.nginx(address, workers=2, cores=BOTH_CORES) as server, contextlib.ExitStack() as stack:
-            warm_up(server, address, seconds, **how)
-            gateways = {f"gateway, --http-threads {n}": stack.enter_context(
-                warm_gateway(seconds, "--http-threads", n, **how)) for n in ("1", "2")}
-            for count in (CLIENTS, MANY_CLIENTS):
-                found[limit, count] = measure(server, address, count, seconds, **how)
-                for name, gateway in gateways.items():
-                    found[name, count] = measure_gateway(gateway, count, seconds, **how)
-        return found
-
-    for (name, count), rounds in by_key(part.interleave({"both cores": measure_all})).items():
-        row(part, table, f"{name}, {count}", rounds, f"{limit}, {count}" if name != limit else None,
-            ("answers/s", "CPU µs/answer", "the load's share of both cores, %"))
+    """Server and load share both cores; who gets which is the system's to say."""
+    beside_nginx(part, "Both cores for server and load", (CLIENTS, MANY_CLIENTS),
+                 {"gateway, 1 HTTP thread": ("1", "xml"), "gateway, 2 HTTP threads": ("2", "xml")}, 2,
+                 (*COLUMNS, LOAD_SHARE), cores=BOTH_CORES, threads=2)
 
 
 def others(part):

@@ -72,35 +72,35 @@ def nginx(address, tls=None, workers=1, cores=SERVER_CORE):
 @contextlib.contextmanager
 def express(address, sync):
     program = os.path.join(build_express(), "server.js")
-    with work_directory() as directory:
-        with serving(["node", program, address, os.path.join(directory, "events"), sync], address, directory,
-                     env={**os.environ, "NODE_ENV": "production"}) as server:
-            yield server
+    with work_directory() as directory, serving(
+            ["node", program, address, os.path.join(directory, "events"), sync], address, directory,
+            env={**os.environ, "NODE_ENV": "production"}) as server:
+        yield server
 
 
 @contextlib.contextmanager
 def go(http, grpc):
     program = build_go()
-    with work_directory() as directory:
-        with serving([program, http, grpc, os.path.join(directory, "events")], http, directory) as server:
-            yield server
+    with work_directory() as directory, serving(
+            [program, http, grpc, os.path.join(directory, "events")], http, directory) as server:
+        yield server
 
 
 @contextlib.contextmanager
 def python(grpc, events):
-    with work_directory() as directory:
-        with serving([sys.executable, os.path.join(HERE, "python", "server.py"), grpc, str(events)], grpc, directory,
-                     env={**os.environ, "PYTHONPATH": os.path.join(BUILD, "tests", "integration", "python")}) as server:
-            yield server
+    with work_directory() as directory, serving(
+            [sys.executable, os.path.join(HERE, "python", "server.py"), grpc, str(events)], grpc, directory,
+            env={**os.environ, "PYTHONPATH": os.path.join(BUILD, "tests", "integration", "python")}) as server:
+        yield server
 
 
 @contextlib.contextmanager
 def webhook(address):
     need("webhook", "Debian's package webhook")
-    with work_directory() as directory:
-        with serving(["webhook", "-hooks", os.path.join(HERE, "webhook", "hooks.json"), "-urlprefix", "postbacks",
-                      "-ip", "127.0.0.1", "-port", port_of(address)], address, directory) as server:
-            yield server
+    with work_directory() as directory, serving(
+            ["webhook", "-hooks", os.path.join(HERE, "webhook", "hooks.json"), "-urlprefix", "postbacks",
+             "-ip", "127.0.0.1", "-port", port_of(address)], address, directory) as server:
+        yield server
 
 
 @contextlib.contextmanager
