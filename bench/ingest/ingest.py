@@ -33,9 +33,9 @@ def load_seconds():
 
 
 def measure(server, address, connections, seconds, cores=LOAD_CORE, **how):
-    """Answers, what they cost the server, and what share of the two cores the load took."""
+    """Answers, what they cost the server, and what share of the two cores the load took. The server is idle again
+    afterwards."""
     command = wrk(address, connections, seconds, **how)
-    server.settle(0.25)
     cpu, load, begin = server.cpu_seconds(), load_seconds(), time.perf_counter()
     out = on_load_core(command, cores=cores)
     cpu, load, took = server.cpu_seconds() - cpu, load_seconds() - load, time.perf_counter() - begin
@@ -44,6 +44,7 @@ def measure(server, address, connections, seconds, cores=LOAD_CORE, **how):
         raise Failed(f"{failed[1]} of {answers} answers were not 200")
     if answers == 0:
         raise Failed("no answer")
+    server.settle(0.25)
     return {"answers": answers, "answers/s": float(re.search(r"Requests/sec:\s+(\S+)", out)[1]),
             "CPU µs/answer": cpu / answers * 1e6, LOAD_SHARE: load / took * 50,
             "commands": [server.command, command]}
@@ -58,7 +59,6 @@ def warm_up(server, address, seconds, **how):
 def warm_gateway(seconds, *flags, cores=SERVER_CORE, **how):
     with Gateway(*flags, cores=cores) as gateway:
         warm_up(gateway.server, gateway.http, seconds, **how)
-        gateway.server.settle(0.25)
         yield gateway
 
 

@@ -14,8 +14,9 @@ CONNECTIONS = 256
 def measure(gateway, rate, count):
     command = [LOAD, "ingest", "--url", url(gateway.http), "--rate", f"{rate:.0f}", "--count", str(count),
                "--connections", str(CONNECTIONS)]
+    found = load(command)
     gateway.server.settle(0.25)
-    return load(command) | {"commands": [gateway.server.command, command]}
+    return found | {"commands": [gateway.server.command, command]}
 
 
 def rates(part):
