@@ -12,9 +12,9 @@ from bench.part import ratios
 HERE = os.path.dirname(os.path.abspath(__file__))
 HEAD = """Measured on one machine ({cpu}, {cores} cores, {kernel}): compare ratios. A figure is the median of {rounds}
 rounds, with the lowest and the highest in brackets. Servers have one core, and loads the other."""
-METHOD = """`script/bench` writes this document after about {minutes} minutes, `script/bench --quick` a trial of it after
-six, and `script/bench --render` what was measured last; `script/bench PART` measures one part. It needs Debian 12,
-Node.js with npm, Go 1.26 or newer, two cores, 20 GB of disk, and nothing else running.
+METHOD = """`script/bench` writes this document after about {minutes} minutes, `script/bench --quick` a trial of it
+after six, and `script/bench --render` what was measured last; `script/bench PART` measures one part. It needs Debian
+12, Node.js with npm, Go 1.26 or newer, two cores, 20 GB of disk, and nothing else running.
 
 Rounds of what is compared alternate, and a ratio is the median of the rounds' own ratios. Before a server, peers as
 well, is measured in a round, it answers on 64 connections for {warm_up} seconds: the gateway writes over older logs
@@ -23,27 +23,26 @@ each with tracking ids of its own and once the server is idle. Only growth, hand
 Data is on the disk that the project is on. In commands, `DIR`, `PORT` and `FIRST` are new for each, and one that stands
 further up in its chapter is not repeated.
 """
-# The question; part, table and row (how its name begins); columns and their unit; the row that it is compared with.
+# The question; part, table, columns and row (how its name begins); the row that it is compared with.
 ANSWERS = (
-    ("Postbacks answered a second, 64 connections", "ingest", "Server, connections", "gateway, XML, 64",
-     ["answers/s"], "", "nginx, 64", "of nginx's `return 200`"),
-    ("Postbacks answered a second, 256 connections", "ingest", "Server, connections", "gateway, XML, 256",
-     ["answers/s"], "", "nginx, 256", "of nginx's `return 200`"),
-    ("The same beside a server in Go that syncs, too", "ingest", "Other servers, 64 connections", "gateway", ["answers/s"], "",
-     "Go", "times as many"),
-    ("Latency of the answer at half of the maximum: p50, p99.9", "latency", "At a fixed rate", "50%",
-     ["p50, ms", "p99.9, ms"], "ms", None, ""),
-    ("From POST to delivery at 2,000/s: p50, p99", "delivery", "From POST to delivery", "2,000 postbacks/s",
-     ["p50, ms", "p99, ms"], "ms", None, ""),
-    ("Deliveries a second to one subscriber, from disk", "delivery", "Streams", "gateway, from disk, parsed",
-     ["deliveries/s"], "", "JetStream, ordered consumer", "times JetStream's"),
-    ("Deliveries acknowledged durably a second", "delivery", "A named subscription", "acknowledged",
-     ["deliveries/s"], "", None, ""),
-    ("CPU of a postback with 10,000,000 stored", "growth", "Stored events", "10,000,000", ["CPU µs/postback"], "µs",
+    ("Postbacks answered a second, 64 connections", "ingest", "Server, connections", ["answers/s"],
+     "gateway, XML, 64", "nginx, 64", "of nginx's `return 200`"),
+    ("Postbacks answered a second, 256 connections", "ingest", "Server, connections", ["answers/s"],
+     "gateway, XML, 256", "nginx, 256", "of nginx's `return 200`"),
+    ("The same beside a server in Go that syncs, too", "ingest", "Other servers, 64 connections", ["answers/s"],
+     "gateway", "Go", "times as many"),
+    ("Latency of the answer at half of the maximum: p50, p99.9", "latency", "At a fixed rate",
+     ["p50, ms", "p99.9, ms"], "50%"),
+    ("From POST to delivery at 2,000/s: p50, p99", "delivery", "From POST to delivery", ["p50, ms", "p99, ms"],
+     "2,000"),
+    ("Deliveries a second to one subscriber, from disk", "delivery", "Streams", ["deliveries/s"],
+     "gateway, from disk, parsed", "JetStream, ordered consumer", "times JetStream's"),
+    ("Deliveries acknowledged durably a second", "delivery", "A named subscription", ["deliveries/s"], "acknowledged"),
+    ("CPU µs of a postback with 10,000,000 stored", "growth", "Stored events", ["CPU µs/postback"], "10,000,000",
      "10,000", "of that with 10,000"),
-    ("Start with 10,000,000 stored", "growth", "Stored events", "10,000,000", ["ready after, ms"], "ms", None, ""),
-    ("Memory with 10,000,000 stored: idle, under load", "growth", "Stored events", "10,000,000",
-     ["idle, MiB", "under load, MiB"], "MiB", None, ""),
+    ("Start with 10,000,000 stored", "growth", "Stored events", ["ready after, ms"], "10,000,000"),
+    ("Memory with 10,000,000 stored: idle, under load", "growth", "Stored events", ["idle, MiB", "under load, MiB"],
+     "10,000,000"),
 )
 SECTIONS = {
     "ingest": ("Ingest", """The documented example is POSTed over kept connections, each request as soon as the last one
@@ -134,22 +133,23 @@ def target_lines(targets):
              "reached" if target["reached"] else "**not reached**"] for target in targets]
 
 
-def answer(parts, question, part, group, name, columns, unit, than, text):
+def answer(parts, question, part, group, columns, name, than=None, text=""):
     """A line of the first table, or none where it was not measured."""
     rows = by_table(parts.get(part, {"rows": []})["rows"]).get(group, [])
-    named = [next((row for row in rows if row["name"].startswith(start)), None) for start in (name, than or name)]
-    if None in named:
+    row, other = (next((row for row in rows if row["name"].startswith(start)), None) for start in (name, than or name))
+    if not row or not other:
         return []
-    row, other = named
     beside = ratios(row["values"][columns[0]], other["values"][columns[0]])
     figures = " / ".join(number(statistics.median(row["values"][column])) for column in columns)
-    return [[question, f"{figures} {unit}".strip(), f"{number(statistics.median(beside))} {text}" if than else ""]]
+    return [[question, f"{figures} {columns[0].partition(', ')[2]}".strip(),
+             f"{number(statistics.median(beside))} {text}" if than else ""]]
 
 
 def short(parts, drawn):
     """What a reader wants to know first, and the charts."""
     targets = [target for part in parts.values() for target in part["targets"]]
-    lines = ["## In short\n", table(["", "measured", "beside"], [line for spec in ANSWERS for line in answer(parts, *spec)])]
+    first = [line for spec in ANSWERS for line in answer(parts, *spec)]
+    lines = ["## In short\n", table(["", "measured", "beside"], first)]
     missed = not_reached([target for target in targets if not target["reached"]])
     lines.append(f"{len(targets) - len(missed)} of {len(targets)} targets are reached"
                  + (". Not, and why:\n\n" + "\n".join(missed) if missed else ".") + "\n")

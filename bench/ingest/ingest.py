@@ -118,7 +118,8 @@ def answered_by_gateway(counts, seconds):
 
 
 def row(part, table, name, rounds, than=None, columns=COLUMNS, **at):
-    part.row(table, name, {column: [r[column] for r in rounds] for column in columns}, rounds[0]["commands"], than, **at)
+    values = {column: [r[column] for r in rounds] for column in columns}
+    part.row(table, name, values, rounds[0]["commands"], than, **at)
 
 
 def target(part, what, results, one, other, goal):
@@ -182,7 +183,7 @@ def others(part):
         "JetStream, not synced": functools.partial(publish, False, "sync", 40_000 * seconds),
         "JetStream, not synced, async": functools.partial(publish, False, "async", 100_000 * seconds)})
     for count in both:
-        results = {name: [r[count] for r in rounds] for name, rounds in measured.items() if rounds and count in rounds[0]}
+        results = {name: [r[count] for r in rounds] for name, rounds in measured.items() if count in rounds[0]}
         for name, rounds in results.items():
             row(part, f"Other servers, {count} connections", name, rounds,
                 "gateway" if name != "gateway" and "gateway" in results else None)

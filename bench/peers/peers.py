@@ -60,11 +60,13 @@ def install(package):
 @contextlib.contextmanager
 def nginx(address, tls=None, workers=1, cores=SERVER_CORE):
     """`tls`: a directory with cert and key."""
+    listen = " reuseport"
+    if tls:
+        listen += f" ssl; ssl_certificate {tls}/cert; ssl_certificate_key {tls}/key; ssl_protocols TLSv1.3"
     with work_directory() as directory:
         config = os.path.join(directory, "nginx.conf")
         with open(os.path.join(HERE, "nginx.conf")) as template, open(config, "w") as out:
-            out.write(template.read().replace("WORKERS", str(workers)).replace("PORT", port_of(address) + " reuseport" + (
-                f" ssl; ssl_certificate {tls}/cert; ssl_certificate_key {tls}/key; ssl_protocols TLSv1.3" if tls else "")))
+            out.write(template.read().replace("WORKERS", str(workers)).replace("PORT", port_of(address) + listen))
         with serving(["/usr/sbin/nginx", "-p", directory, "-c", config], address, directory, cores=cores) as server:
             yield server
 
