@@ -21,7 +21,7 @@ FULL = {"rounds": 5, "seconds": 2, "connections": [1, 16, 64, 256, 1024], "event
         "growth_events": [10_000, 1_000_000, 10_000_000], "growth_streams": [1, 100, 1_000, 10_000],
         "growth_subscriptions": [1, 100, 10_000], "growth_full_mib": 2_048,
         "out": os.path.join(ROOT, "docs"), "results": WORK}
-QUICK = FULL | {"rounds": 2, "seconds": 1, "connections": [64], "events": 20_000, "growth_events": [1_000, 60_000],
+QUICK = FULL | {"rounds": 2, "seconds": 1, "connections": [64, 256], "events": 20_000, "growth_events": [1_000, 60_000],
                 "growth_streams": [1, 100], "growth_subscriptions": [1, 100], "growth_full_mib": 64,
                 "out": os.path.join(WORK, "quick"), "results": os.path.join(WORK, "quick")}
 

@@ -6,43 +6,64 @@ import sys
 import textwrap
 import tomllib
 
-from bench import charts
+from bench import charts, cores
+from bench.part import ratios
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-HEAD = """# Performance
+HEAD = """Measured on one machine ({cpu}, {cores} cores, {kernel}): compare ratios. A figure is the median of {rounds}
+rounds, with the lowest and the highest in brackets. Servers have one core, and loads the other."""
+METHOD = """`script/bench` writes this document after about {minutes} minutes, `script/bench --quick` a trial of it
+after six, and `script/bench --render` what was measured last; `script/bench PART` measures one part. It needs Debian
+12, Node.js with npm, Go 1.26 or newer, two cores, 20 GB of disk, and nothing else running.
 
-Written by `script/bench`, which measures everything below in about half an hour. `script/bench --quick` is a trial of
-two minutes, `script/bench PART` measures one part, `script/bench --render` writes this document again from what was
-measured last. It needs Debian 12, Node.js with npm, Go 1.26 or newer, two cores, 20 GB of disk, and nothing else
-running.
-
-Figures are of one machine: compare ratios. Servers have core 0 to themselves, loads have core 1. A figure is the median
-of {rounds} rounds, with the lowest and the highest in brackets. Rounds of what is compared alternate, and a ratio is
-the median of the rounds' own ratios. Data is on the disk that the project is on. Each table's commands are below it;
-`DIR` and `PORT` are new in every run.
+Rounds of what is compared alternate, and a ratio is the median of the rounds' own ratios. Before a server, peers as
+well, is measured in a round, it answers on 64 connections for {warm_up} seconds: the gateway writes over older logs
+only once it has some, and others compile. It then serves all that the round measures of it, one load after the other,
+each with tracking ids of its own and once the server is idle. Only growth, handshakes and starts are measured without.
+Data is on the disk that the project is on. In commands, `DIR`, `PORT` and `FIRST` are new for each, and one that stands
+further up in its chapter is not repeated.
 """
+# The question; part, table, columns and row (how its name begins); the row that it is compared with.
+ANSWERS = (
+    ("Postbacks answered a second, 64 connections", "ingest", "Server, connections", ["answers/s"],
+     "gateway, XML, 64", "nginx, 64", "of nginx's `return 200`"),
+    ("Postbacks answered a second, 256 connections", "ingest", "Server, connections", ["answers/s"],
+     "gateway, XML, 256", "nginx, 256", "of nginx's `return 200`"),
+    ("The same beside a server in Go that syncs, too", "ingest", "Other servers, 64 connections", ["answers/s"],
+     "gateway", "Go", "times as many"),
+    ("Latency of the answer at half of the maximum: p50, p99.9", "latency", "At a fixed rate",
+     ["p50, ms", "p99.9, ms"], "50%"),
+    ("From POST to delivery at 2,000/s: p50, p99", "delivery", "From POST to delivery", ["p50, ms", "p99, ms"],
+     "2,000"),
+    ("Deliveries a second to one subscriber, from disk", "delivery", "Streams", ["deliveries/s"],
+     "gateway, from disk, parsed", "JetStream, ordered consumer", "times JetStream's"),
+    ("Deliveries acknowledged durably a second", "delivery", "A named subscription", ["deliveries/s"], "acknowledged"),
+    ("CPU µs of a postback with 10,000,000 stored", "growth", "Stored events", ["CPU µs/postback"], "10,000,000",
+     "10,000", "of that with 10,000"),
+    ("Start with 10,000,000 stored", "growth", "Stored events", ["ready after, ms"], "10,000,000"),
+    ("Memory with 10,000,000 stored: idle, under load", "growth", "Stored events", ["idle, MiB", "under load, MiB"],
+     "10,000,000"),
+)
 SECTIONS = {
-    "ingest": ("Ingest", """The documented example is POSTed over connections that are kept alive, each request as
-soon as the last one is answered. **nginx** answers 200 and does nothing else: it is the limit. The **gateway** decodes,
-normalises, deduplicates and syncs each postback, and keeps its body, with one HTTP thread. **Express** with
-fast-xml-parser and **Go** with net/http and encoding/xml do the same with a file and a map of ids, and sync once for
-all that arrived during the last sync; a variant of Express syncs for each request. Debian's **webhook** runs
-`/bin/true` for each and answers when it ends. **JetStream** has no HTTP: `nats bench` publishes 450 bytes with ids for
-deduplication, waits for acknowledgements (*async*: of 500 at a time), and stores into files, synced before the
-acknowledgement (`sync_interval: always`) or, by default, every two minutes. CPU is the server's with its children's,
-the load's is not in it."""),
+    "ingest": ("Ingest", """The documented example is POSTed over kept connections, each request as soon as the last one
+is answered. **nginx** answers 200 and does nothing else: it is the limit. The **gateway** decodes, normalises,
+deduplicates and syncs each postback, and keeps its body, with one HTTP thread. **Express** with fast-xml-parser and
+**Go** with net/http and encoding/xml do the same with a file and a map of ids, and sync once for all that arrived
+during the last sync. **webhook** runs `/bin/true` for each. **JetStream** has no HTTP: `nats bench` publishes 450 bytes
+with ids for deduplication and waits for acknowledgements (*async*: of 500 at a time), synced before (`sync_interval:
+always`) or every two minutes, its default. CPU is the server's alone. Where *both cores* are for server and load, they
+compete, nginx with two workers: the table says what a second HTTP thread changes on two cores, not how the gateway
+scales, and what neither server nor load takes of the cores is their wait for each other and the disk."""),
     "delivery": ("Delivery", """Stored events of about 450 bytes are streamed to one subscriber from the earliest to
-the newest. *Counted* is a client that leaves frames as bytes, *parsed* one that makes messages of them. **Go**
-(grpc-go) and **Python** (grpcio) stream the same messages, one a frame, to the same C++ client. **NATS** sends 450
-bytes to its own client, `nats bench`: core NATS live and without storing, from a publisher on the load's core, counted
-over all subscribers; JetStream from files."""),
+the newest. *Counted* is a client that leaves frames as bytes, *parsed* one that makes messages of them. **Go** and
+**Python** stream the same messages, one a frame, to the same C++ client. **NATS** sends 450 bytes to `nats bench`: core
+NATS live and without storing, JetStream from files."""),
     "growth": ("Growth", """The cost of a postback is the server's CPU time over 50,000 postbacks on 64 connections,
-after a start and once the server was idle. Starts are with what the operating system has cached. 100 million is on
-paper, not measured: the line through the two largest sizes where it rises, for the cost over the logarithm of the
-size."""),
+after a start. 100 million is on paper: the line through the two largest sizes where it rises, for the cost over the
+logarithm of the size."""),
     "latency": ("Latency of the answer", """Postbacks are due at a fixed rate, whatever the answers take, and a
-latency counts from the moment its postback was due: what waits for a free connection counts its wait. The maximum is
-that of the same client without a rate. The chart says how many of the answers took longer."""),
+latency counts from then: a wait for a free connection counts. The maximum is that of the same client without a
+rate."""),
     "decode": ("Decoding", "From the bytes of a body to a normalised message, without HTTP and disk."),
     "security": ("Security", """What is compared differs in the one thing that its table names, and takes turns for at
 least seven rounds. Connections of ingest are 64, kept, and have ECDSA P-256 with TLS 1.3 where they are encrypted;
@@ -99,10 +120,11 @@ def measured(title, rows):
 
 
 def commands(rows):
+    """Of a chapter, each once."""
     lines = []
     for row in rows:
-        if row["commands"]:
-            lines += [f"# {row['name']}", *row["commands"]]
+        if new := [command for command in row["commands"] if command not in lines]:
+            lines += [f"# {row['table']}: {row['name']}", *new]
     return "<details><summary>Commands</summary>\n\n```sh\n" + "\n".join(lines) + "\n```\n\n</details>\n"
 
 
@@ -111,37 +133,56 @@ def target_lines(targets):
              "reached" if target["reached"] else "**not reached**"] for target in targets]
 
 
-def machine(parts):
-    one = next(iter(parts.values()))["machine"]
+def answer(parts, question, part, group, columns, name, than=None, text=""):
+    """A line of the first table, or none where it was not measured."""
+    rows = by_table(parts.get(part, {"rows": []})["rows"]).get(group, [])
+    row, other = (next((row for row in rows if row["name"].startswith(start)), None) for start in (name, than or name))
+    if not row or not other:
+        return []
+    beside = ratios(row["values"][columns[0]], other["values"][columns[0]])
+    figures = " / ".join(number(statistics.median(row["values"][column])) for column in columns)
+    return [[question, f"{figures} {columns[0].partition(', ')[2]}".strip(),
+             f"{number(statistics.median(beside))} {text}" if than else ""]]
+
+
+def short(parts, drawn):
+    """What a reader wants to know first, and the charts."""
+    targets = [target for part in parts.values() for target in part["targets"]]
+    first = [line for spec in ANSWERS for line in answer(parts, *spec)]
+    lines = ["## In short\n", table(["", "measured", "beside"], first)]
+    missed = not_reached([target for target in targets if not target["reached"]])
+    lines.append(f"{len(targets) - len(missed)} of {len(targets)} targets are reached"
+                 + (". Not, and why:\n\n" + "\n".join(missed) if missed else ".") + "\n")
+    return lines + [f"![{description}](performance/{file})\n" for file, description in drawn]
+
+
+def not_reached(targets):
+    with open(os.path.join(HERE, "reasons.toml"), "rb") as file:
+        reasons = tomllib.load(file)
+    return [f"- **{target['what']}** ({target['bound']} {target['unit']}".rstrip() + f"; {spread(target['rounds'])}): "
+            + reasons.get(target["what"], "no reason is known yet.").strip() for target in targets]
+
+
+def method(parts, rounds, warm_up):
     syncs = ", ".join(f"{part['machine']['fdatasync_micros']:.0f} µs before {SECTIONS[name][0].lower()}"
                       for name, part in parts.items())
     versions = ", ".join(f"{name} {version}" for name, version in parts.get("ingest", {}).get("versions", {}).items())
-    return [wrapped(f"{one['cpu']}, {one['cores']} cores, {one['kernel']}. "
-                    f"fdatasync after 4 KiB, median of 200: {syncs}."),
+    minutes = sum(part["minutes"] for part in parts.values())
+    text = METHOD.format(rounds=rounds, warm_up=warm_up, minutes=f"{minutes:.0f}")
+    return ["## How it is measured\n", *map(wrapped, text.split("\n\n")),
+            wrapped(f"fdatasync after 4 KiB, median of 200: {syncs}."),
             wrapped(f"Versions: {versions}; nats and nats-server are built by `go install`.")]
 
 
-def section(name, part, directory):
+def section(name, part):
     title, text = SECTIONS[name]
     lines = [f"## {title}\n", wrapped(text)]
     if part["targets"]:
         lines.append(table(["Target", "bound", "measured", ""], target_lines(part["targets"])))
-    for file, description in charts.draw(name, by_table(part["rows"]), directory):
-        lines.append(f"![{description}](performance/{file})\n")
-    for group, rows in by_table(part["rows"]).items():
-        lines += [measured(group, rows), commands(rows)]
+    lines += [measured(group, rows) for group, rows in by_table(part["rows"]).items()]
     if part["failures"]:
         lines.append("Not measured:\n\n" + "\n".join(f"- {failure}" for failure in part["failures"]) + "\n")
-    return lines
-
-
-def not_reached(parts):
-    with open(os.path.join(HERE, "reasons.toml"), "rb") as file:
-        reasons = tomllib.load(file)
-    missed = [target for part in parts.values() for target in part["targets"] if not target["reached"]]
-    lines = [f"- **{target['what']}** ({target['bound']} {target['unit']}".rstrip() + f"; {spread(target['rounds'])}): "
-             + reasons.get(target["what"], "no reason is known yet.").strip() for target in missed]
-    return ["## Not reached, and why\n", "\n".join(lines or ["Every target was reached."]) + "\n"]
+    return [*lines, commands(part["rows"])]
 
 
 def write(results, out):
@@ -155,9 +196,14 @@ def write(results, out):
         sys.exit("nothing has been measured yet")
     directory = os.path.join(out, "performance")
     os.makedirs(directory, exist_ok=True)
-    rounds = next(iter(parts.values()))["rounds"]
-    lines = [HEAD.format(rounds=rounds), "## The machine\n", *machine(parts)]
+    one = next(iter(parts.values()))
+    drawn = [chart for name, part in parts.items() for chart in charts.draw(name, by_table(part["rows"]), directory)]
+    lines = ["# Performance\n", wrapped(HEAD.format(rounds=one["rounds"], **one["machine"])), *short(parts, drawn)]
     for name, part in parts.items():
-        lines += section(name, part, directory)
+        lines += section(name, part)
+    sync = statistics.median(part["machine"]["fdatasync_micros"] for part in parts.values())
+    for paragraph in cores.paper(by_table(parts.get("ingest", {"rows": []})["rows"]), sync, number, table):
+        lines.append(paragraph.rstrip() + "\n" if paragraph[0] in "#|`" else wrapped(paragraph))
+    lines += method(parts, one["rounds"], 2 * one["seconds"])
     with open(os.path.join(out, "performance.md"), "w") as file:
-        file.write("\n".join(line for line in lines + not_reached(parts) if line))
+        file.write("\n".join(line for line in lines if line))

@@ -5,6 +5,7 @@ import os
 import re
 import statistics
 import sys
+import time
 
 from bench.server import ROOT, Failed, sync_micros
 
@@ -14,7 +15,8 @@ def shown(command):
     text = " ".join(command).replace(ROOT + "/", "")
     text = re.sub(r"\S*build/bench/data-\w+", "DIR", text)
     text = re.sub(r"(127\.0\.0\.1:|-port )\d+", r"\1PORT", text)
-    return re.sub(r"x{20,}", "xxx…", text)
+    text = re.sub(r"(postback\.\w+) \d+", r"\1 FIRST", text)
+    return re.sub(r"(x{3}|-cp )(x{17,}|\S+:\S+)", r"\1…", text)
 
 
 def machine():
@@ -25,6 +27,16 @@ def machine():
             "kernel": f"{system.sysname} {re.match('[0-9.]+', system.release)[0]}", "fdatasync_micros": sync_micros()}
 
 
+def by_key(results):
+    """Of measurements that return several things by key: {key: its rounds}."""
+    found = {}
+    for rounds in results.values():
+        for measured in rounds:
+            for key, value in measured.items():
+                found.setdefault(key, []).append(value)
+    return found
+
+
 def ratios(some, others):
     return [one / other for one, other in zip(some, others)]
 
@@ -32,8 +44,9 @@ def ratios(some, others):
 class Part:
     def __init__(self, name, options):
         self.name, self.options = name, options
-        self.data = {"part": name, "rounds": options.rounds, "machine": machine(), "rows": [], "targets": [],
-                     "failures": []}
+        self.data = {"part": name, "rounds": options.rounds, "seconds": options.seconds, "machine": machine(),
+                     "rows": [], "targets": [], "failures": []}
+        self.begin = time.monotonic()
         print(f"\n{name}: {options.rounds} rounds; fdatasync here: median "
               f"{self.data['machine']['fdatasync_micros']:.0f} µs", flush=True)
 
@@ -78,5 +91,6 @@ class Part:
 
     def save(self, directory):
         os.makedirs(directory, exist_ok=True)
+        self.data["minutes"] = (time.monotonic() - self.begin) / 60
         with open(os.path.join(directory, self.name + ".json"), "w") as file:
             json.dump(self.data, file, indent=1)

@@ -1,5 +1,6 @@
 """What the measurements share: servers on a core of their own, loads on the other, and what the system says of both."""
 import contextlib
+import glob
 import http.client
 import json
 import os
@@ -18,7 +19,7 @@ WORK = os.path.join(ROOT, "build", "bench")
 GATEWAY = os.environ.get("MMSMO_GATEWAY", os.path.join(BUILD, "gateway", "mmsmo-gateway"))  # another, to compare
 MMSMO = os.path.join(BUILD, "client", "mmsmo")
 LOAD = os.path.join(BUILD, "bench", "bench_load")
-SERVER_CORE, LOAD_CORE = "0", "1"
+SERVER_CORE, LOAD_CORE, BOTH_CORES = "0", "1", "0,1"
 EVENT_BYTES = 450
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -37,8 +38,8 @@ def run(command, **options):
         raise Failed(f"{os.path.basename(command[0])} failed: {' / '.join(output[-3:])}") from error
 
 
-def on_load_core(command, timeout=180):
-    return run(["taskset", "-c", LOAD_CORE, *command], timeout=timeout)
+def on_load_core(command, timeout=180, cores=LOAD_CORE):
+    return run(["taskset", "-c", cores, *command], timeout=timeout)
 
 
 @contextlib.contextmanager
@@ -98,11 +99,11 @@ class Server:
     """A process pinned to its core, ready once it listens on `address` or, where a path is given, answers there. Its
     log goes into `directory`."""
 
-    def __init__(self, command, address, directory, ready_path=None, **options):
+    def __init__(self, command, address, directory, ready_path=None, cores=SERVER_CORE, **options):
         self.command, self.address, self.log = command, address, os.path.join(directory, "log")
         begin = time.perf_counter()
         with open(self.log, "wb") as out:
-            self.process = subprocess.Popen(["taskset", "-c", SERVER_CORE, *command], cwd=directory, stdout=out,
+            self.process = subprocess.Popen(["taskset", "-c", cores, *command], cwd=directory, stdout=out,
                                             stderr=out, **options)
         try:
             while not self._ready(ready_path):
@@ -126,10 +127,34 @@ class Server:
             return False
 
     def cpu_seconds(self):
-        """With those of children that have ended."""
-        with open(f"/proc/{self.process.pid}/stat") as stat:
-            fields = stat.read().rsplit(")", 1)[1].split()
-        return sum(map(int, fields[11:15])) / TICKS
+        """With those of its children."""
+        ticks = 0
+        for path in glob.glob("/proc/[0-9]*/stat"):
+            with contextlib.suppress(OSError), open(path) as stat:  # a process may end meanwhile
+                number, _, rest = stat.read().partition(" ")
+                fields = rest.rsplit(")", 1)[1].split()
+                if str(self.process.pid) in (number, fields[1]):
+                    ticks += sum(map(int, fields[11:15]))
+        return ticks / TICKS
+
+    def settle(self, seconds=1.0):
+        """Until it is idle for so long: what runs in the background, such as a compaction, has ended."""
+        deadline = time.perf_counter() + 600
+        while time.perf_counter() < deadline:
+            before = self.cpu_seconds()
+            time.sleep(seconds)
+            if self.cpu_seconds() - before <= 0.02 * seconds:
+                return
+        raise Failed("the server is not idle after ten minutes")
+
+    def threads(self):
+        """{id: (name, CPU µs, bytes written to the disk)}"""
+        found = {}
+        for task in glob.glob(f"/proc/{self.process.pid}/task/*"):
+            with open(f"{task}/comm") as name, open(f"{task}/schedstat") as cpu, open(f"{task}/io") as io:
+                written = re.search(r"^write_bytes: (\d+)", io.read(), re.MULTILINE)[1]
+                found[task] = name.read().strip(), int(cpu.read().split()[0]) / 1000, int(written)
+        return found
 
     def written_bytes(self):
         """To the disk."""
@@ -167,8 +192,8 @@ def serving(*arguments, **options):
 class Gateway:
     """A gateway on its core, with a data directory that outlives its processes."""
 
-    def __init__(self, *flags):
-        self.flags, self.server = flags, None
+    def __init__(self, *flags, cores=SERVER_CORE):
+        self.flags, self.cores, self.server = flags, cores, None
         self.http, self.grpc, self.admin = (free_address() for _ in range(3))
         self.cleanup = contextlib.ExitStack()
 
@@ -189,7 +214,7 @@ class Gateway:
         self.server = Server(
             [GATEWAY, "--http-listen", self.http, "--grpc-listen", self.grpc,
              "--admin-listen", self.admin, "--data-dir", os.path.join(self.directory, "data"), *self.flags],
-            self.admin, self.directory, "/readyz")
+            self.admin, self.directory, "/readyz", self.cores)
 
     def restart(self, *flags):
         self.server.stop()

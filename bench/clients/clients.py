@@ -9,7 +9,7 @@ import sys
 import time
 
 from bench.peers import peers
-from bench.server import (BUILD, EVENT_BYTES, ROOT, WORK, Failed, Gateway, on_load_core, run, running_on_load_core)
+from bench.server import BUILD, EVENT_BYTES, ROOT, WORK, Failed, Gateway, on_load_core, run, running_on_load_core
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CLIENT = os.path.join(ROOT, "client")

@@ -5,10 +5,11 @@ import functools
 import subprocess
 import time
 
+from bench.ingest.ingest import warm_gateway
 from bench.part import ratios
 from bench.peers import peers
 from bench.server import (EVENT_BYTES, MMSMO, Failed, Gateway, free_address, load, load_command, on_load_core,
-                          running_on_load_core, send, url)
+                          running_on_load_core, send, sync_micros, url)
 
 FROM_MEMORY = ("--newest-bytes", "2GiB")
 FROM_DISK = ("--newest-bytes", "0")
@@ -123,7 +124,7 @@ def live(part):
     count = rate * 5 * part.options.seconds
     cores, behind = [], []
     for _ in range(part.options.rounds):
-        with Gateway() as gateway:
+        with warm_gateway(part.options.seconds) as gateway:
             command = load_command("live", gateway.grpc, "--streams", streams, "--count", count)
             with running_on_load_core(command) as client:
                 if client.stdout.readline() != "ready\n":
@@ -145,14 +146,17 @@ def live(part):
 
 
 def delivered(part):
-    """From the moment a postback is due to its delivery: calm, and while another subscription is sought, listed and
-    replayed without a pause."""
+    """From the moment a postback is due to its delivery: calm, right after a measurement of the disk's sync, and while
+    another subscription is sought, listed and replayed without a pause."""
     rate = 2_000
     what = f"{rate:,} postbacks/s"
-    with Gateway() as gateway:
+    with warm_gateway(part.options.seconds) as gateway:
         gateway.mmsmo("subscription", "create", "other", "--from", "earliest")
         command = load_command("latency", gateway.grpc, "--url", url(gateway.http), "--rate", rate, "--count",
                                rate * 2 * part.options.seconds)
+
+        def calmly():
+            return {"sync_ms": sync_micros() / 1000} | load(command)
 
         def beside_administration():
             administer = load_command("administer", gateway.grpc, "--subscription", "other")
@@ -166,13 +170,14 @@ def delivered(part):
             return result
 
         calm, beside = what, f"{what}, beside administration"
-        results = part.interleave({calm: functools.partial(load, command), beside: beside_administration})
+        results = part.interleave({calm: calmly, beside: beside_administration})
         for name, rounds in results.items():
             values = {f"{p}, ms": [r[f"{p}_ms"] for r in rounds] for p in ("p50", "p99", "p99.9", "max")}
             part.row("From POST to delivery", name, values, [gateway.server.command, command])
-    for name, goal in (("p50", 1.5), ("p99", 6)):
-        part.target(f"From POST to delivery at {what}, {name}", "ms", [r[f"{name}_ms"] for r in results[calm]],
-                    at_most=goal)
+    for name, goal in (("p50", 2), ("p99", 3)):
+        part.target(f"From POST to delivery at {what}, {name}, of the median of fdatasync measured just before", "",
+                    [r[f"{name}_ms"] / r["sync_ms"] for r in results[calm]], at_most=goal)
+    part.row("The disk right before", "fdatasync after 4 KiB", {"p50, ms": [r["sync_ms"] for r in results[calm]]})
     p99 = {name: [r["p99_ms"] for r in rounds] for name, rounds in results.items()}
     part.target(f"From POST to delivery at {what}, p99 beside administration, of calm", "",
                 ratios(p99[beside], p99[calm]), at_most=1.5)

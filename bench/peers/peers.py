@@ -9,11 +9,11 @@ import shutil
 import subprocess
 import sys
 
-from bench.server import BUILD, ROOT, WORK, Failed, free_address, port_of, run, serving, work_directory
+from bench.server import BUILD, ROOT, SERVER_CORE, WORK, Failed, free_address, port_of, run, serving, work_directory
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BIN = os.path.join(WORK, "bin")
-NATS_SERVER, NATS = "github.com/nats-io/nats-server/v2@v2.15.2", "github.com/nats-io/natscli/nats@v0.5.0"
+NATS_SERVER, NATS = "github.com/nats-io/nats-server/v2@v2.15.3", "github.com/nats-io/natscli/nats@v0.5.1"
 
 
 def need(command, what):
@@ -58,49 +58,51 @@ def install(package):
 
 
 @contextlib.contextmanager
-def nginx(address, tls=None):
+def nginx(address, tls=None, workers=1, cores=SERVER_CORE):
     """`tls`: a directory with cert and key."""
+    listen = " reuseport"
+    if tls:
+        listen += f" ssl; ssl_certificate {tls}/cert; ssl_certificate_key {tls}/key; ssl_protocols TLSv1.3"
     with work_directory() as directory:
         config = os.path.join(directory, "nginx.conf")
         with open(os.path.join(HERE, "nginx.conf")) as template, open(config, "w") as out:
-            out.write(template.read().replace("PORT", port_of(address) + (
-                f" ssl; ssl_certificate {tls}/cert; ssl_certificate_key {tls}/key; ssl_protocols TLSv1.3" if tls else "")))
-        with serving(["/usr/sbin/nginx", "-p", directory, "-c", config], address, directory) as server:
+            out.write(template.read().replace("WORKERS", str(workers)).replace("PORT", port_of(address) + listen))
+        with serving(["/usr/sbin/nginx", "-p", directory, "-c", config], address, directory, cores=cores) as server:
             yield server
 
 
 @contextlib.contextmanager
 def express(address, sync):
     program = os.path.join(build_express(), "server.js")
-    with work_directory() as directory:
-        with serving(["node", program, address, os.path.join(directory, "events"), sync], address, directory,
-                     env={**os.environ, "NODE_ENV": "production"}) as server:
-            yield server
+    with work_directory() as directory, serving(
+            ["node", program, address, os.path.join(directory, "events"), sync], address, directory,
+            env={**os.environ, "NODE_ENV": "production"}) as server:
+        yield server
 
 
 @contextlib.contextmanager
 def go(http, grpc):
     program = build_go()
-    with work_directory() as directory:
-        with serving([program, http, grpc, os.path.join(directory, "events")], http, directory) as server:
-            yield server
+    with work_directory() as directory, serving(
+            [program, http, grpc, os.path.join(directory, "events")], http, directory) as server:
+        yield server
 
 
 @contextlib.contextmanager
 def python(grpc, events):
-    with work_directory() as directory:
-        with serving([sys.executable, os.path.join(HERE, "python", "server.py"), grpc, str(events)], grpc, directory,
-                     env={**os.environ, "PYTHONPATH": os.path.join(BUILD, "tests", "integration", "python")}) as server:
-            yield server
+    with work_directory() as directory, serving(
+            [sys.executable, os.path.join(HERE, "python", "server.py"), grpc, str(events)], grpc, directory,
+            env={**os.environ, "PYTHONPATH": os.path.join(BUILD, "tests", "integration", "python")}) as server:
+        yield server
 
 
 @contextlib.contextmanager
 def webhook(address):
     need("webhook", "Debian's package webhook")
-    with work_directory() as directory:
-        with serving(["webhook", "-hooks", os.path.join(HERE, "webhook", "hooks.json"), "-urlprefix", "postbacks",
-                      "-ip", "127.0.0.1", "-port", port_of(address)], address, directory) as server:
-            yield server
+    with work_directory() as directory, serving(
+            ["webhook", "-hooks", os.path.join(HERE, "webhook", "hooks.json"), "-urlprefix", "postbacks",
+             "-ip", "127.0.0.1", "-port", port_of(address)], address, directory) as server:
+        yield server
 
 
 @contextlib.contextmanager

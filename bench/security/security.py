@@ -5,7 +5,7 @@ import functools
 import os
 import re
 
-from bench.ingest.ingest import measure, wrk
+from bench.ingest.ingest import measure, measure_gateway, warm_gateway, warm_up
 from bench.part import ratios
 from bench.peers import peers
 from bench.server import Failed, Gateway, free_address, load, load_command, on_load_core, run, work_directory
@@ -46,20 +46,21 @@ def flags_of_tls(directory):
     return "--http-tls-cert", f"{directory}/cert", "--http-tls-key", f"{directory}/key"
 
 
-def postbacks(seconds, *flags, tls=False, header=None):
+def postbacks(seconds, *flags, **how):
     """The gateway's answers a second, CPU µs an answer, and the commands."""
-    with Gateway("--http-threads", "1", *flags) as gateway:
-        command = wrk(gateway.http, CLIENTS, seconds, "xml", tls=tls, header=header)
-        _, rate, cpu = measure(gateway.server, command)
-        return rate, cpu, [gateway.server.command, command]
+    with warm_gateway(seconds, "--http-threads", "1", *flags, **how) as gateway:
+        return figures(measure_gateway(gateway, CLIENTS, seconds, **how))
 
 
 def nginx(seconds, tls=None):
-    address = free_address()
+    address, how = free_address(), {"tls": tls is not None}
     with peers.nginx(address, tls) as server:
-        command = wrk(address, CLIENTS, seconds, "xml", tls=tls is not None)
-        _, rate, cpu = measure(server, command)
-        return rate, cpu, [server.command, command]
+        warm_up(server, address, seconds, **how)
+        return figures(measure(server, address, CLIENTS, seconds, **how))
+
+
+def figures(measured):
+    return measured["answers/s"], measured["CPU µs/answer"], measured["commands"]
 
 
 def handshakes(server, address, seconds):
