@@ -17,8 +17,8 @@ after six, and `script/bench --render` what was measured last; `script/bench PAR
 12, Node.js with npm, Go 1.26 or newer, two cores, 20 GB of disk, and nothing else running.
 
 Rounds of what is compared alternate, and a ratio is the median of the rounds' own ratios. Before a server, peers as
-well, is measured in a round, it answers on 64 connections for {warm_up} seconds: the gateway writes over older logs
-only once it has some, and others compile. It then serves all that the round measures of it, one load after the other,
+well, is measured in a round, it answers on 64 connections for {warm_up} seconds, in which files come to their sizes and
+programs are compiled. It then serves all that the round measures of it, one load after the other,
 each with tracking ids of its own and once the server is idle. Only growth, handshakes and starts are measured without.
 Data is on the disk that the project is on. In commands, `DIR`, `PORT` and `FIRST` are new for each, and one that stands
 further up in its chapter is not repeated.

@@ -51,7 +51,7 @@ def measure(server, address, connections, seconds, cores=LOAD_CORE, **how):
 
 
 def warm_up(server, address, seconds, **how):
-    """A gateway writes over older logs only once there are some; other servers compile, and grow their memory."""
+    """What it does all day is what counts: files and memory come to their sizes first, and programs are compiled."""
     measure(server, address, CLIENTS, 2 * seconds, **how)
 
 

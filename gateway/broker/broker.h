@@ -85,8 +85,8 @@ struct Receipt {
 };
 
 using Receipts = std::vector<absl::StatusOr<Receipt>>;
-// What is to be done once all have their receipts whose entries became durable together; may be
-// null. A thread that is woken up before would on a busy core run at once, again for each of them.
+// What the engine must do once all have their receipts whose entries became durable together; may
+// be null. A thread that is woken up before would on a busy core run at once, again for each.
 using Then = absl::AnyInvocable<void()>;
 // Takes one result for each entry, in order. Errors: Unavailable with reason "not_durable" (the
 // entry may still have been kept), ResourceExhausted with reason "quarantine_full".

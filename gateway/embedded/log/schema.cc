@@ -65,7 +65,8 @@ std::string EncodeRaw(std::string_view content_type, std::string_view content_en
   raw.reserve(kRawHeaderBytes + content_type.size() + content_encoding.size() + body.size());
   AppendBigEndian(static_cast<uint32_t>(content_type.size()), &raw);
   AppendBigEndian(static_cast<uint32_t>(content_encoding.size()), &raw);
-  return raw.append(content_type).append(content_encoding).append(body);
+  raw.append(content_type).append(content_encoding).append(body);
+  return raw;
 }
 
 absl::StatusOr<broker::RawPostback> DecodeRaw(std::string_view bytes) {
