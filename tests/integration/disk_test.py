@@ -22,10 +22,13 @@ class DiskTest(TestCase):
         disk = Disk(self.directory, os.path.join(self.directory, "data"), os.environ["MMSMO_FAULTS_LIBRARY"])
         return disk, self.gateway(*arguments, environment=disk.environment())
 
-    def goes_on_after(self, setting, error):
+    def goes_on_after(self, setting, error, restarted=False):
         disk, gateway = self.start()
-        process = gateway.process.pid
         cursors = [self.accepted(gateway, "BEFORE")]
+        if restarted:
+            gateway.stop()
+            gateway.start()
+        process = gateway.process.pid
         setattr(disk.settings, setting, error)
         status, answer, headers = gateway.post(xml("MEANWHILE"))
         self.assertEqual((status, answer["reason"]), (503, "not_durable"))
@@ -186,6 +189,9 @@ class DiskTest(TestCase):
 
     def test_a_disk_that_is_full(self):
         self.goes_on_after("write_error", FULL)
+
+    def test_a_disk_that_is_full_before_anything_is_in_memory(self):
+        self.goes_on_after("write_error", FULL, restarted=True)
 
     @unittest.skipIf(SANITIZED, "a sanitizer needs descriptors itself")
     def test_without_descriptors_connections_wait(self):

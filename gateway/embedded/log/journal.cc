@@ -282,9 +282,9 @@ void Journal::TryToRecover() {
     MutexLock lock(&mu_);
     failures = failures_;
   }
-  const rocksdb::Status resumed = store_->db().Resume();
-  if (!resumed.ok() && !resumed.IsBusy() && store_->DiskWorks()) needs_reopening_ = true;
-  absl::Status status = FromRocks(resumed, "resuming after a failed write");
+  bool reopen = false;
+  absl::Status status = store_->Resume(&reopen);
+  if (reopen) needs_reopening_ = true;
   if (status.ok()) {
     rocksdb::WriteBatch probe;
     probe.Put(store_->meta(), Slice(kProbeKey),

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/table.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -69,6 +70,16 @@ class DropOld final : public rocksdb::CompactionFilterFactory {
   SequenceOf* const sequence_of_;
 };
 
+// After a failed write to a log RocksDB goes on when it is told to (Store::Resume), and only after
+// other failures by itself.
+class RecoveryOfWrites final : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason reason, rocksdb::Status,
+                            bool* by_itself) override {
+    if (reason == rocksdb::BackgroundErrorReason::kWriteCallback) *by_itself = false;
+  }
+};
+
 rocksdb::DBOptions DatabaseOptions() {
   rocksdb::DBOptions options;
   options.create_if_missing = true;
@@ -81,6 +92,7 @@ rocksdb::DBOptions DatabaseOptions() {
   options.strict_bytes_per_sync = true;
   options.max_open_files = 512;
   options.info_log = MakeRocksLog();
+  options.listeners.push_back(std::make_shared<RecoveryOfWrites>());
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   // Few writers, which mostly wait for the disk: no need to be ready for more.

@@ -92,6 +92,20 @@ bool Store::DiskWorks() const {
   return env->DeleteFile(path).ok() && written.ok();
 }
 
+absl::Status Store::Resume(bool* reopen) {
+  uint64_t in_memory = 0;
+  for (const auto& property : {rocksdb::DB::Properties::kNumEntriesActiveMemTable,
+                               rocksdb::DB::Properties::kNumImmutableMemTable}) {
+    uint64_t count = 0;
+    db_->GetAggregatedIntProperty(property, &count);
+    in_memory += count;
+  }
+  const rocksdb::Status resumed =
+      in_memory > 0 ? db_->Resume() : rocksdb::Status::NotSupported("nothing is in memory");
+  *reopen = !resumed.ok() && !resumed.IsBusy() && DiskWorks();
+  return FromRocks(resumed, "resuming after a failed write");
+}
+
 std::unique_ptr<rocksdb::Iterator> Store::Iterate(rocksdb::ColumnFamilyHandle* family,
                                                   rocksdb::ReadOptions options) const {
   options.ignore_range_deletions = true;

@@ -45,6 +45,10 @@ class Store {
 
   // Whether a file can be written and synced in the data directory, whatever RocksDB thinks of it.
   bool DiskWorks() const;
+  // Has RocksDB go on after a failed write. With nothing in memory it would go on in the log whose
+  // write has failed, and abort at the next one (7.8): then, and where it goes no further although
+  // the disk works, `reopen` is set: the store must be opened anew.
+  absl::Status Resume(bool* reopen);
 
   // Events before this one, their raw bodies and their ids are dropped when their files are next
   // rewritten; until then they may be there. That they are removed must be durable.
