@@ -196,6 +196,7 @@ std::vector<Submission> Journal::TakeGroup() {
 void Journal::Commit(std::vector<Submission> group) {
   if (auto status = Ready(); !status.ok()) {
     std::vector<Answer> answers;
+    answers.reserve(group.size());
     for (Submission& submission : group) answers.emplace_back(std::move(submission), status);
     return SendAll(std::move(answers));
   }
