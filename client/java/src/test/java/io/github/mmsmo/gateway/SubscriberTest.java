@@ -527,8 +527,10 @@ class SubscriberTest {
     gate.begun.acquire();
     until("all have arrived", () -> consumer.held() == 10);
     signal("TERM");
-    gateway.post("later");
     Consumer other = consume();
+    // By then the signal has arrived, which kill does not wait for.
+    until("another is there", () -> other.connected.get() == 1);
+    gateway.post("later");
     until("another has what comes", () -> other.handled() == 1);
     assertEquals(10, consumer.held());
     signal("INT");
